@@ -1,0 +1,314 @@
+/**
+ * What a multicast routing protocol sees of the manager (types only): the calls it may make, the callbacks it may offer.
+ * The model is the MGM API of Windows' routing service in IPv4; deviations and extensions carry their decision's name (D-...).
+ *
+ * Every call answers at once unless it had to wait for another client or was made from inside a request callback
+ * (RPF, creation, local join, prune time-out, disable, enable, offer); then the answer is a promise. Notifications are
+ * delivered after the call that caused them has returned, in the order the manager decided them.
+ */
+import type { Answer } from '../base/answer.js';
+import type { IpAddress } from '../base/ip.js';
+import type { Ifindex } from '../port/kernel.js';
+
+/** IANA multicast routing protocol numbers; private ids start at 1000 (D-ID-1). */
+export const PROTOCOL = { static: 3, dvmrp: 4, pimSm: 8, pimDm: 9, igmp: 10, igmpProxy: 1000 } as const;
+
+/** MGM_JOIN_STATE_FLAG: membership, counts for alerts. */
+export const JOIN = 1;
+/** MGM_FORWARD_STATE_FLAG: a touch on one existing entry. */
+export const FORWARD = 2;
+
+export type MgmCode =
+  | 'NO_ERROR'
+  | 'ERROR_NOT_ENOUGH_MEMORY'
+  | 'ERROR_INVALID_PARAMETER'
+  | 'ERROR_INSUFFICIENT_BUFFER'
+  | 'ERROR_ALREADY_EXISTS'
+  | 'ERROR_MORE_DATA'
+  | 'ERROR_NO_MORE_ITEMS'
+  | 'ERROR_CAN_NOT_COMPLETE'
+  | 'ERROR_NOT_FOUND';
+
+/** The machine-readable word beside a code (D-PROG-2). */
+export type MgmDetail =
+  | 'badHandle'
+  | 'alreadyRegistered'
+  | 'igmpAlreadyRegistered'
+  | 'callbackMissing'
+  | 'tooManyClients'
+  | 'ownsInterfaces'
+  | 'transitionPending'
+  | 'ownedByOther'
+  | 'alreadyTaken'
+  | 'notOwner'
+  | 'noSuchInterface'
+  | 'noVif'
+  | 'nextHopUnsupported'
+  | 'kernelRefused'
+  | 'igmpDisabled'
+  | 'badMask'
+  | 'badGroup'
+  | 'badSource'
+  | 'badFlags'
+  | 'wildcardForward'
+  | 'noSuchEntry'
+  | 'noSuchMfe'
+  | 'notIifOwner'
+  | 'badLimit'
+  | 'badType'
+  | 'refusedByNewOwner'
+  | 'noSuchClient'
+  | 'interfaceGone'
+  | 'shuttingDown';
+
+export interface MgmStatus {
+  readonly code: MgmCode;
+  readonly detail?: MgmDetail;
+  /** For a person: who owns the interface, what the kernel said. */
+  readonly message?: string;
+}
+
+declare const handleBrand: unique symbol;
+/** Opaque; never reused within the daemon's life. */
+export type Handle = number & { readonly [handleBrand]: true };
+
+/** A membership key. Wildcards are ANY4; (s,*) does not exist (D-KEY-1). */
+export interface MembershipKey {
+  readonly source: IpAddress;
+  readonly group: IpAddress;
+}
+
+/** A key with the masks of the wire API: 0 or all ones (D-KEY-1). Absent masks follow from the address. */
+export interface MaskedKey extends MembershipKey {
+  readonly sourceMask?: IpAddress;
+  readonly groupMask?: IpAddress;
+}
+
+export interface RouteUsed {
+  readonly network: IpAddress;
+  readonly mask: IpAddress;
+  /** RTPROT_* number of the feeder. */
+  readonly protocol: number;
+}
+
+export interface RpfRequest extends MembershipKey {
+  /** The interface that the look-up of the source gave. */
+  readonly ifindex: Ifindex;
+  readonly upstreamNeighbor: IpAddress | undefined;
+  /** The interface the packet came in on; it may be another one. Undefined when no packet caused the question. */
+  readonly arrival: Ifindex | undefined;
+  /** IP header of the packet, empty when no packet caused the question. */
+  readonly packet: Uint8Array;
+  readonly route: RouteUsed | undefined;
+}
+
+export interface RpfReply {
+  /** Another interface of the same client (D-RPF-2). */
+  readonly ifindex?: Ifindex;
+  readonly upstreamNeighbor?: IpAddress;
+  readonly route?: RouteUsed;
+}
+
+export interface CreationOif {
+  readonly ifindex: Ifindex;
+  readonly nextHop: IpAddress;
+  /** IGMP is enabled there. */
+  readonly igmp: boolean;
+  /** Preset true. */
+  readonly enabled: boolean;
+}
+
+export interface CreationRequest extends MembershipKey {
+  readonly iif: Ifindex;
+  readonly oifs: readonly CreationOif[];
+}
+
+export interface CreationReply {
+  /** The candidates this flow must not leave by. */
+  readonly disabled: readonly Ifindex[];
+}
+
+export interface JoinAlert extends MembershipKey {
+  /** True: somebody added membership. False: an entry's outgoing list became non-empty. */
+  readonly memberUpdate: boolean;
+}
+
+export interface PruneAlert extends MembershipKey {
+  /** Where receiving is to stop; undefined for wildcard keys (D-PA-1). */
+  readonly ifindex: Ifindex | undefined;
+  /** The interface whose membership went away, where one did. */
+  readonly causeInterface: Ifindex | undefined;
+  readonly memberDelete: boolean;
+}
+
+export interface PruneReply {
+  /** Seconds the negative entry stays, clamped to 10..86400; only heeded when `memberDelete` is false (D-PA-2). */
+  readonly timeoutSec?: number;
+}
+
+export interface LocalJoin extends MembershipKey {
+  readonly ifindex: Ifindex;
+  /** The existing entries the join is about to open the interface for. */
+  readonly entries: readonly MembershipKey[];
+}
+
+export interface LocalJoinReply {
+  /** Entries (of `entries`) that must not leave by this interface (D-LJ-2). */
+  readonly refuse: readonly MembershipKey[];
+}
+
+export interface LocalLeave extends MembershipKey {
+  readonly ifindex: Ifindex;
+}
+
+export interface WrongInterface extends MembershipKey {
+  /** Where the packet came in. */
+  readonly ifindex: Ifindex;
+  readonly packet: Uint8Array;
+}
+
+/** A missing callback means "not interested"; decision callbacks then take their defaults (D-REG-1). */
+export interface ClientCallbacks {
+  rpf?(request: RpfRequest): Answer<RpfReply | undefined>;
+  creationAlert?(request: CreationRequest): Answer<CreationReply | undefined>;
+  joinAlert?(alert: JoinAlert): void;
+  /** A request when `memberDelete` is false, otherwise a notification. */
+  pruneAlert?(alert: PruneAlert): Answer<PruneReply | undefined | void>;
+  localJoin?(join: LocalJoin): Answer<LocalJoinReply | undefined | void>;
+  localLeave?(leave: LocalLeave): void;
+  wrongInterface?(event: WrongInterface): void;
+  /** IGMP only, and IGMP must have both: from now on no Add and no Delete on the interface. Answering acknowledges. */
+  disableIgmp?(ifindex: Ifindex): Answer<void>;
+  /** IGMP only: the change is over. Add everything again in a later turn, never from inside, then say `resyncDone`. */
+  enableIgmp?(ifindex: Ifindex): Answer<void>;
+  /** Extension D-OWN-8. */
+  interfaceGone?(ifindex: Ifindex): void;
+  /** Extension D-OWN-13: the interface was handed to another client. */
+  interfaceLost?(ifindex: Ifindex, reason: string): void;
+  /** Extension D-OWN-13: an operator offers the interface; false refuses. Nothing has changed yet. Absent callback = accepted. */
+  interfaceOffered?(ifindex: Ifindex): Answer<boolean>;
+  /** Extension D-OWN-13: the offered interface is owned now. Add memberships, then say `resyncDone`. */
+  interfaceGranted?(ifindex: Ifindex): void;
+  /** Extension D-MFE-5: an entry timed out or was removed. */
+  mfeDeleted?(key: MembershipKey): void;
+}
+
+export interface Registration {
+  readonly protocolId: number;
+  readonly componentId: number;
+  /** Unique word for operators: 'igmp', 'static', 'dvmrp'. */
+  readonly name: string;
+  readonly callbacks: ClientCallbacks;
+}
+
+export interface ProtocolOnInterface extends MgmStatus {
+  readonly protocolId?: number;
+  readonly componentId?: number;
+  readonly name?: string;
+  /** IGMP is on the interface, alone or beside the owner. */
+  readonly igmp?: boolean;
+}
+
+/** A forwarding entry as the manager reports it; times in seconds (D-MFE-6). */
+export interface Mfe extends MembershipKey {
+  readonly sourceMask: IpAddress;
+  readonly upstreamNeighbor: IpAddress | undefined;
+  readonly iif: Ifindex;
+  /** Name of the client that decides for the iif; undefined when nobody does. */
+  readonly iifProtocol: string | undefined;
+  readonly route: RouteUsed | undefined;
+  readonly upTime: number;
+  /** Null: does not age. */
+  readonly expiresIn: number | null;
+  readonly timeout: number;
+  readonly oifs: readonly { readonly ifindex: Ifindex; readonly nextHop: IpAddress }[];
+}
+
+/** MGM_MFE_STATS_0; null where Linux has no such figure (D-LIN-9). */
+export interface MfeStats extends MembershipKey {
+  readonly inPackets: number;
+  readonly inOctets: number;
+  readonly differentIfPackets: number;
+  readonly queueOverflow: null;
+  readonly oifs: readonly {
+    readonly ifindex: Ifindex;
+    readonly nextHop: IpAddress;
+    readonly outPackets: null /** Of the whole vif. */;
+    readonly vifOutPackets: number | null;
+    readonly ttlTooLow: null;
+  }[];
+  /** MGM_MFE_STATS_1 from here; absent with STATS_0. */
+  readonly uninitMfe?: null;
+  readonly negativeMfe?: number | null;
+  readonly inDiscards?: null;
+  readonly inHdrErrors?: null;
+  readonly totalOutPackets?: null;
+}
+
+export const MFE_STATS_0 = 1;
+export const MFE_STATS_1 = 2;
+
+export interface MfePage<T> extends MgmStatus {
+  readonly items: readonly T[];
+}
+
+export type EnumerationType = 'ALL_SOURCES' | 'ANY_SOURCE';
+
+/**
+ * The manager's calls. Status codes are those of the Windows pages; `ERROR_...` never throws.
+ * Interfaces are named by ifindex; `nextHop` must be 0 on Linux (D-TAKE-2).
+ */
+export interface MgmClient {
+  register(registration: Registration): MgmStatus & { readonly handle?: Handle };
+  deregister(handle: Handle): MgmStatus;
+  /** One transition per interface at a time; later requests wait in arrival order (D-OWN-4). */
+  takeInterface(handle: Handle, ifindex: Ifindex, nextHop?: IpAddress): Answer<MgmStatus>;
+  releaseInterface(handle: Handle, ifindex: Ifindex, nextHop?: IpAddress): Answer<MgmStatus>;
+  getProtocolOnInterface(ifindex: Ifindex, nextHop?: IpAddress): ProtocolOnInterface;
+  addMembership(
+    handle: Handle,
+    key: MaskedKey,
+    ifindex: Ifindex,
+    flags: number,
+    nextHop?: IpAddress,
+  ): Answer<MgmStatus>;
+  deleteMembership(
+    handle: Handle,
+    key: MaskedKey,
+    ifindex: Ifindex,
+    flags: number,
+    nextHop?: IpAddress,
+  ): Answer<MgmStatus>;
+  setMfe(
+    handle: Handle,
+    key: MembershipKey,
+    change: { readonly upstreamNeighbor?: IpAddress; readonly iif?: Ifindex },
+  ): MgmStatus;
+  getMfe(key: MembershipKey): MgmStatus & { readonly mfe?: Mfe };
+  /** `limit`: 1..1000 entries (D-ENUM-1); order is group, then source. */
+  getFirstMfe(limit: number): MfePage<Mfe>;
+  getNextMfe(after: MembershipKey, limit: number): MfePage<Mfe>;
+  /** `flag`: MFE_STATS_0 or MFE_STATS_1. */
+  getMfeStats(key: MembershipKey, flag: number): MgmStatus & { readonly stats?: MfeStats };
+  getFirstMfeStats(limit: number, flag: number): MfePage<MfeStats>;
+  getNextMfeStats(after: MembershipKey, limit: number, flag: number): MfePage<MfeStats>;
+  groupEnumerationStart(handle: Handle, type: EnumerationType): MgmStatus & { readonly enumeration?: number };
+  groupEnumerationGetNext(enumeration: number, limit: number): MfePage<Required<MaskedKey>>;
+  groupEnumerationEnd(enumeration: number): MgmStatus;
+  /** Extension D-EN-2 (IGMP) and D-OWN-13 (the new owner of a handover): everything wanted on the interface has been added again. */
+  resyncDone(handle: Handle, ifindex: Ifindex): MgmStatus;
+}
+
+/**
+ * What the daemon needs of a protocol module beside its callbacks: to serve an interface or to stop serving it.
+ * The module makes the Take and Release calls itself, with what belongs around them.
+ */
+export interface Protocol {
+  readonly name: string;
+  /** Registers with the manager. */
+  start(): MgmStatus;
+  /** Releases everything and deregisters; leaves no timer behind. */
+  stop(): Answer<MgmStatus>;
+  take(ifindex: Ifindex): Answer<MgmStatus>;
+  release(ifindex: Ifindex): Answer<MgmStatus>;
+}

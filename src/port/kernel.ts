@@ -1,0 +1,217 @@
+/**
+ * The kernel as pure code sees it: types only. `src/kernel` implements them over the addon, `test/support/fake-kernel.ts`
+ * in memory; both pass the same contract suite. A refused call comes back as a KernelError value, `undefined` is success.
+ */
+import type { KernelError } from '../base/errors.js';
+import type { IpAddress, Prefix } from '../base/ip.js';
+
+declare const vifBrand: unique symbol;
+declare const ifindexBrand: unique symbol;
+/** A slot of the kernel's multicast interface table, 0..31. Not an ifindex. */
+export type Vif = number & { readonly [vifBrand]: true };
+/** The kernel's number of a network device, 1 and up. Not a vif. */
+export type Ifindex = number & { readonly [ifindexBrand]: true };
+
+export const VIFS = 32;
+
+/** An entry of the multicast forwarding cache, as written. `ttls[vif]` is 0 (not an output) or the threshold: a packet leaves when its TTL is greater. */
+export interface Mfc {
+  readonly source: IpAddress;
+  readonly group: IpAddress;
+  readonly iif: Vif;
+  /** 32 slots. */
+  readonly ttls: Uint8Array;
+}
+
+/** Totals since the entry was made; `packets` includes the wrong-interface ones (facts K-16). */
+export interface MfcCounters {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly wrongIf: number;
+}
+
+export interface VifCounters {
+  readonly packetsIn: number;
+  readonly bytesIn: number;
+  readonly packetsOut: number;
+  readonly bytesOut: number;
+}
+
+/** An entry as a netlink dump shows it: interfaces by ifindex, outputs on vanished vifs hidden by the kernel. */
+export interface DumpedMfc {
+  readonly source: IpAddress;
+  readonly group: IpAddress;
+  /** True: packets wait, nobody has answered yet; `iif` and `oifs` are empty then. */
+  readonly unresolved: boolean;
+  /** True: written by a socket that is not the owner's (survives the owner). */
+  readonly static: boolean;
+  readonly iif: Ifindex | undefined;
+  readonly oifs: readonly { readonly ifindex: Ifindex; readonly ttl: number }[];
+  readonly packets: number;
+  readonly wrongIf: number;
+}
+
+export interface DumpedVif {
+  readonly vif: Vif;
+  readonly ifindex: Ifindex;
+  readonly static: boolean;
+}
+
+export interface MrouteDump {
+  readonly entries: readonly DumpedMfc[];
+  readonly vifs: readonly DumpedVif[];
+}
+
+/** A message of the kernel about a flow (RFC-less; `struct igmpmsg`). */
+export interface Upcall {
+  readonly kind: 'nocache' | 'wrongvif' | 'wholepkt' | 'wrvifwhole';
+  readonly vif: Vif;
+  readonly source: IpAddress;
+  readonly group: IpAddress;
+  /** The IP header of the packet (20 bytes or more); for the whole-packet kinds the packet. Own copy. */
+  readonly packet: Uint8Array;
+}
+
+/** A change of the forwarding cache seen on netlink, ours or somebody else's. */
+export interface MfcChange {
+  readonly kind: 'added' | 'deleted';
+  readonly entry: DumpedMfc;
+}
+
+/** The multicast routing socket of one table; held for the daemon's whole life. */
+export interface MroutePort {
+  addVif(vif: Vif, ifindex: Ifindex): KernelError | undefined;
+  delVif(vif: Vif): KernelError | undefined;
+  /** Adds or replaces; counters survive a replacement, no packet is lost (facts H). */
+  addMfc(entry: Mfc): KernelError | undefined;
+  delMfc(source: IpAddress, group: IpAddress): KernelError | undefined;
+  /** Deletes what a foreign socket or an unresolved flow left; ENOENT is not an error here. */
+  flushAll(): KernelError | undefined;
+  /** PIM mode of the table: WRONGVIF also for interfaces that are not outputs. */
+  setPim(on: boolean): KernelError | undefined;
+  mfcCounters(source: IpAddress, group: IpAddress): MfcCounters | KernelError;
+  vifCounters(vif: Vif): VifCounters | KernelError;
+  dump(): Promise<MrouteDump | KernelError>;
+  /** One handler; upcalls of one wake-up together, newest first (facts B6). */
+  onUpcalls(handler: (upcalls: readonly Upcall[]) => void): void;
+  /** One handler; `undefined` means that notifications were lost and a dump is due. */
+  onChange(handler: (change: MfcChange | undefined) => void): void;
+}
+
+/** What a member wants of a group: everything, everything but, or only some sources. */
+export interface MembershipFilter {
+  readonly mode: 'include' | 'exclude';
+  readonly sources: readonly IpAddress[];
+}
+
+export const ANY_SOURCE_FILTER: MembershipFilter = { mode: 'exclude', sources: [] };
+
+/** Counts of membership system calls really made, like strace would see them. */
+export interface MembershipCounters {
+  readonly joins: number;
+  readonly leaves: number;
+  readonly filters: number;
+}
+
+/**
+ * The router's own host memberships (IP_ADD_MEMBERSHIP and friends) behind the membership gate (design.md section 4).
+ * Wishes are declarative; while an interface is paused no system call is made for it, at resume the net difference is.
+ */
+export interface MembershipPort {
+  /** States what `holder` wants of `group` on the interface; `undefined` is "nothing any more". Idempotent. */
+  set(
+    holder: string,
+    ifindex: Ifindex,
+    group: IpAddress,
+    filter: MembershipFilter | undefined,
+  ): KernelError | undefined;
+  pause(ifindex: Ifindex): void;
+  /** Returns the errors of the calls that were due, if any. Harmless when not paused. */
+  resume(ifindex: Ifindex): readonly KernelError[];
+  /** The interface was deleted: drops its dead slots (facts J) and forgets its wishes and pause. */
+  interfaceGone(ifindex: Ifindex): void;
+  counters(): MembershipCounters;
+  list(): readonly {
+    readonly holder: string;
+    readonly ifindex: Ifindex;
+    readonly group: IpAddress;
+    readonly filter: MembershipFilter;
+    readonly held: boolean;
+  }[];
+}
+
+/** One received IGMP-numbered message. The object and its payload are reused: valid only during the handler's call. */
+export interface IgmpPacket {
+  readonly ifindex: Ifindex;
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly ttl: number;
+  readonly routerAlert: boolean;
+  /** The IP payload. The kernel verified neither its length nor its checksum. */
+  readonly payload: Uint8Array;
+}
+
+/** Raw IGMP (IP protocol 2) on the multicast routing socket. */
+export interface IgmpPort {
+  /** The handler gets the messages whose first payload byte is one of `types`; a type has at most one subscriber. */
+  subscribe(types: readonly number[], handler: (packet: IgmpPacket) => void): void;
+  /** Sends with TTL 1, TOS 0xc0 and router alert out of the interface; `source` must be one of its addresses. */
+  send(ifindex: Ifindex, source: IpAddress, destination: IpAddress, payload: Uint8Array): KernelError | undefined;
+}
+
+export interface LinkAddress {
+  readonly address: IpAddress;
+  /** 0..32. */
+  readonly prefixLength: number;
+  readonly secondary: boolean;
+  /** The other end, on a point-to-point link. */
+  readonly peer: IpAddress | undefined;
+}
+
+export interface Link {
+  readonly ifindex: Ifindex;
+  readonly name: string;
+  /** Administratively up. */
+  readonly up: boolean;
+  /** Up and with carrier. */
+  readonly running: boolean;
+  readonly loopback: boolean;
+  readonly pointToPoint: boolean;
+  /** IFF_MULTICAST. */
+  readonly multicast: boolean;
+  readonly mtu: number;
+  /** In kernel order: the first one that is not secondary is the primary address. */
+  readonly addresses: readonly LinkAddress[];
+}
+
+export interface LinkChange {
+  readonly kind: 'added' | 'changed' | 'removed';
+  readonly link: Link;
+  /** The state before, for 'changed'. */
+  readonly before?: Link;
+}
+
+export interface LinkPort {
+  links(): readonly Link[];
+  byIndex(ifindex: Ifindex): Link | undefined;
+  byName(name: string): Link | undefined;
+  /** Any number of handlers, called in the order of subscription; returns the way to unsubscribe. */
+  onChange(handler: (change: LinkChange) => void): () => void;
+}
+
+export interface Route {
+  readonly ifindex: Ifindex;
+  /** Undefined: directly connected. */
+  readonly gateway: IpAddress | undefined;
+  readonly prefix: Prefix;
+  /** As the kernel numbers routing protocols (RTPROT_*: 2 kernel, 3 boot, 4 static, 186 bgp, ...). */
+  readonly protocol: number;
+}
+
+/** The kernel's unicast routes: what RPF look-ups are made against. */
+export interface RoutePort {
+  /** The best route; `'local'` for an address of this machine; undefined when there is none. */
+  lookup(destination: IpAddress): Route | 'local' | undefined;
+  /** One handler; the destinations whose route may have changed (a /0 for "anything"). */
+  onChange(handler: (changed: Prefix) => void): void;
+}
