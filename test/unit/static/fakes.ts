@@ -1,0 +1,140 @@
+/** The static module alone: a manager that only records, links and memberships that only remember. */
+import type { Answer } from '../../../src/base/answer.js';
+import { KernelError } from '../../../src/base/errors.js';
+import { formatIp, type IpAddress, ip } from '../../../src/base/ip.js';
+import type { StaticConfig } from '../../../src/config/types.js';
+import type { Handle, MgmClient, MgmStatus, Registration } from '../../../src/mgm/client.js';
+import type {
+  Ifindex,
+  Link,
+  LinkChange,
+  LinkPort,
+  MembershipFilter,
+  MembershipPort,
+} from '../../../src/port/kernel.js';
+import { StaticModule } from '../../../src/static/module.js';
+import { FakeClock } from '../../support/fake-clock.js';
+import { RecordingLog } from '../../support/recording-log.js';
+
+export const OK: MgmStatus = { code: 'NO_ERROR' };
+
+export function link(ifindex: number, name: string): Link {
+  return {
+    ifindex: ifindex as Ifindex,
+    name,
+    up: true,
+    running: true,
+    loopback: false,
+    pointToPoint: false,
+    multicast: true,
+    mtu: 1500,
+    addresses: [],
+  };
+}
+
+export class FakeLinks implements LinkPort {
+  readonly handlers = new Set<(change: LinkChange) => void>();
+  constructor(public all: Link[]) {}
+  links = () => this.all;
+  byIndex = (ifindex: Ifindex) => this.all.find((one) => one.ifindex === ifindex);
+  byName = (name: string) => this.all.find((one) => one.name === name);
+  onChange(handler: (change: LinkChange) => void): () => void {
+    this.handlers.add(handler);
+    return () => this.handlers.delete(handler);
+  }
+  replace(before: Link, now: Link): void {
+    this.all = this.all.map((one) => (one === before ? now : one));
+    this.tell({ kind: 'changed', link: now, before });
+  }
+  remove(gone: Link): void {
+    this.all = this.all.filter((one) => one !== gone);
+    this.tell({ kind: 'removed', link: gone });
+  }
+  add(link: Link): void {
+    this.all = [...this.all, link];
+    this.tell({ kind: 'added', link });
+  }
+  tell(change: LinkChange): void {
+    for (const handler of this.handlers) handler(change);
+  }
+}
+
+export class FakeMembership implements Pick<MembershipPort, 'set'> {
+  readonly calls: string[] = [];
+  refuse = false;
+  set(holder: string, ifindex: Ifindex, group: IpAddress, filter: MembershipFilter | undefined) {
+    const wish = filter ? `${filter.mode} [${filter.sources.map(formatIp).join()}]` : 'nothing';
+    this.calls.push(`${holder} ${ifindex} ${formatIp(group)} ${wish}`);
+    return this.refuse ? new KernelError('IP_ADD_MEMBERSHIP', 'recv', 105, 'ENOBUFS', 'Raise the limit.') : undefined;
+  }
+}
+
+/** Writes down every call; answers what `answer` says, `OK` by default. */
+export class RecordingMgm {
+  readonly calls: string[] = [];
+  registration: Registration | undefined;
+  answer: (call: string) => Answer<MgmStatus> = () => OK;
+
+  client(): MgmClient {
+    const mgm: Partial<MgmClient> = {
+      register: (registration) => {
+        this.registration = registration;
+        return { ...OK, handle: 7 as Handle };
+      },
+      deregister: () => this.#now('deregister'),
+      takeInterface: (_handle, ifindex) => this.#call(`take ${ifindex}`),
+      releaseInterface: (_handle, ifindex) => this.#call(`release ${ifindex}`),
+      addMembership: (_handle, { source, group }, ifindex, flags) =>
+        this.#call(`add ${formatIp(source)} ${formatIp(group)} ${ifindex} ${flags}`),
+      deleteMembership: (_handle, { source, group }, ifindex, flags) =>
+        this.#call(`delete ${formatIp(source)} ${formatIp(group)} ${ifindex} ${flags}`),
+      resyncDone: (_handle, ifindex) => this.#now(`resyncDone ${ifindex}`),
+    };
+    return mgm as MgmClient;
+  }
+
+  #call(call: string): Answer<MgmStatus> {
+    this.calls.push(call);
+    return this.answer(call);
+  }
+
+  #now(call: string): MgmStatus {
+    this.calls.push(call);
+    return OK;
+  }
+}
+
+export const SEND = link(2, 'send');
+export const RECV = link(3, 'recv');
+
+export const CONFIG: StaticConfig = {
+  name: 'static2',
+  componentId: 2,
+  routes: [
+    { source: undefined, group: ip('239.1.1.1'), iif: 'send', oifs: ['recv'] },
+    { source: ip('10.1.0.2'), group: ip('232.1.1.1'), iif: 'send', oifs: ['recv'] },
+  ],
+  joins: [
+    { interface: 'send', group: ip('239.1.1.1'), source: undefined },
+    { interface: 'send', group: ip('232.1.1.1'), source: ip('10.1.0.2') },
+  ],
+};
+
+export function bed(config: StaticConfig = CONFIG) {
+  const mgm = new RecordingMgm();
+  const links = new FakeLinks([SEND, RECV]);
+  const membership = new FakeMembership();
+  const clock = new FakeClock();
+  const log = new RecordingLog();
+  const parts = { mgm: mgm.client(), links, membership: membership as unknown as MembershipPort, clock, log, config };
+  return { mgm, links, membership, clock, log, module: new StaticModule(parts) };
+}
+
+/** Registered, and the calls of the start forgotten. */
+export function started(config: StaticConfig = CONFIG) {
+  const all = bed(config);
+  all.module.start();
+  all.mgm.calls.length = 0;
+  all.membership.calls.length = 0;
+  return { ...all, callbacks: all.mgm.registration!.callbacks };
+}
