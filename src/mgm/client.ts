@@ -199,6 +199,8 @@ export interface Registration {
   /** Unique word for operators: 'igmp', 'static', 'dvmrp'. */
   readonly name: string;
   readonly callbacks: ClientCallbacks;
+  /** MRT_PIM while it owns an interface: wrong-interface messages also for interfaces that are no outputs (D-LIN-7). */
+  readonly pimUpcalls?: boolean;
 }
 
 export interface ProtocolOnInterface extends MgmStatus {

@@ -1,0 +1,95 @@
+/** What every part of the manager shares: ports, configuration, tables, counters and events. Decides nothing. */
+import { formatIp, type IpAddress, isAny } from '../base/ip.js';
+import { TokenBucket } from '../base/token-bucket.js';
+import type { Clock } from '../port/clock.js';
+import type { Ifindex, LinkPort, MembershipPort, MroutePort, RoutePort, Vif } from '../port/kernel.js';
+import type { Log } from '../port/log.js';
+import type { Handle, MembershipKey } from './client.js';
+import type { RpfOverride } from './rpf.js';
+import type { ManagerEvent } from './snapshot.js';
+import type { Client, Interface } from './state.js';
+import { EntryTable, MembershipTable } from './tables.js';
+
+export interface ManagerConfig {
+  /** D-MFE-1: refresh a positive entry that carries traffic in place, or delete every entry at its end. */
+  readonly mfeExpiry: 'refresh' | 'strict';
+  /** What to do about entries that somebody else wrote (F02). */
+  readonly foreign: 'leave' | 'remove';
+  readonly rpfRoutes: readonly RpfOverride[];
+  /** TTL threshold of an interface by name, 1..255 (D-LIN-4). */
+  readonly thresholdOf: (name: string) => number;
+  /** Time between comparisons with the kernel's tables. */
+  readonly reconcileMs: number;
+}
+
+export interface ManagerPorts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mroute: MroutePort;
+  readonly membership: MembershipPort;
+  readonly links: LinkPort;
+  readonly routes: RoutePort;
+}
+
+export class Core {
+  /** Every interface in state G, P or PG, or on its way there. */
+  readonly interfaces = new Map<Ifindex, Interface>();
+  readonly byVif: (Interface | undefined)[] = [];
+  readonly clients = new Map<Handle, Client>();
+  readonly memberships = new MembershipTable();
+  readonly entries = new EntryTable();
+  readonly counters = new Map<string, number>();
+  /** Grows with each kernel write of an entry; tells the reconciler what changed while it was reading. */
+  writes = 0;
+  stopped = false;
+  readonly #handlers = new Set<(event: ManagerEvent) => void>();
+  readonly #kernelLog: TokenBucket;
+
+  constructor(
+    readonly ports: ManagerPorts,
+    readonly config: ManagerConfig,
+  ) {
+    this.#kernelLog = new TokenBucket(10, 1, ports.clock.nowMs());
+  }
+
+  get nowMs(): number {
+    return this.ports.clock.nowMs();
+  }
+
+  count(name: string, by = 1): void {
+    this.counters.set(name, (this.counters.get(name) ?? 0) + by);
+  }
+
+  interfaceOfVif(vif: Vif): Interface | undefined {
+    return this.byVif[vif];
+  }
+
+  onEvent(handler: (event: ManagerEvent) => void): () => void {
+    this.#handlers.add(handler);
+    return () => this.#handlers.delete(handler);
+  }
+
+  /** `fields` is only called when somebody listens: ten thousand joins must not build ten thousand objects for nobody. */
+  emit(evt: ManagerEvent['evt'], fields: () => Record<string, unknown>): void {
+    if (this.#handlers.size === 0) return;
+    const event: ManagerEvent = { ...fields(), evt, atMs: this.nowMs };
+    for (const handler of this.#handlers) handler(event);
+  }
+
+  /** A refused system call: counted, shown, and logged within bounds. */
+  kernelRefused(error: Error): void {
+    this.count('kernel.refused');
+    this.emit('kernel.refused', () => ({ message: error.message }));
+    const heldBack = this.#kernelLog.take(this.nowMs);
+    if (heldBack !== undefined) this.ports.log.warn({ evt: 'kernel.refused', heldBack }, error.message);
+  }
+}
+
+/** "*" for a wildcard. */
+export function keyText(address: IpAddress): string {
+  return isAny(address) ? '*' : formatIp(address);
+}
+
+export function keyFields(key: MembershipKey): { source: string; group: string } {
+  return { source: keyText(key.source), group: keyText(key.group) };
+}

@@ -1,0 +1,242 @@
+/**
+ * From a packet without an entry to the entry (section 5.1), and the same decisions again in place: at the end of a
+ * life time, after a route change, after the owner of the incoming interface changed.
+ */
+import { type Answer, isLater, whenAnswered } from '../base/answer.js';
+import { ANY4, type IpAddress, isLinkLocalGroup } from '../base/ip.js';
+import type { Upcall } from '../port/kernel.js';
+import type { Alerts } from './alerts.js';
+import type { CreationOif, MembershipKey, RouteUsed, RpfReply, RpfRequest } from './client.js';
+import { type Core, keyFields } from './core.js';
+import { type Courier, DECISION_LIMIT_MS } from './courier.js';
+import type { Forwarding } from './forwarding.js';
+import { DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
+import type { Rpf, Towards } from './rpf.js';
+import { type Client, Entry, type Interface } from './state.js';
+
+/** D-RPF-3: seconds a flow is silenced whose source lies behind an interface that nobody serves. */
+const UNOWNED_TIMEOUT_SEC = 60;
+const NO_PACKET = new Uint8Array(0);
+
+/** Where a flow comes in, as decided. */
+interface Incoming {
+  readonly iif: Interface;
+  readonly upstreamNeighbor: IpAddress | undefined;
+  readonly route: RouteUsed | undefined;
+  /** Nobody serves the interface towards the source (D-RPF-3). */
+  readonly unowned: boolean;
+}
+
+export class Creation {
+  readonly #core: Core;
+  readonly #courier: Courier;
+  readonly #rpf: Rpf;
+  readonly #forwarding: Forwarding;
+  readonly #alerts: Alerts;
+  readonly #lifetimes: Lifetimes;
+  /** Flows whose creation waits for an answer (D-FWD-1), by group and source. */
+  readonly #running = new Map<IpAddress, Set<IpAddress>>();
+
+  constructor(
+    core: Core,
+    parts: { courier: Courier; rpf: Rpf; forwarding: Forwarding; alerts: Alerts; lifetimes: Lifetimes },
+  ) {
+    this.#core = core;
+    this.#courier = parts.courier;
+    this.#rpf = parts.rpf;
+    this.#forwarding = parts.forwarding;
+    this.#alerts = parts.alerts;
+    this.#lifetimes = parts.lifetimes;
+  }
+
+  /** NOCACHE: a packet came in on an interface and there is no entry for it. */
+  packetWithoutEntry(upcall: Upcall): void {
+    const { source, group } = upcall;
+    const arrival = this.#core.interfaceOfVif(upcall.vif);
+    if (!arrival || isLinkLocalGroup(group)) return this.#core.count('upcall.ignored');
+    const existing = this.#core.entries.get(source, group);
+    if (existing) {
+      this.#forwarding.write(existing, true);
+      return;
+    }
+    const sources = this.#running.get(group) ?? new Set();
+    if (sources.has(source)) return this.#core.count('upcall.repeated');
+    this.#running.set(group, sources.add(source));
+    void whenAnswered(this.#create(upcall, arrival), () => {
+      sources.delete(source);
+      if (sources.size === 0) this.#running.delete(group);
+    });
+  }
+
+  /** The kernel dropped a packet that came in on the wrong interface: whose it is may want to know (D-WI-1). */
+  packetOnWrongInterface({ source, group, vif, packet }: Upcall): void {
+    const arrival = this.#core.interfaceOfVif(vif);
+    const owner = arrival?.decider;
+    if (!arrival || !owner?.callbacks.wrongInterface) return;
+    const event = { source, group, ifindex: arrival.ifindex, packet };
+    this.#courier.notify(owner, 'wrongInterface', () => owner.callbacks.wrongInterface?.(event));
+  }
+
+  /**
+   * Decides an existing entry anew in place: steps 3 and 4, and for the interfaces of `asked` step 6. The kernel is
+   * written once, and only if something differs. An entry that nobody decides for any more is deleted.
+   */
+  decideAgain(entry: Entry, asked: (on: Interface) => boolean): Answer<void> {
+    return whenAnswered(this.#incoming(entry, undefined, NO_PACKET), (incoming) => {
+      if (entry.deleted) return undefined;
+      if (!incoming || incoming.unowned) return this.#forwarding.remove(entry);
+      const candidates = this.#forwarding.candidates(entry, incoming.iif.ifindex).filter(asked);
+      return whenAnswered(this.#vetoes(entry, incoming.iif, candidates), (vetoed) => {
+        if (entry.deleted) return;
+        if (incoming.iif.gone) return this.#forwarding.remove(entry);
+        for (const on of candidates) {
+          entry.clearOverride(on, 'off');
+          if (vetoed.has(on)) entry.setOverride(on, 'off');
+        }
+        this.#settle(entry, incoming);
+      });
+    });
+  }
+
+  /** Sets what was decided, writes the difference, sends what follows from it. */
+  #settle(entry: Entry, incoming: Incoming): void {
+    const moved = entry.iif !== incoming.iif;
+    entry.iif = incoming.iif;
+    entry.upstreamNeighbor = incoming.upstreamNeighbor;
+    entry.route = incoming.route;
+    const { turned } = this.#forwarding.update(entry);
+    if (turned) this.#lifetimes.restart(entry);
+    if (moved) this.resignalSource(entry);
+    this.#alerts.signalEntry(entry);
+  }
+
+  /** The owner towards the source may be another now: the (s,g) key's alert moves with it (D-ALERT-3). */
+  resignalSource(key: MembershipKey): void {
+    const record = this.#core.memberships.get(key.source, key.group);
+    if (record) this.#alerts.signalKey(record);
+  }
+
+  #create(upcall: Upcall, arrival: Interface): Answer<void> {
+    const key = { source: upcall.source, group: upcall.group };
+    return whenAnswered(this.#incoming(key, arrival, upcall.packet), (incoming) => {
+      if (!incoming) return undefined;
+      if (incoming.unowned) return this.#install(key, incoming, new Set());
+      const candidates = this.#forwarding.candidates(key, incoming.iif.ifindex);
+      return whenAnswered(this.#vetoes(key, incoming.iif, candidates), (vetoed) =>
+        this.#install(key, incoming, vetoed),
+      );
+    });
+  }
+
+  #install(key: MembershipKey, incoming: Incoming, vetoed: ReadonlySet<Interface>): void {
+    if (this.#core.stopped || incoming.iif.gone) return this.#core.count('creation.abandoned');
+    const timeoutSec = incoming.unowned ? UNOWNED_TIMEOUT_SEC : DEFAULT_TIMEOUT_SEC;
+    const entry = new Entry(key.source, key.group, incoming.iif, this.#core.nowMs, timeoutSec);
+    entry.unowned = incoming.unowned;
+    for (const on of vetoed) if (!on.gone) entry.setOverride(on, 'off');
+    entry.upstreamNeighbor = incoming.upstreamNeighbor;
+    entry.route = incoming.route;
+    this.#core.entries.set(entry);
+    if (entry.unowned) this.#forwarding.write(entry);
+    else this.#forwarding.update(entry);
+    this.#lifetimes.restart(entry, timeoutSec);
+    this.#core.count('mfe.created');
+    if (entry.unowned) return;
+    this.resignalSource(entry);
+    this.#alerts.signalEntry(entry);
+  }
+
+  /** Steps 3 and 4: the look-up, then whoever decides for that interface may name another one of its own. */
+  #incoming(key: MembershipKey, arrival: Interface | undefined, packet: Uint8Array): Answer<Incoming | undefined> {
+    const found = this.#rpf.towards(key.source);
+    const towards: Towards | undefined = found === 'local' ? undefined : found;
+    // A source of our own, or one that no route covers: expected where it came in (D-RPF-1, K-27).
+    const lookedUp = towards ? this.#core.interfaces.get(towards.ifindex) : (arrival ?? this.#entryIif(key));
+    if (!lookedUp) {
+      const silenced = arrival && { iif: arrival, upstreamNeighbor: undefined, route: towards?.route, unowned: true };
+      return silenced;
+    }
+    const decided = { iif: lookedUp, upstreamNeighbor: towards?.neighbor, route: towards?.route };
+    const decider = lookedUp.decider;
+    if (!decider) return arrival ? { ...decided, unowned: false } : undefined;
+    const { rpf } = decider.callbacks;
+    if (!rpf) return { ...decided, unowned: false };
+    const request: RpfRequest = {
+      source: key.source,
+      group: key.group,
+      ifindex: lookedUp.ifindex,
+      upstreamNeighbor: towards?.neighbor,
+      arrival: arrival?.ifindex,
+      packet,
+      route: towards?.route,
+    };
+    return this.#courier.ask(
+      decider,
+      'rpf',
+      DECISION_LIMIT_MS,
+      () => decider.callbacks.rpf?.(request),
+      (reply) => ({ ...decided, ...this.#heed(reply, decider, key), unowned: false }),
+    );
+  }
+
+  #entryIif(key: MembershipKey): Interface | undefined {
+    const iif = this.#core.entries.get(key.source, key.group)?.iif;
+    return iif && !iif.gone ? iif : undefined;
+  }
+
+  /** What an RPF reply changes: only an interface of the same client is accepted (D-RPF-2). */
+  #heed(reply: RpfReply | undefined, decider: Client, key: MembershipKey): Partial<Incoming> {
+    if (!reply) return {};
+    const heeded: { -readonly [K in keyof Incoming]?: Incoming[K] } = {};
+    if (reply.upstreamNeighbor !== undefined) heeded.upstreamNeighbor = reply.upstreamNeighbor;
+    if (reply.route) heeded.route = reply.route;
+    if (reply.ifindex === undefined) return heeded;
+    const named = this.#core.interfaces.get(reply.ifindex);
+    if (named?.decider === decider) return { ...heeded, iif: named };
+    this.#core.count('rpf.refused');
+    this.#core.ports.log.warn(
+      { evt: 'rpf.refused', client: decider.name, ifindex: reply.ifindex, ...keyFields(key) },
+      `${decider.name} named ifindex ${reply.ifindex} as incoming interface, but does not own it; the look-up counts`,
+    );
+    return heeded;
+  }
+
+  /** Step 6: each decider is shown its own candidates, all at once (D-CRE-2); the answer is what they switched off. */
+  #vetoes(key: MembershipKey, iif: Interface, candidates: readonly Interface[]): Answer<ReadonlySet<Interface>> {
+    const byDecider = new Map<Client, Interface[]>();
+    for (const on of candidates) {
+      const decider = on.decider;
+      if (!decider?.callbacks.creationAlert) continue;
+      const own = byDecider.get(decider);
+      if (own) own.push(on);
+      else byDecider.set(decider, [on]);
+    }
+    const vetoed = new Set<Interface>();
+    const asked = [...byDecider].map(([decider, own]) => this.#askCreation(key, iif, decider, own, vetoed));
+    return asked.some(isLater) ? Promise.all(asked).then(() => vetoed) : vetoed;
+  }
+
+  #askCreation(
+    { source, group }: MembershipKey,
+    iif: Interface,
+    decider: Client,
+    own: readonly Interface[],
+    vetoed: Set<Interface>,
+  ): Answer<void> {
+    const oifs = own.map(
+      (on): CreationOif => ({ ifindex: on.ifindex, nextHop: ANY4, igmp: on.igmp !== undefined, enabled: true }),
+    );
+    return this.#courier.ask(
+      decider,
+      'creationAlert',
+      DECISION_LIMIT_MS,
+      () => decider.callbacks.creationAlert?.({ source, group, iif: iif.ifindex, oifs }),
+      (reply) => {
+        for (const ifindex of reply?.disabled ?? []) {
+          const on = own.find((candidate) => candidate.ifindex === ifindex);
+          if (on) vetoed.add(on);
+        }
+      },
+    );
+  }
+}

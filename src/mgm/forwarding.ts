@@ -1,0 +1,109 @@
+/**
+ * The outgoing interfaces of an entry, from all its inputs, in one function; every event ends here. The kernel is written
+ * only where it differs. Nothing here asks a client: vetoes arrive as overrides (D-FLAG-3).
+ */
+import { ANY4 } from '../base/ip.js';
+import type { KernelError } from '../base/errors.js';
+import { type Ifindex, type Vif, VIFS } from '../port/kernel.js';
+import type { MembershipKey } from './client.js';
+import { type Core, keyFields } from './core.js';
+import type { Entry, Interface, KeyRecord } from './state.js';
+
+export function bitOf(on: Interface): number {
+  return 1 << on.vif;
+}
+
+export class Forwarding {
+  readonly #core: Core;
+  readonly #ttls = new Uint8Array(VIFS);
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Bits of the vifs a packet of this entry leaves by: matching membership, then overrides, never the iif (D-FWD-2). */
+  outputsOf(entry: Entry): number {
+    const { memberships } = this.#core;
+    let outputs =
+      bitsOf(memberships.get(entry.source, entry.group)) |
+      bitsOf(memberships.get(ANY4, entry.group)) |
+      bitsOf(memberships.get(ANY4, ANY4));
+    for (const [on, override] of entry.overrides ?? []) {
+      if (override === 'on') outputs |= bitOf(on);
+      else outputs &= ~bitOf(on);
+    }
+    return (outputs & ~bitOf(entry.iif)) >>> 0;
+  }
+
+  /** Recomputes the entry and writes it where the kernel holds something else. True: its outputs became or ceased to be empty. */
+  update(entry: Entry): { readonly turned: boolean; readonly error?: KernelError } {
+    const before = entry.outputs;
+    entry.outputs = this.outputsOf(entry);
+    const turned = (before === 0) !== (entry.outputs === 0);
+    const error = this.write(entry);
+    return error ? { turned, error } : { turned };
+  }
+
+  /** Writes the entry when the kernel holds something else, or when `force` says that it may. */
+  write(entry: Entry, force = false): KernelError | undefined {
+    const { vif } = entry.iif;
+    if (!force && entry.writtenIif === vif && entry.writtenOutputs === entry.outputs) return undefined;
+    const isNew = entry.writtenIif === -1;
+    this.#ttls.fill(0);
+    for (const on of this.outputInterfaces(entry)) this.#ttls[on.vif] = on.threshold;
+    const { source, group } = entry;
+    const error = this.#core.ports.mroute.addMfc({ source, group, iif: vif, ttls: this.#ttls });
+    entry.writtenAt = ++this.#core.writes;
+    entry.writtenIif = error ? -1 : vif;
+    entry.writtenOutputs = entry.outputs;
+    if (error) this.#core.kernelRefused(error);
+    else this.#core.count('kernel.mfc-writes');
+    this.#core.emit(isNew ? 'mfe.created' : 'mfe.changed', () => ({
+      ...keyFields(entry),
+      iif: entry.iif.name,
+      oifs: this.outputInterfaces(entry).map((on) => on.name),
+    }));
+    return error;
+  }
+
+  outputInterfaces(entry: Entry): Interface[] {
+    return this.interfacesOf(entry.outputs);
+  }
+
+  interfacesOf(outputs: number): Interface[] {
+    const found: Interface[] = [];
+    for (let vif = 0, left = outputs; left !== 0; vif++, left >>>= 1) {
+      const on = left & 1 ? this.#core.interfaceOfVif(vif as Vif) : undefined;
+      if (on) found.push(on);
+    }
+    return found;
+  }
+
+  /** Interfaces with any membership for the key's flow, the iif excepted: candidates of a new entry (section 5.1 step 5). */
+  candidates(key: MembershipKey, iif: Ifindex): Interface[] {
+    const found = new Set<Interface>();
+    for (const record of this.#core.memberships.matching(key)) {
+      for (const { on } of record.members) if (on.ifindex !== iif) found.add(on);
+    }
+    return [...found].sort((a, b) => a.ifindex - b.ifindex);
+  }
+
+  /** Takes the entry out of the table and the kernel. */
+  remove(entry: Entry): void {
+    if (entry.deleted) return;
+    entry.deleted = true;
+    this.#core.entries.delete(entry);
+    if (entry.writtenIif !== -1) {
+      const error = this.#core.ports.mroute.delMfc(entry.source, entry.group);
+      this.#core.writes++;
+      if (error && error.code !== 'ENOENT') this.#core.kernelRefused(error);
+    }
+    this.#core.emit('mfe.deleted', () => keyFields(entry));
+  }
+}
+
+function bitsOf(record: KeyRecord | undefined): number {
+  let bits = 0;
+  for (const member of record?.members ?? []) if (!member.pending) bits |= bitOf(member.on);
+  return bits;
+}

@@ -1,0 +1,446 @@
+/**
+ * The multicast group manager: every function of its specification, each check in one place, and the wiring of the parts
+ * that do the work. Sections 2 (functions) and 8 (Linux) of the specification; the parts name theirs.
+ *
+ * ownership.ts, transition.ts, resync.ts   who is on an interface, and how that changes without a gap
+ * members.ts, alerts.ts                    who wants what, and who hears of it
+ * creation.ts, forwarding.ts, lifetimes.ts the entries: decided, written, ended
+ * reconciler.ts                            the kernel's truth against ours
+ */
+import { type Answer, whenAnswered } from '../base/answer.js';
+import { type IpAddress, isAny, prefixContains } from '../base/ip.js';
+import type { DumpedMfc, Ifindex, LinkChange, Upcall } from '../port/kernel.js';
+import type { Prefix } from '../base/ip.js';
+import { Alerts } from './alerts.js';
+import {
+  type EnumerationType,
+  type Handle,
+  type MaskedKey,
+  type MembershipKey,
+  type MfePage,
+  type MgmClient,
+  type MgmStatus,
+  type Mfe,
+  type MfeStats,
+  type ProtocolOnInterface,
+  type Registration,
+} from './client.js';
+import { Core, type ManagerConfig, type ManagerPorts } from './core.js';
+import { ACKNOWLEDGE_LIMIT_MS, Courier } from './courier.js';
+import { Creation } from './creation.js';
+import { Enumerations } from './enumeration.js';
+import { Forwarding } from './forwarding.js';
+import { cannotComplete, DONE, flagsProblem, invalid, keyProblem, notFound, status } from './keys.js';
+import { Lifetimes } from './lifetimes.js';
+import { Members } from './members.js';
+import { MfeReader } from './mfe-reader.js';
+import { Reconciler } from './reconciler.js';
+import { Registry } from './registry.js';
+import { Rpf } from './rpf.js';
+import type { HandoverView, ManagerSnapshot } from './snapshot.js';
+import { type Client, type Entry, type Interface, isIgmp } from './state.js';
+import { Transitions } from './transition.js';
+import { Views } from './views.js';
+
+export type ManagerOptions = ManagerPorts & { readonly config: ManagerConfig };
+
+export class Manager implements MgmClient {
+  readonly #core: Core;
+  readonly #courier: Courier;
+  readonly #registry: Registry;
+  readonly #rpf: Rpf;
+  readonly #forwarding: Forwarding;
+  readonly #lifetimes: Lifetimes;
+  readonly #alerts: Alerts;
+  readonly #members: Members;
+  readonly #creation: Creation;
+  readonly #transitions: Transitions;
+  readonly #enumerations: Enumerations;
+  readonly #reader: MfeReader;
+  readonly #reconciler: Reconciler;
+  readonly #views: Views;
+  #unwatchLinks: (() => void) | undefined;
+
+  constructor(options: ManagerOptions) {
+    const core = new Core(options, options.config);
+    const courier = new Courier(core);
+    const rpf = new Rpf(options.routes, options.links, options.config.rpfRoutes);
+    const forwarding = new Forwarding(core);
+    const lifetimes: Lifetimes = new Lifetimes(core, {
+      refresh: (entry) => void courier.enter(() => this.#creation.decideAgain(entry, () => true)),
+      remove: (entry) => courier.enter(() => this.#expire(entry)),
+    });
+    const alerts = new Alerts(core, courier, rpf, (entry, timeoutSec) => lifetimes.restart(entry, timeoutSec));
+    const parts = { courier, rpf, forwarding, alerts, lifetimes };
+    const members = new Members(core, parts);
+    const creation = new Creation(core, parts);
+    this.#core = core;
+    this.#courier = courier;
+    this.#rpf = rpf;
+    this.#forwarding = forwarding;
+    this.#lifetimes = lifetimes;
+    this.#alerts = alerts;
+    this.#members = members;
+    this.#creation = creation;
+    this.#registry = new Registry(core);
+    this.#transitions = new Transitions(core, { ...parts, members, creation }, (client, reason) =>
+      this.#declareDead(client, reason),
+    );
+    this.#enumerations = new Enumerations(core.memberships);
+    this.#reader = new MfeReader(core, forwarding);
+    this.#reconciler = new Reconciler(core, forwarding, (seen) => this.#answerFromDump(seen));
+    this.#views = new Views(core, forwarding, this.#reconciler);
+  }
+
+  /** Begins to listen to the kernel. */
+  start(): void {
+    const { mroute, links, routes } = this.#core.ports;
+    mroute.onUpcalls((upcalls) => this.#courier.enter(() => this.#upcalls(upcalls)));
+    mroute.onChange((change) => this.#reconciler.noticed(change));
+    routes.onChange((changed) => this.#courier.enter(() => this.#routesChanged(changed)));
+    this.#unwatchLinks = links.onChange((change) => this.#courier.enter(() => this.#linkChanged(change)));
+    this.#reconciler.start();
+  }
+
+  /** Ends every timer and takes every entry and vif out of the kernel. Protocols should have been stopped before. */
+  stop(): Answer<MgmStatus> {
+    return this.#courier.perform(() => {
+      const clients = [...this.#core.clients.values()];
+      for (const client of clients) this.#registry.remove(client);
+      this.#core.stopped = true;
+      this.#unwatchLinks?.();
+      this.#reconciler.stop();
+      this.#lifetimes.stop();
+      for (const on of [...this.#core.interfaces.values()]) this.#transitions.interfaceGone(on);
+      for (const entry of [...this.#core.entries]) this.#forwarding.remove(entry);
+      for (const client of clients) this.#courier.forget(client);
+      return DONE;
+    });
+  }
+
+  snapshot(): ManagerSnapshot {
+    return this.#views;
+  }
+
+  /** Compares with the kernel now; resolves when repairs are made. */
+  reconcile(): Promise<void> {
+    return this.#reconciler.run();
+  }
+
+  /** A client's connection is gone: release of each of its interfaces, then deregistration (D-OWN-6, D-OWN-7). */
+  disconnect(handle: Handle, reason: string): void {
+    const client = this.#registry.find(handle);
+    if (client) void this.#courier.perform(() => this.#bury(client, reason));
+  }
+
+  /** Moves an interface from one protocol to another without an outage (D-OWN-13); names as registered. */
+  handover(ifindex: Ifindex, from: string, to: string, dryRun: boolean): Answer<HandoverView> {
+    return this.#courier.perform(() => {
+      const before = this.#handoverView(ifindex, from, to);
+      const loser = this.#registry.byName(from);
+      const winner = this.#registry.byName(to);
+      const refused = this.#handoverRefusal(ifindex, from, loser, to, winner);
+      if (refused || !loser || !winner) return { ...before, ...refused };
+      if (dryRun) return before;
+      const offered = winner.callbacks.interfaceOffered
+        ? this.#courier.ask(
+            winner,
+            'interfaceOffered',
+            ACKNOWLEDGE_LIMIT_MS,
+            () => winner.callbacks.interfaceOffered?.(ifindex) ?? true,
+            (accepted) => accepted === true,
+          )
+        : true;
+      return whenAnswered(offered, (accepted) => {
+        if (!accepted) return { ...before, ...cannotComplete('refusedByNewOwner', `${to} refuses the interface`) };
+        const handedOver = this.#courier.enter(() => this.#transitions.handover(loser, winner, ifindex));
+        return whenAnswered(handedOver, (result) => ({ ...before, ...result, done: result.code === 'NO_ERROR' }));
+      });
+    });
+  }
+
+  register(registration: Registration): MgmStatus & { readonly handle?: Handle } {
+    return this.#registry.register(registration);
+  }
+
+  deregister(handle: Handle): MgmStatus {
+    const client = this.#caller(handle);
+    if (!client) return invalid('badHandle');
+    const result = this.#registry.deregister(client);
+    if (result.code !== 'NO_ERROR') return result;
+    this.#enumerations.endAllOf(client);
+    this.#courier.forget(client);
+    return result;
+  }
+
+  takeInterface(handle: Handle, ifindex: Ifindex, nextHop?: IpAddress): Answer<MgmStatus> {
+    const client = this.#caller(handle);
+    if (!client) return invalid('badHandle');
+    if (nextHop !== undefined && !isAny(nextHop)) return invalid('nextHopUnsupported');
+    return this.#courier.perform(() => this.#transitions.take(client, ifindex));
+  }
+
+  releaseInterface(handle: Handle, ifindex: Ifindex, nextHop?: IpAddress): Answer<MgmStatus> {
+    const client = this.#caller(handle);
+    if (!client) return invalid('badHandle');
+    if (nextHop !== undefined && !isAny(nextHop)) return invalid('nextHopUnsupported');
+    return this.#courier.perform(() => this.#transitions.release(client, ifindex));
+  }
+
+  getProtocolOnInterface(ifindex: Ifindex, nextHop?: IpAddress): ProtocolOnInterface {
+    if (nextHop !== undefined && !isAny(nextHop)) return notFound('nextHopUnsupported');
+    const on = this.#core.interfaces.get(ifindex);
+    const shown = on?.owner ?? on?.igmp;
+    if (!on || !shown) return notFound('noSuchInterface');
+    const { protocolId, componentId, name } = shown;
+    return { ...DONE, protocolId, componentId, name, igmp: on.igmp !== undefined };
+  }
+
+  addMembership(
+    handle: Handle,
+    key: MaskedKey,
+    ifindex: Ifindex,
+    flags: number,
+    nextHop?: IpAddress,
+  ): Answer<MgmStatus> {
+    const refused =
+      this.#membershipRefusal(handle, key, flags, nextHop) ?? this.#placeRefusal(handle, ifindex, flags, false);
+    if (refused) return refused;
+    return this.#courier.perform(() => {
+      const again = this.#placeRefusal(handle, ifindex, flags, false);
+      return again ?? this.#members.add(this.#registry.find(handle)!, this.#core.interfaces.get(ifindex)!, key, flags);
+    });
+  }
+
+  deleteMembership(
+    handle: Handle,
+    key: MaskedKey,
+    ifindex: Ifindex,
+    flags: number,
+    nextHop?: IpAddress,
+  ): Answer<MgmStatus> {
+    const refused =
+      this.#membershipRefusal(handle, key, flags, nextHop) ?? this.#placeRefusal(handle, ifindex, flags, true);
+    if (refused) return refused;
+    return this.#courier.perform(() => {
+      const again = this.#placeRefusal(handle, ifindex, flags, true);
+      return (
+        again ?? this.#members.delete(this.#registry.find(handle)!, this.#core.interfaces.get(ifindex)!, key, flags)
+      );
+    });
+  }
+
+  /** D-SET-1: only the client that decides for the entry's iif; a new iif must be one it decides for as well. */
+  setMfe(handle: Handle, key: MembershipKey, change: { upstreamNeighbor?: IpAddress; iif?: Ifindex }): MgmStatus {
+    const client = this.#caller(handle);
+    if (!client) return invalid('badHandle');
+    const entry = this.#core.entries.get(key.source, key.group);
+    if (!entry) return notFound('noSuchMfe');
+    if (entry.iif.decider !== client) return invalid('notIifOwner');
+    const iif = change.iif === undefined ? entry.iif : this.#core.interfaces.get(change.iif);
+    if (iif?.decider !== client) return invalid('notIifOwner');
+    if (change.upstreamNeighbor !== undefined) entry.upstreamNeighbor = change.upstreamNeighbor;
+    if (iif === entry.iif) return DONE;
+    entry.iif = iif;
+    const { turned, error } = this.#forwarding.update(entry);
+    if (turned) this.#lifetimes.restart(entry);
+    this.#alerts.signalEntry(entry, client);
+    return error ? cannotComplete('kernelRefused', error.message) : DONE;
+  }
+
+  getMfe(key: MembershipKey): MgmStatus & { readonly mfe?: Mfe } {
+    return this.#reader.mfe(key);
+  }
+
+  getFirstMfe(limit: number): MfePage<Mfe> {
+    return this.#reader.mfes(undefined, limit);
+  }
+
+  getNextMfe(after: MembershipKey, limit: number): MfePage<Mfe> {
+    return this.#reader.mfes(after, limit);
+  }
+
+  getMfeStats(key: MembershipKey, flag: number): MgmStatus & { readonly stats?: MfeStats } {
+    return this.#reader.stats(key, flag);
+  }
+
+  getFirstMfeStats(limit: number, flag: number): MfePage<MfeStats> {
+    return this.#reader.statsPage(undefined, limit, flag);
+  }
+
+  getNextMfeStats(after: MembershipKey, limit: number, flag: number): MfePage<MfeStats> {
+    return this.#reader.statsPage(after, limit, flag);
+  }
+
+  groupEnumerationStart(handle: Handle, type: EnumerationType): MgmStatus & { readonly enumeration?: number } {
+    const client = this.#caller(handle);
+    return client ? this.#enumerations.start(client, type) : invalid('badHandle');
+  }
+
+  groupEnumerationGetNext(enumeration: number, limit: number): MfePage<Required<MaskedKey>> {
+    return this.#enumerations.next(enumeration, limit);
+  }
+
+  groupEnumerationEnd(enumeration: number): MgmStatus {
+    return this.#enumerations.end(enumeration);
+  }
+
+  resyncDone(handle: Handle, ifindex: Ifindex): MgmStatus {
+    const client = this.#caller(handle);
+    if (!client) return invalid('badHandle');
+    const on = this.#core.interfaces.get(ifindex);
+    if (!on || (on.owner !== client && on.igmp !== client)) return invalid('notOwner');
+    this.#courier.enter(() => this.#transitions.resyncDone(client, on));
+    return DONE;
+  }
+
+  #caller(handle: Handle): Client | undefined {
+    const client = this.#registry.find(handle);
+    if (client) client.calls++;
+    return client;
+  }
+
+  /** What is wrong with a membership call whatever the state of the interface. */
+  #membershipRefusal(
+    handle: Handle,
+    key: MaskedKey,
+    flags: number,
+    nextHop: IpAddress | undefined,
+  ): MgmStatus | undefined {
+    if (!this.#caller(handle)) return invalid('badHandle');
+    if (nextHop !== undefined && !isAny(nextHop)) return invalid('nextHopUnsupported');
+    const problem = keyProblem(key) ?? flagsProblem(key, flags);
+    return problem && invalid(problem);
+  }
+
+  /** Whether this client may speak about this interface now (D-MEM-2, D-CB-3). Looked at again when a call had to wait. */
+  #placeRefusal(handle: Handle, ifindex: Ifindex, flags: number, deleting: boolean): MgmStatus | undefined {
+    const client = this.#registry.find(handle);
+    if (!client) return invalid('badHandle');
+    const on = this.#core.interfaces.get(ifindex);
+    if (!on) return deleting ? notFound('noSuchInterface') : invalid('notOwner');
+    if (on.igmp === client && on.paused)
+      return cannotComplete(
+        'igmpDisabled',
+        `${on.name} is changing its owner; IGMP adds its memberships again after enable`,
+      );
+    if (on.owner !== client && on.igmp !== client)
+      return invalid(
+        'notOwner',
+        on.owner ? `${on.owner.name} owns ${on.name}` : `${client.name} has not taken ${on.name}`,
+      );
+    // Only the owner changes what the cache says about an owned interface (RFC 2715 section 1).
+    if (flags === 2 && on.owner && on.owner !== client) return invalid('notOwner', `${on.owner.name} owns ${on.name}`);
+    return undefined;
+  }
+
+  /** Newest first, as they come (facts B6). */
+  #upcalls(upcalls: readonly Upcall[]): void {
+    for (const upcall of upcalls) {
+      this.#core.count(`upcall.${upcall.kind}`);
+      switch (upcall.kind) {
+        case 'nocache':
+          this.#creation.packetWithoutEntry(upcall);
+          break;
+        case 'wrongvif':
+          this.#creation.packetOnWrongInterface(upcall);
+          break;
+        case 'wholepkt':
+        case 'wrvifwhole':
+          // For PIM's register and assert; no client of today asks for them.
+          break;
+        default:
+          upcall.kind satisfies never;
+      }
+    }
+  }
+
+  /** A flow whose upcall was lost or read by a predecessor: its packets wait in the kernel (facts A6). */
+  #answerFromDump(seen: DumpedMfc): void {
+    const found = this.#rpf.towards(seen.source);
+    const arrival = found && found !== 'local' ? this.#core.interfaces.get(found.ifindex) : undefined;
+    if (!arrival || this.#core.entries.get(seen.source, seen.group)) return;
+    const { source, group } = seen;
+    const packet = new Uint8Array(0);
+    this.#courier.enter(() =>
+      this.#creation.packetWithoutEntry({ kind: 'nocache', vif: arrival.vif, source, group, packet }),
+    );
+  }
+
+  #expire(entry: Entry): void {
+    const owner = entry.iif.decider;
+    this.#forwarding.remove(entry);
+    if (!owner?.callbacks.mfeDeleted) return;
+    const key = { source: entry.source, group: entry.group };
+    this.#courier.notify(owner, 'mfeDeleted', () => owner.callbacks.mfeDeleted?.(key));
+  }
+
+  /** D-MFE-4: entries whose source is covered are looked up again; what was silenced for want of a route asks anew. */
+  #routesChanged(changed: Prefix): void {
+    this.#rpf.forget();
+    for (const entry of [...this.#core.entries]) {
+      if (entry.deleted || !prefixContains(changed, entry.source)) continue;
+      if (entry.unowned) this.#forwarding.remove(entry);
+      else void this.#creation.decideAgain(entry, (on) => on === entry.iif);
+    }
+    for (const record of [...this.#core.memberships]) {
+      if (!isAny(record.source) && prefixContains(changed, record.source)) this.#alerts.signalKey(record);
+    }
+  }
+
+  #linkChanged({ kind, link }: LinkChange): void {
+    this.#rpf.forget();
+    const on = this.#core.interfaces.get(link.ifindex);
+    if (!on) return;
+    if (kind === 'removed') this.#transitions.interfaceGone(on);
+    else on.name = link.name;
+  }
+
+  #declareDead(client: Client, reason: string): void {
+    if (!client.alive) return;
+    this.#core.ports.log.error(
+      { evt: 'client.died', client: client.name, reason },
+      `${client.name} ${reason}; it counts as dead and its interfaces are released`,
+    );
+    this.#bury(client, reason);
+  }
+
+  #bury(client: Client, reason: string): void {
+    if (!client.alive) return;
+    this.#registry.remove(client);
+    this.#enumerations.endAllOf(client);
+    this.#core.emit('client.died', () => ({ client: client.name, reason }));
+    this.#transitions.releaseAllOf(client);
+    this.#courier.forget(client);
+  }
+
+  #handoverView(ifindex: Ifindex, from: string, to: string): HandoverView {
+    const on = this.#core.interfaces.get(ifindex);
+    const name = on?.name ?? this.#core.ports.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+    const entries = [...this.#core.entries];
+    const counted = {
+      memberships: on?.keys.size ?? 0,
+      entriesAsIif: entries.filter((entry) => entry.iif === on).length,
+      entriesAsOif: entries.filter((entry) => on && this.#forwarding.outputInterfaces(entry).includes(on)).length,
+    };
+    return { interface: name, from, to, igmp: on?.igmp !== undefined, ...counted, done: false, code: 'NO_ERROR' };
+  }
+
+  #handoverRefusal(
+    ifindex: Ifindex,
+    from: string,
+    loser: Client | undefined,
+    to: string,
+    winner: Client | undefined,
+  ): MgmStatus | undefined {
+    const on: Interface | undefined = this.#core.interfaces.get(ifindex);
+    if (!loser) return notFound('noSuchClient', `no protocol named ${from} is registered`);
+    if (!winner) return notFound('noSuchClient', `no protocol named ${to} is registered`);
+    if (isIgmp(winner)) return invalid('notOwner', 'IGMP stays beside every owner; release the interface instead');
+    if (!on) return notFound('noSuchInterface', `nobody is on interface ${ifindex}`);
+    if (winner === loser) return status('ERROR_ALREADY_EXISTS', 'alreadyTaken', `${to} owns ${on.name} already`);
+    if (on.owner !== loser)
+      return invalid('notOwner', on.owner ? `${on.owner.name} owns ${on.name}, not ${from}` : `nobody owns ${on.name}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * Adding and deleting membership, in the order of D-MEM-1: record, ask the owner, bring the entries up to date in the
+ * kernel, then the alerts. Validation has happened before; see `manager.ts`.
+ */
+import { type Answer, whenAnswered } from '../base/answer.js';
+import type { KernelError } from '../base/errors.js';
+import type { Alerts } from './alerts.js';
+import { FORWARD, JOIN, type LocalJoinReply, type MembershipKey, type MgmStatus } from './client.js';
+import { type Core, keyFields } from './core.js';
+import { type Courier, DECISION_LIMIT_MS } from './courier.js';
+import type { Forwarding } from './forwarding.js';
+import { cannotComplete, compareKeys, DONE, notFound } from './keys.js';
+import type { Lifetimes } from './lifetimes.js';
+import {
+  attributedTo,
+  type Client,
+  type Entry,
+  type Interface,
+  isStale,
+  type KeyRecord,
+  type Member,
+} from './state.js';
+
+export class Members {
+  readonly #core: Core;
+  readonly #courier: Courier;
+  readonly #forwarding: Forwarding;
+  readonly #alerts: Alerts;
+  readonly #lifetimes: Lifetimes;
+
+  constructor(core: Core, parts: { courier: Courier; forwarding: Forwarding; alerts: Alerts; lifetimes: Lifetimes }) {
+    this.#core = core;
+    this.#courier = parts.courier;
+    this.#forwarding = parts.forwarding;
+    this.#alerts = parts.alerts;
+    this.#lifetimes = parts.lifetimes;
+  }
+
+  add(client: Client, on: Interface, key: MembershipKey, flags: number): Answer<MgmStatus> {
+    if (!(flags & JOIN)) return this.#forward(client, on, key, 'on');
+    return whenAnswered(this.#join(client, on, key), (joined) => {
+      if (!(flags & FORWARD) || !this.#core.entries.get(key.source, key.group)) return joined;
+      return this.#forward(client, on, key, 'on');
+    });
+  }
+
+  delete(client: Client, on: Interface, key: MembershipKey, flags: number): MgmStatus {
+    if (!(flags & JOIN)) return this.#forward(client, on, key, 'off');
+    const record = this.#core.memberships.get(key.source, key.group);
+    const member = record?.find(client, on);
+    if (!record || !member) return notFound('noSuchEntry', `${client.name} has no such entry on ${on.name}`);
+    const by = attributedTo(member);
+    this.#remove(record, member);
+    this.#core.emit('membership.deleted', () => ({ ...keyFields(key), interface: on.name, client: client.name }));
+    const error = this.#left(record, on, by);
+    const entry = flags & FORWARD ? this.#core.entries.get(key.source, key.group) : undefined;
+    if (entry) return this.#forward(client, on, key, 'off');
+    return statusOf(error);
+  }
+
+  /** Everything of one client on the interface goes, in order of (group, source) (D-OWN-2). */
+  dropClient(on: Interface, client: Client): void {
+    const left: { readonly record: KeyRecord; readonly by: Client }[] = [];
+    for (const record of [...on.keys].sort(compareKeys)) {
+      const member = record.find(client, on);
+      if (!member) continue;
+      left.push({ record, by: attributedTo(member) });
+      this.#remove(record, member);
+    }
+    for (const { record, by } of left) this.#left(record, on, by);
+  }
+
+  /** Everything on the interface goes, silently for those who held it: the interface itself is going. */
+  dropAll(on: Interface): void {
+    for (const record of [...on.keys]) {
+      for (const member of record.members.filter((one) => one.on === on)) this.#core.memberships.remove(record, member);
+      this.#left(record, on, undefined);
+    }
+  }
+
+  /** End of R: what nobody added again goes (D-OWN-9). */
+  sweep(on: Interface, record: KeyRecord): void {
+    const stale = record.members.filter((member) => member.on === on && isStale(member));
+    for (const member of stale) this.#core.memberships.remove(record, member);
+    if (stale.length > 0) this.#left(record, on, undefined);
+  }
+
+  #join(client: Client, on: Interface, key: MembershipKey): Answer<MgmStatus> {
+    const record = this.#core.memberships.record(key);
+    let member = record.find(client, on);
+    if (member && !isStale(member)) return DONE;
+    const owner = client === on.igmp ? on.owner : undefined;
+    const asked = owner?.alive && owner.callbacks.localJoin ? owner : undefined;
+    if (member) member.epoch = on.epoch;
+    else member = this.#core.memberships.add(record, client, on, asked !== undefined);
+    this.#core.emit('membership.added', () => ({ ...keyFields(key), interface: on.name, client: client.name }));
+    return asked ? this.#askOwner(asked, record, member) : this.#joined(record, member, undefined);
+  }
+
+  /** D-LJ-2: the owner may keep existing entries off the interface before the kernel is touched. */
+  #askOwner(owner: Client, record: KeyRecord, member: Member): Answer<MgmStatus> {
+    const { on } = member;
+    const { source, group } = record;
+    const entries: MembershipKey[] = [];
+    for (const entry of this.#core.entries.matching(record)) {
+      if (entry.iif !== on) entries.push({ source: entry.source, group: entry.group });
+    }
+    return this.#courier.ask(
+      owner,
+      'localJoin',
+      DECISION_LIMIT_MS,
+      () => owner.callbacks.localJoin?.({ source, group, ifindex: on.ifindex, entries }),
+      (reply) => (record.members.includes(member) ? this.#joined(record, member, reply ?? undefined) : DONE),
+    );
+  }
+
+  #joined(record: KeyRecord, member: Member, reply: LocalJoinReply | undefined): MgmStatus {
+    const { on } = member;
+    member.pending = false;
+    let error: KernelError | undefined;
+    const turned: Entry[] = [];
+    for (const entry of this.#core.entries.matching(record)) {
+      entry.clearOverride(on, 'off');
+      const refused = reply?.refuse.some((key) => key.source === entry.source && key.group === entry.group);
+      if (refused && entry.iif !== on) entry.setOverride(on, 'off');
+      error = this.#update(entry, turned) ?? error;
+    }
+    this.#alerts.signalKey(record, on);
+    for (const entry of turned) this.#alerts.signalEntry(entry, attributedTo(member), on);
+    return statusOf(error);
+  }
+
+  #remove(record: KeyRecord, member: Member): void {
+    const { client, on } = member;
+    const known = !isStale(member);
+    this.#core.memberships.remove(record, member);
+    const owner = client === on.igmp ? on.owner : undefined;
+    if (!known || !owner?.callbacks.localLeave || owner === on.leaving) return;
+    const leave = { source: record.source, group: record.group, ifindex: on.ifindex };
+    this.#courier.notify(owner, 'localLeave', () => owner.callbacks.localLeave?.(leave));
+  }
+
+  #left(record: KeyRecord, on: Interface, by: Client | undefined): KernelError | undefined {
+    let error: KernelError | undefined;
+    const turned: Entry[] = [];
+    for (const entry of this.#core.entries.matching(record)) {
+      entry.clearOverride(on, 'on');
+      error = this.#update(entry, turned) ?? error;
+    }
+    this.#alerts.signalKey(record, on);
+    for (const entry of turned) this.#alerts.signalEntry(entry, by, on);
+    return error;
+  }
+
+  /** FORWARD: one existing entry, one interface; nothing is remembered for a later entry (D-FLAG-1). */
+  #forward(client: Client, on: Interface, key: MembershipKey, override: 'on' | 'off'): MgmStatus {
+    const entry = this.#core.entries.get(key.source, key.group);
+    if (!entry) {
+      const missing = `there is no entry for ${keyFields(key).source}, ${keyFields(key).group}`;
+      return override === 'on' ? cannotComplete('noSuchMfe', missing) : notFound('noSuchMfe', missing);
+    }
+    entry.setOverride(on, override);
+    const turned: Entry[] = [];
+    const error = this.#update(entry, turned);
+    if (turned.length > 0) this.#alerts.signalEntry(entry, client, on);
+    return statusOf(error);
+  }
+
+  /** D-MFE-3: an entry that turns positive or negative begins a new life. */
+  #update(entry: Entry, turned: Entry[]): KernelError | undefined {
+    const result = this.#forwarding.update(entry);
+    if (result.turned) {
+      turned.push(entry);
+      this.#lifetimes.restart(entry);
+    }
+    return result.error;
+  }
+}
+
+function statusOf(error: KernelError | undefined): MgmStatus {
+  return error ? cannotComplete('kernelRefused', error.message) : DONE;
+}

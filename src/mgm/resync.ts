@@ -1,0 +1,128 @@
+/**
+ * Phase R of an ownership change: memberships are added again; it ends with `resyncDone` or after 5 s (D-EN-2), and its
+ * end is done in slices so that ten thousand groups do not stop the event loop.
+ */
+import type { Alerts } from './alerts.js';
+import type { Core } from './core.js';
+import type { Courier } from './courier.js';
+import type { Creation } from './creation.js';
+import type { Forwarding } from './forwarding.js';
+import type { Lifetimes } from './lifetimes.js';
+import type { Members } from './members.js';
+import type { Client, Interface } from './state.js';
+
+/** D-EN-2: from enable to the end of R at the latest. */
+const RESYNC_LIMIT_MS = 5000;
+/** How long the end of R may hold the event loop at a stretch. */
+const SLICE_MS = 5;
+/** Steps between two looks at the clock. */
+const STEPS_PER_LOOK = 64;
+
+export class Resync {
+  readonly #core: Core;
+  readonly #courier: Courier;
+  readonly #forwarding: Forwarding;
+  readonly #members: Members;
+  readonly #creation: Creation;
+  readonly #alerts: Alerts;
+  readonly #lifetimes: Lifetimes;
+
+  constructor(
+    core: Core,
+    parts: {
+      courier: Courier;
+      forwarding: Forwarding;
+      members: Members;
+      creation: Creation;
+      alerts: Alerts;
+      lifetimes: Lifetimes;
+    },
+  ) {
+    this.#core = core;
+    this.#courier = parts.courier;
+    this.#forwarding = parts.forwarding;
+    this.#members = parts.members;
+    this.#creation = parts.creation;
+    this.#alerts = parts.alerts;
+    this.#lifetimes = parts.lifetimes;
+  }
+
+  start(on: Interface, awaited: readonly Client[]): void {
+    this.cancel(on);
+    on.phase = 'R';
+    for (const client of awaited) on.resyncing.add(client);
+    if (awaited.length === 0) return this.finish(on);
+    const timer = this.#core.ports.clock.after(RESYNC_LIMIT_MS, () => {
+      this.#core.count('resync.timed-out');
+      this.#courier.enter(() => this.finish(on));
+    });
+    on.cancelResync = () => timer.cancel();
+  }
+
+  /** A new change of ownership supersedes this one; its own end will do everything. */
+  cancel(on: Interface): void {
+    on.cancelResync?.();
+    on.cancelResync = undefined;
+    on.resyncing.clear();
+  }
+
+  finish(on: Interface): void {
+    this.cancel(on);
+    this.#slice(on, this.#end(on));
+  }
+
+  /** The interface goes: what was put off for it is signalled now. */
+  signalLeftovers(on: Interface): void {
+    for (const record of on.unsignalledKeys) this.#alerts.signalKey(record);
+    for (const entry of on.unsignalledEntries) if (!entry.deleted) this.#alerts.signalEntry(entry);
+    on.unsignalledKeys.clear();
+    on.unsignalledEntries.clear();
+  }
+
+  #slice(on: Interface, work: Iterator<void>): void {
+    const startedMs = this.#core.nowMs;
+    for (let step = 1; !work.next().done; step++) {
+      if (step % STEPS_PER_LOOK !== 0 || this.#core.nowMs - startedMs < SLICE_MS) continue;
+      const timer = this.#core.ports.clock.after(0, () => this.#courier.enter(() => this.#slice(on, work)));
+      on.cancelResync = () => timer.cancel();
+      return;
+    }
+    on.cancelResync = undefined;
+  }
+
+  /** The end of R, one small step at a time: sweep, decide anew, overwrite what differs, then the net alerts (D-OWN-5). */
+  *#end(on: Interface): Generator<void, void> {
+    for (const record of [...on.keys]) {
+      this.#members.sweep(on, record);
+      yield;
+    }
+    for (const entry of [...this.#core.entries]) {
+      if (entry.deleted) continue;
+      if (entry.iif === on) {
+        on.unsignalledEntries.add(entry);
+        void this.#creation.decideAgain(entry, (candidate) => candidate.decider === on.decider);
+      } else if (this.#forwarding.update(entry).turned) {
+        on.unsignalledEntries.add(entry);
+        this.#lifetimes.restart(entry);
+      }
+      yield;
+    }
+    on.phase = 'steady';
+    this.#core.emit('interface.resynced', () => ({ interface: on.name, ifindex: on.ifindex }));
+    const owed = new Set([...on.unsignalledKeys, ...on.keys]);
+    const entries = [...on.unsignalledEntries];
+    on.unsignalledKeys.clear();
+    on.unsignalledEntries.clear();
+    for (const record of owed) {
+      this.#alerts.signalKey(record, on);
+      yield;
+    }
+    for (const entry of entries) {
+      if (!entry.deleted) {
+        this.#creation.resignalSource(entry);
+        this.#alerts.signalEntry(entry, undefined, on);
+      }
+      yield;
+    }
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * The manager's records: clients, interfaces, membership keys, forwarding entries. Plain data with the few derived
+ * answers everybody needs; who changes what is said in `manager.ts`.
+ */
+import type { IpAddress } from '../base/ip.js';
+import type { Ifindex, Vif } from '../port/kernel.js';
+import { type ClientCallbacks, type Handle, type MembershipKey, PROTOCOL, type RouteUsed } from './client.js';
+import { type OwnershipState, stateOf } from './ownership.js';
+
+export interface Client {
+  readonly handle: Handle;
+  readonly name: string;
+  readonly protocolId: number;
+  readonly componentId: number;
+  readonly pimUpcalls: boolean;
+  readonly callbacks: ClientCallbacks;
+  /** False from deregistration or death on: nothing is delivered any more. */
+  alive: boolean;
+  /** Its Take, Release or hand-over requests that wait or run (D-OWN-12). */
+  requests: number;
+  calls: number;
+  delivered: number;
+  failures: number;
+}
+
+/** IGMP is recognised by its protocol id, not by its callbacks (D-ID-1). */
+export function isIgmp(client: Client): boolean {
+  return client.protocolId === PROTOCOL.igmp;
+}
+
+export class Interface {
+  owner: Client | undefined;
+  igmp: Client | undefined;
+  /** T: an ownership change runs. R: after it, memberships are being added again. */
+  phase: 'steady' | 'T' | 'R' = 'steady';
+  /** Between disable-IGMP sent and enable-IGMP acknowledged. */
+  paused = false;
+  /** The owner on its way out: no callbacks about this interface any more (D-REL-2). */
+  leaving: Client | undefined;
+  /** The kernel removed the device. */
+  gone = false;
+  /** Entries made in an earlier epoch are stale (D-OWN-9): one increment marks them all. */
+  epoch = 0;
+  /** Every key with an entry on this interface, stale ones too. */
+  readonly keys = new Set<KeyRecord>();
+  /** Requests that wait for the running change to end (D-OWN-4). */
+  readonly waiting: (() => void)[] = [];
+  /** Whose `resyncDone` ends R. */
+  readonly resyncing = new Set<Client>();
+  /** Ends R when time is up, and the slices of its end. */
+  cancelResync: (() => void) | undefined;
+  /** What changed during T and R beyond `keys`: compared and signalled at the end (D-OWN-5). */
+  readonly unsignalledKeys = new Set<KeyRecord>();
+  readonly unsignalledEntries = new Set<Entry>();
+
+  constructor(
+    readonly ifindex: Ifindex,
+    public name: string,
+    readonly vif: Vif,
+    /** A packet leaves when its TTL is greater (D-LIN-4). */
+    readonly threshold: number,
+  ) {}
+
+  get state(): OwnershipState {
+    return stateOf(this.owner !== undefined, this.igmp !== undefined);
+  }
+
+  /** Who is asked about this interface: its owner, or IGMP where it is alone; nobody while the owner is leaving. */
+  get decider(): Client | undefined {
+    const client = this.owner ?? this.igmp;
+    return client !== undefined && client !== this.leaving && client.alive ? client : undefined;
+  }
+}
+
+/** One client's "there are receivers for this key behind this interface". */
+export interface Member {
+  readonly client: Client;
+  readonly on: Interface;
+  epoch: number;
+  /** The owner has not answered the local join yet (D-LJ-2): counts for alerts, opens no entry. */
+  pending: boolean;
+}
+
+export function isStale(member: Member): boolean {
+  return member.epoch !== member.on.epoch;
+}
+
+/** For whom an entry counts: IGMP's on an owned interface counts for the owner (D-MEM-5). */
+export function attributedTo(member: Member): Client {
+  return member.client === member.on.igmp ? (member.on.owner ?? member.client) : member.client;
+}
+
+const NOBODY: readonly Client[] = [];
+
+/** A membership key with everybody who holds it. */
+export class KeyRecord implements MembershipKey {
+  readonly members: Member[] = [];
+  /** J(k) as it was when alerts were last sent (section 5.3); for (s,g) keys `signalledTo` is used instead. */
+  signalled: readonly Client[] = NOBODY;
+  /** The owner of the interface towards s that has been told to join (D-ALERT-3). */
+  signalledTo: Client | undefined;
+
+  constructor(
+    readonly source: IpAddress,
+    readonly group: IpAddress,
+  ) {}
+
+  find(client: Client, on: Interface): Member | undefined {
+    return this.members.find((member) => member.client === client && member.on === on);
+  }
+
+  has(on: Interface): boolean {
+    return this.members.some((member) => member.on === on);
+  }
+
+  /** J(k): the clients with at least one live entry, each once. */
+  joined(): readonly Client[] {
+    if (this.members.length === 1) {
+      const only = this.members[0]!;
+      return isStale(only) ? NOBODY : [attributedTo(only)];
+    }
+    const clients: Client[] = [];
+    for (const member of this.members) {
+      const client = attributedTo(member);
+      if (!isStale(member) && !clients.includes(client)) clients.push(client);
+    }
+    return clients;
+  }
+}
+
+export type Override = 'on' | 'off';
+
+/** A forwarding entry (MFE) and what the kernel holds of it. */
+export class Entry implements MembershipKey {
+  upstreamNeighbor: IpAddress | undefined;
+  route: RouteUsed | undefined;
+  /** Per interface, none where absent (D-FLAG-3). */
+  overrides: Map<Interface, Override> | undefined;
+  /** Outgoing interfaces as bits 1 << vif. */
+  outputs = 0;
+  /** What the kernel holds; -1: nothing. */
+  writtenIif: Vif | -1 = -1;
+  writtenOutputs = 0;
+  /** The manager's write counter at the last write, for the reconciler. */
+  writtenAt = 0;
+  readonly createdAtMs: number;
+  /** Start of the present life time. */
+  startedAtMs: number;
+  timeoutSec: number;
+  /** Packets on the right interface when the life time was last checked. */
+  seenPackets = 0;
+  /** Whom the MFE-level alerts went to, and which (D-ALERT-4). */
+  signalledTo: Client | undefined;
+  signalledNonEmpty = false;
+  /** Nobody was known towards the source when it was made (D-RPF-3). */
+  unowned = false;
+  deleted = false;
+
+  constructor(
+    readonly source: IpAddress,
+    readonly group: IpAddress,
+    public iif: Interface,
+    nowMs: number,
+    timeoutSec: number,
+  ) {
+    this.createdAtMs = nowMs;
+    this.startedAtMs = nowMs;
+    this.timeoutSec = timeoutSec;
+  }
+
+  get deadlineMs(): number {
+    return this.startedAtMs + this.timeoutSec * 1000;
+  }
+
+  setOverride(on: Interface, override: Override): void {
+    this.overrides ??= new Map();
+    this.overrides.set(on, override);
+  }
+
+  clearOverride(on: Interface, override?: Override): void {
+    if (override === undefined || this.overrides?.get(on) === override) this.overrides?.delete(on);
+    if (this.overrides?.size === 0) this.overrides = undefined;
+  }
+}

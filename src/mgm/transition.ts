@@ -1,0 +1,362 @@
+/**
+ * Changes of ownership (section 4), make before break (D-OWN-9): between IGMP's disable and enable nothing but the
+ * manager's own records changes; the kernel's entries stay as they are. Afterwards, in R, memberships are added again;
+ * at its end what nobody wanted any more goes, what comes in on the interface is decided anew, and each entry that
+ * really differs is overwritten in place.
+ */
+import { type Answer, whenAnswered } from '../base/answer.js';
+import { ip } from '../base/ip.js';
+import { ANY_SOURCE_FILTER, type Ifindex } from '../port/kernel.js';
+import type { Alerts } from './alerts.js';
+import type { MgmStatus } from './client.js';
+import type { Core } from './core.js';
+import { ACKNOWLEDGE_LIMIT_MS, type Courier, type Outcome } from './courier.js';
+import type { Creation } from './creation.js';
+import type { Forwarding } from './forwarding.js';
+import { cannotComplete, DONE, invalid } from './keys.js';
+import type { Lifetimes } from './lifetimes.js';
+import type { Members } from './members.js';
+import { OWNERSHIP, type OwnershipEvent, refusal } from './ownership.js';
+import { Resync } from './resync.js';
+import { type Client, type Entry, Interface, isIgmp } from './state.js';
+import { VifTable } from './vif-table.js';
+
+/** D-LIN-11: what a router must have joined to hear v3 reports and leaves. */
+const CONTROL_GROUPS = [ip('224.0.0.22'), ip('224.0.0.2')];
+const HOLDER = 'igmp-control';
+
+/** One accepted request on its way. */
+interface Change {
+  readonly event: OwnershipEvent;
+  readonly client: Client;
+  /** The new owner of a hand-over. */
+  readonly to?: Client;
+}
+
+export class Transitions {
+  readonly #core: Core;
+  readonly #courier: Courier;
+  readonly #forwarding: Forwarding;
+  readonly #members: Members;
+  readonly #creation: Creation;
+  readonly #alerts: Alerts;
+  readonly #resync: Resync;
+  readonly #declareDead: (client: Client, reason: string) => void;
+  readonly #vifs = new VifTable();
+  /** MRT_PIM is set while an owner asks for it (D-LIN-7). */
+  #pim = false;
+
+  constructor(
+    core: Core,
+    parts: {
+      courier: Courier;
+      forwarding: Forwarding;
+      members: Members;
+      creation: Creation;
+      alerts: Alerts;
+      lifetimes: Lifetimes;
+    },
+    declareDead: (client: Client, reason: string) => void,
+  ) {
+    this.#core = core;
+    this.#courier = parts.courier;
+    this.#forwarding = parts.forwarding;
+    this.#members = parts.members;
+    this.#creation = parts.creation;
+    this.#alerts = parts.alerts;
+    this.#resync = new Resync(core, parts);
+    this.#declareDead = declareDead;
+  }
+
+  take(client: Client, ifindex: Ifindex): Answer<MgmStatus> {
+    return this.#request({ event: isIgmp(client) ? 'igmp-takes' : 'owner-takes', client }, ifindex);
+  }
+
+  release(client: Client, ifindex: Ifindex): Answer<MgmStatus> {
+    return this.#request({ event: isIgmp(client) ? 'igmp-releases' : 'owner-releases', client }, ifindex);
+  }
+
+  /** D-OWN-13; `to` has accepted. */
+  handover(from: Client, to: Client, ifindex: Ifindex): Answer<MgmStatus> {
+    return this.#request({ event: 'handover', client: from, to }, ifindex);
+  }
+
+  resyncDone(client: Client, on: Interface): void {
+    if (on.phase === 'R' && on.resyncing.delete(client) && on.resyncing.size === 0) this.#resync.finish(on);
+  }
+
+  /** A client died (D-OWN-6, D-OWN-7): its interfaces, ascending, are released as by Release. */
+  releaseAllOf(client: Client): void {
+    const held = [...this.#core.interfaces.values()]
+      .filter((on) => on.owner === client || on.igmp === client)
+      .sort((a, b) => a.ifindex - b.ifindex);
+    for (const on of held) {
+      if (on.igmp === client) this.#igmpLeaves(on);
+      // In T the running change looks at the end whether its owner still lives.
+      else if (on.phase !== 'T') void this.release(client, on.ifindex);
+    }
+  }
+
+  /** The kernel removed the device (D-OWN-8). The vif is gone already, silently; entries still name its number (facts J4). */
+  interfaceGone(on: Interface): void {
+    const { owner, igmp } = on;
+    on.gone = true;
+    on.phase = 'steady';
+    on.owner = undefined;
+    on.igmp = undefined;
+    this.#close(on, true);
+    for (const client of [owner, igmp]) {
+      if (client) this.#courier.notify(client, 'interfaceGone', () => client.callbacks.interfaceGone?.(on.ifindex));
+    }
+    this.#core.emit('interface.gone', () => ({ interface: on.name, ifindex: on.ifindex }));
+    this.#runWaiting(on);
+  }
+
+  #request(change: Change, ifindex: Ifindex): Answer<MgmStatus> {
+    const { client, event } = change;
+    const on = this.#core.interfaces.get(ifindex);
+    if (on?.phase === 'T') return this.#wait(on, change, ifindex);
+    if (!on) {
+      if (event !== 'igmp-takes' && event !== 'owner-takes') return invalid('noSuchInterface');
+      const opened = this.#open(ifindex);
+      return opened instanceof Interface ? this.#change(opened, change) : opened;
+    }
+    const step = OWNERSHIP[on.state][event];
+    const entitled = event === 'igmp-takes' || event === 'owner-takes' || on.owner === client || on.igmp === client;
+    if (!step || !entitled) return refusal(event, on.owner?.name, client.name);
+    return this.#change(on, change);
+  }
+
+  /** D-OWN-4: one change per interface at a time, in the order of arrival. */
+  #wait(on: Interface, change: Change, ifindex: Ifindex): Promise<MgmStatus> {
+    change.client.requests++;
+    return new Promise((resolve) => {
+      on.waiting.push(() => {
+        change.client.requests--;
+        resolve(change.client.alive ? this.#request(change, ifindex) : invalid('badHandle'));
+      });
+    });
+  }
+
+  #change(on: Interface, change: Change): Answer<MgmStatus> {
+    const step = OWNERSHIP[on.state][change.event]!;
+    if (step.pausesIgmp) return this.#changePaused(on, change);
+    switch (change.event) {
+      case 'igmp-takes':
+      case 'owner-takes':
+        return this.#takeAtOnce(on, change);
+      case 'igmp-releases':
+        this.#igmpLeaves(on);
+        break;
+      case 'owner-releases':
+        this.#setOwner(on, undefined);
+        this.#close(on, false);
+        break;
+      case 'handover':
+        this.#changeData(on, change);
+        this.#startResync(on, change);
+        break;
+      default:
+        return change.event satisfies never;
+    }
+    this.#announce(on, change);
+    return DONE;
+  }
+
+  #takeAtOnce(on: Interface, change: Change): MgmStatus {
+    if (change.event === 'igmp-takes') {
+      on.igmp = change.client;
+      this.#controlGroups(on, true);
+    } else this.#setOwner(on, change.client);
+    // Flows that were silenced because nobody served this interface may be wanted now: their next packet asks again.
+    for (const entry of [...this.#core.entries]) if (entry.unowned) this.#forwarding.remove(entry);
+    this.#alerts.adoptSources();
+    this.#announce(on, change);
+    return DONE;
+  }
+
+  /** Steps 3 to 9 of section 4.4: disable, acknowledged; the data changes; enable, acknowledged; the answer. */
+  #changePaused(on: Interface, change: Change): Answer<MgmStatus> {
+    const igmp = on.igmp!;
+    this.#resync.cancel(on);
+    on.phase = 'T';
+    on.paused = true;
+    if (change.event === 'owner-releases') on.leaving = change.client;
+    change.client.requests++;
+    this.#core.ports.membership.pause(on.ifindex);
+    this.#core.emit('igmp.disabled', () => ({ interface: on.name, ifindex: on.ifindex }));
+    const disabled = this.#askIgmp(igmp, 'disableIgmp', on, () => {
+      if (on.gone) return undefined;
+      this.#changeData(on, change);
+      return on.igmp?.alive ? this.#askIgmp(on.igmp, 'enableIgmp', on, () => undefined) : undefined;
+    });
+    return whenAnswered(disabled, () => this.#courier.enter(() => this.#endPause(on, change)));
+  }
+
+  /** A late acknowledgement makes IGMP count as dead (D-CB-1); the change goes on without it. */
+  #askIgmp(igmp: Client, what: 'disableIgmp' | 'enableIgmp', on: Interface, next: () => Answer<void>): Answer<void> {
+    return this.#courier.ask(
+      igmp,
+      what,
+      ACKNOWLEDGE_LIMIT_MS,
+      () => igmp.callbacks[what]?.(on.ifindex),
+      (_reply: void | undefined, outcome: Outcome) => {
+        if (outcome === 'late') this.#declareDead(igmp, `did not acknowledge ${what} on ${on.name} in time`);
+        return next();
+      },
+    );
+  }
+
+  /** D-OWN-9 (a) to (d). No kernel entry is touched. */
+  #changeData(on: Interface, { event, to, client }: Change): void {
+    on.epoch++;
+    const owner = event === 'owner-takes' ? client : event === 'handover' ? to : undefined;
+    this.#setOwner(on, owner?.alive ? owner : undefined);
+    for (const entry of this.#core.entries) entry.clearOverride(on);
+  }
+
+  #endPause(on: Interface, change: Change): MgmStatus {
+    change.client.requests--;
+    on.leaving = undefined;
+    if (on.gone) return cannotComplete('interfaceGone', `${on.name} was removed meanwhile`);
+    on.paused = false;
+    for (const error of this.#core.ports.membership.resume(on.ifindex)) this.#core.kernelRefused(error);
+    this.#core.emit('igmp.enabled', () => ({ interface: on.name, ifindex: on.ifindex }));
+    this.#announce(on, change);
+    this.#startResync(on, change);
+    if (on.owner && !on.owner.alive) void this.release(on.owner, on.ifindex);
+    this.#runWaiting(on);
+    return DONE;
+  }
+
+  #startResync(on: Interface, { event, to, client }: Change): void {
+    if (on.state === 'U') return this.#close(on, false);
+    const awaited = [on.igmp, event === 'handover' ? to : undefined].filter((one) => one?.alive) as Client[];
+    this.#resync.start(on, awaited);
+    if (event !== 'handover' || !to) return;
+    this.#courier.notify(client, 'interfaceLost', () =>
+      client.callbacks.interfaceLost?.(on.ifindex, `handed over to ${to.name}`),
+    );
+    this.#courier.notify(to, 'interfaceGranted', () => to.callbacks.interfaceGranted?.(on.ifindex));
+  }
+
+  #runWaiting(on: Interface): void {
+    if (on.waiting.length === 0) return;
+    void this.#courier.perform(() => {
+      while (on.phase !== 'T') {
+        const next = on.waiting.shift();
+        if (!next) return;
+        next();
+      }
+    });
+  }
+
+  /** PG -> P, G -> U, also when IGMP died (D-OWN-2). In T the running change closes what nobody is on any more. */
+  #igmpLeaves(on: Interface): void {
+    const igmp = on.igmp!;
+    this.#members.dropClient(on, igmp);
+    on.igmp = undefined;
+    on.resyncing.delete(igmp);
+    this.#controlGroups(on, false);
+    if (on.phase === 'T') return;
+    if (on.phase === 'R' && on.resyncing.size === 0) this.#resync.finish(on);
+    if (on.state === 'U') this.#close(on, false);
+  }
+
+  #setOwner(on: Interface, owner: Client | undefined): void {
+    on.owner = owner;
+    const pim = [...this.#core.interfaces.values()].some((other) => other.owner?.pimUpcalls);
+    if (pim === this.#pim) return;
+    this.#pim = pim;
+    const error = this.#core.ports.mroute.setPim(pim);
+    if (error) this.#core.kernelRefused(error);
+  }
+
+  #controlGroups(on: Interface, wanted: boolean): void {
+    if (on.gone) return;
+    for (const group of CONTROL_GROUPS) {
+      const filter = wanted ? ANY_SOURCE_FILTER : undefined;
+      const error = this.#core.ports.membership.set(HOLDER, on.ifindex, group, filter);
+      if (error) this.#core.kernelRefused(error);
+    }
+  }
+
+  /** A vif for an interface that nobody was on (D-LIN-3). */
+  #open(ifindex: Ifindex): Interface | MgmStatus {
+    const link = this.#core.ports.links.byIndex(ifindex);
+    if (!link) return cannotComplete('noSuchInterface', `there is no interface with index ${ifindex}`);
+    if (!link.multicast && !link.loopback)
+      return cannotComplete(
+        'noSuchInterface',
+        `${link.name} cannot carry multicast; set it with "ip link set ${link.name} multicast on"`,
+      );
+    const vif = this.#vifs.allocate();
+    if (vif === undefined)
+      return cannotComplete(
+        'noVif',
+        `${link.name} would be the 33rd interface; the kernel has ${this.#vifs.used} vifs and all are in use`,
+      );
+    const error = this.#core.ports.mroute.addVif(vif, ifindex);
+    if (error) {
+      this.#vifs.giveBack(vif);
+      this.#core.kernelRefused(error);
+      return cannotComplete(error.code === 'EADDRNOTAVAIL' ? 'noSuchInterface' : 'kernelRefused', error.message);
+    }
+    const on = new Interface(ifindex, link.name, vif, this.#core.config.thresholdOf(link.name));
+    this.#core.interfaces.set(ifindex, on);
+    this.#core.byVif[vif] = on;
+    return on;
+  }
+
+  /**
+   * Nobody is on the interface any more: its memberships go, what comes in by it is decided anew or goes, and no entry
+   * in the kernel names its vif when the number is given back (D-LIN-13).
+   */
+  #close(on: Interface, gone: boolean): void {
+    this.#resync.cancel(on);
+    on.phase = 'steady';
+    this.#core.interfaces.delete(on.ifindex);
+    this.#members.dropAll(on);
+    for (const entry of [...this.#core.entries]) {
+      entry.clearOverride(on);
+      if (entry.iif !== on) this.#forwarding.update(entry);
+      else if (gone) this.#forwarding.remove(entry);
+      else this.#leaveIif(on, entry);
+    }
+    this.#resync.signalLeftovers(on);
+    if (gone) this.#core.ports.membership.interfaceGone(on.ifindex);
+    const error = this.#core.ports.mroute.delVif(on.vif);
+    if (error && error.code !== 'EADDRNOTAVAIL') this.#core.kernelRefused(error);
+    this.#core.byVif[on.vif] = undefined;
+    this.#vifs.giveBack(on.vif);
+  }
+
+  /** An entry that came in by an interface nobody is on any more: another look-up, or none at all. */
+  #leaveIif(on: Interface, entry: Entry): void {
+    void this.#creation.decideAgain(entry, () => false);
+    if (entry.iif === on && !entry.deleted) this.#forwarding.remove(entry);
+  }
+
+  #announce(on: Interface, { event, client, to }: Change): void {
+    const fields = { interface: on.name, ifindex: on.ifindex, client: client.name, state: on.state };
+    const log = this.#core.ports.log;
+    switch (event) {
+      case 'igmp-takes':
+      case 'owner-takes':
+        this.#core.emit('interface.taken', () => fields);
+        return log.info({ ...fields, evt: 'interface.taken' }, `${client.name} takes ${on.name}`);
+      case 'igmp-releases':
+      case 'owner-releases':
+        this.#core.emit('interface.released', () => fields);
+        return log.info({ ...fields, evt: 'interface.released' }, `${client.name} releases ${on.name}`);
+      case 'handover':
+        this.#core.emit('interface.handed-over', () => ({ ...fields, to: to?.name }));
+        return log.info(
+          { ...fields, to: to?.name, evt: 'interface.handed-over' },
+          `${on.name} is handed over from ${client.name} to ${to?.name}`,
+        );
+      default:
+        return event satisfies never;
+    }
+  }
+}

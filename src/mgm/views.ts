@@ -1,0 +1,147 @@
+/** The read-only views of `snapshot.ts`, made from the manager's records when somebody looks. */
+import { KernelError } from '../base/errors.js';
+import { formatIp } from '../base/ip.js';
+import type { DumpedMfc } from '../port/kernel.js';
+import { type Core, keyFields } from './core.js';
+import type { Forwarding } from './forwarding.js';
+import { compareKeys } from './keys.js';
+import type { Reconciler } from './reconciler.js';
+import type {
+  ClientView,
+  CountersView,
+  InterfaceView,
+  ManagerEvent,
+  ManagerSnapshot,
+  MembershipView,
+  MfcView,
+} from './snapshot.js';
+import { type Client, type Entry, type Interface, isStale } from './state.js';
+
+export class Views implements ManagerSnapshot {
+  readonly #core: Core;
+  readonly #forwarding: Forwarding;
+  readonly #reconciler: Reconciler;
+
+  constructor(core: Core, forwarding: Forwarding, reconciler: Reconciler) {
+    this.#core = core;
+    this.#forwarding = forwarding;
+    this.#reconciler = reconciler;
+  }
+
+  interfaces(): readonly InterfaceView[] {
+    return [...this.#core.interfaces.values()].map((on) => this.#interface(on));
+  }
+
+  clients(): readonly ClientView[] {
+    return [...this.#core.clients.values()].map((client) => this.#client(client));
+  }
+
+  memberships(): readonly MembershipView[] {
+    return this.#core.memberships.sorted().flatMap((record) =>
+      record.members.map((member) => ({
+        ...keyFields(record),
+        interface: member.on.name,
+        client: member.client.name,
+        stale: isStale(member),
+      })),
+    );
+  }
+
+  mfc(): readonly MfcView[] {
+    const own = [...this.#core.entries.sorted()].sort(compareKeys).map((entry) => this.#entry(entry));
+    const foreign = [...this.#reconciler.foreign.values()].map((seen) => this.#dumped(seen, 'foreign'));
+    const unresolved = this.#reconciler.unresolved.map((seen) => this.#dumped(seen, 'unresolved'));
+    return [...own, ...foreign, ...unresolved];
+  }
+
+  counters(): CountersView {
+    const { joins, leaves, filters } = this.#core.ports.membership.counters();
+    const calls = { 'membership.joins': joins, 'membership.leaves': leaves, 'membership.filters': filters };
+    return { ...calls, ...Object.fromEntries([...this.#core.counters].sort()) };
+  }
+
+  onEvent(handler: (event: ManagerEvent) => void): () => void {
+    return this.#core.onEvent(handler);
+  }
+
+  #interface(on: Interface): InterfaceView {
+    let memberships = 0;
+    let stale = 0;
+    for (const record of on.keys) {
+      for (const member of record.members) {
+        if (member.on !== on) continue;
+        if (isStale(member)) stale++;
+        else memberships++;
+      }
+    }
+    const counters = this.#core.ports.mroute.vifCounters(on.vif);
+    return {
+      ifindex: on.ifindex,
+      name: on.name,
+      vif: on.vif,
+      state: on.state,
+      phase: on.phase,
+      owner: on.owner?.name ?? null,
+      igmp: on.igmp !== undefined,
+      paused: on.paused,
+      memberships,
+      stale,
+      counters: counters instanceof KernelError ? null : counters,
+    };
+  }
+
+  #client(client: Client): ClientView {
+    const held = [...this.#core.interfaces.values()].filter((on) => on.owner === client || on.igmp === client);
+    let memberships = 0;
+    for (const record of this.#core.memberships) {
+      memberships += record.members.filter((member) => member.client === client && !isStale(member)).length;
+    }
+    return {
+      name: client.name,
+      protocolId: client.protocolId,
+      componentId: client.componentId,
+      interfaces: held.map((on) => on.name),
+      memberships,
+      calls: client.calls,
+      callbacks: client.delivered,
+      failures: client.failures,
+    };
+  }
+
+  #entry(entry: Entry): MfcView {
+    const counters = this.#core.ports.mroute.mfcCounters(entry.source, entry.group);
+    const read = counters instanceof KernelError ? undefined : counters;
+    const upTime = (this.#core.nowMs - entry.createdAtMs) / 1000;
+    return {
+      ...keyFields(entry),
+      iif: entry.iif.name,
+      iifOwner: entry.iif.decider?.name ?? null,
+      oifs: this.#forwarding.outputInterfaces(entry).map((on) => on.name),
+      upstreamNeighbor: entry.upstreamNeighbor === undefined ? null : formatIp(entry.upstreamNeighbor),
+      upTime,
+      expiresIn: Math.max(0, (entry.deadlineMs - this.#core.nowMs) / 1000),
+      packets: read?.packets ?? null,
+      bytes: read?.bytes ?? null,
+      wrongIf: read?.wrongIf ?? null,
+      state: entry.outputs === 0 ? 'negative' : 'forwarding',
+    };
+  }
+
+  #dumped(seen: DumpedMfc, state: 'foreign' | 'unresolved'): MfcView {
+    const nameOf = (ifindex: number): string =>
+      this.#core.ports.links.byIndex(ifindex as Interface['ifindex'])?.name ?? `#${ifindex}`;
+    return {
+      ...keyFields(seen),
+      iif: seen.iif === undefined ? '?' : nameOf(seen.iif),
+      iifOwner: null,
+      oifs: seen.oifs.map(({ ifindex }) => nameOf(ifindex)),
+      upstreamNeighbor: null,
+      upTime: 0,
+      expiresIn: null,
+      packets: seen.packets,
+      bytes: null,
+      wrongIf: seen.wrongIf,
+      state,
+    };
+  }
+}
