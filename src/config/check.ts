@@ -1,0 +1,223 @@
+/** What a schema of single values cannot see: names that must exist, times that depend on each other, defaults that follow from others. */
+import { ANY4, formatIp, formatPrefix, type IpAddress, parsePrefix } from '../base/ip.js';
+import { formatDuration } from './durations.js';
+import { type FileValues, type IgmpValues, igmpSchema } from './schema.js';
+import type { Path } from './source.js';
+import { nearest } from './suggest.js';
+import type { Config, IgmpInterfaceConfig, InterfaceConfig, StaticConfig } from './types.js';
+
+export interface Problem {
+  readonly path: Path;
+  /** Whether the place meant is the value at `path` or its last key. */
+  readonly at: 'value' | 'key';
+  readonly message: string;
+}
+
+export interface Checked {
+  readonly config: Config;
+  readonly errors: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** RFC 4607: 232.0.0.0/8. */
+const SSM_RANGES = [parsePrefix('232.0.0.0/8')].flatMap((range) => (range.ok ? [range.value] : []));
+/** The kernel's multicast interface table (MAXVIFS). */
+const VIFS = 32;
+/** What the 8-bit time of an IGMPv2 query can say: 255 tenths of a second (RFC 2236 section 2.2). */
+const V2_MAX_RESPONSE_MS = 25_500;
+
+export function check(values: FileValues, file: string): Checked {
+  const checker = new Checker(values);
+  checker.run();
+  const config: Config = {
+    file,
+    table: values.table,
+    log: values.log,
+    control: values.control,
+    rpf: {
+      table: values.rpf.table,
+      routes: values.rpf.routes.map((route) => ({ ...route, neighbor: route.neighbor })),
+    },
+    mfe: values.mfe,
+    foreign: values.foreign,
+    interfaces: Object.entries(values.interfaces).map(([name, value]) => interfaceOf(name, value)),
+    statics: Object.entries(values.static).map(([name, value], at) => staticOf(name, at, value)),
+  };
+  return { config, errors: checker.errors, warnings: checker.warnings };
+}
+
+/** For interfaces that get IGMP by the tool and not by the file: all defaults of section 18 of the IGMP specification. */
+export function defaultIgmpConfig(): IgmpInterfaceConfig {
+  return igmpConfigOf(igmpSchema.parse({}));
+}
+
+function igmpConfigOf(values: IgmpValues): IgmpInterfaceConfig {
+  return {
+    version: values.version,
+    robustness: values.robustness,
+    queryIntervalMs: values.queryInterval,
+    queryResponseIntervalMs: values.queryResponseInterval,
+    lastMemberQueryIntervalMs: values.lastMemberQueryInterval,
+    lastMemberQueryCount: values.lastMemberQueryCount ?? values.robustness,
+    startupQueryIntervalMs: values.startupQueryInterval ?? Math.max(100, Math.round(values.queryInterval / 4)),
+    startupQueryCount: values.startupQueryCount ?? values.robustness,
+    requireRouterAlert: values.requireRouterAlert,
+    requireTtl1: values.requireTtl1,
+    fastLeave: values.fastLeave,
+    maxGroups: values.maxGroups,
+    maxSourcesPerGroup: values.maxSourcesPerGroup,
+    verifySourceSubnet: values.verifySourceSubnet,
+    ssmRanges: values.ssmRanges ?? SSM_RANGES,
+  };
+}
+
+function interfaceOf(name: string, value: FileValues['interfaces'][string]): InterfaceConfig {
+  const igmp = value.igmp && igmpConfigOf(value.igmp);
+  return { name, owner: value.owner, igmp, threshold: value.threshold };
+}
+
+/** Instances are told apart by their order in the file: component ids 0, 1, ... */
+function staticOf(name: string, componentId: number, value: FileValues['static'][string]): StaticConfig {
+  return {
+    name,
+    componentId,
+    routes: value.routes.map(({ source, group, from, to }) => ({ source, group, iif: from, oifs: to })),
+    joins: value.joins.map((join) => ({ ...join, source: join.source })),
+  };
+}
+
+class Checker {
+  readonly errors: Problem[] = [];
+  readonly warnings: Problem[] = [];
+  readonly #values: FileValues;
+  readonly #interfaces: readonly string[];
+  readonly #instances: readonly string[];
+
+  constructor(values: FileValues) {
+    this.#values = values;
+    this.#interfaces = Object.keys(values.interfaces);
+    this.#instances = Object.keys(values.static);
+  }
+
+  run(): void {
+    for (const [name, value] of Object.entries(this.#values.interfaces)) {
+      if (value.owner !== undefined) this.#owner(['interfaces', name, 'owner'], value.owner);
+      if (value.igmp) this.#igmp(['interfaces', name, 'igmp'], value.igmp);
+    }
+    this.#interfaceCount();
+    this.#rpfRoutes();
+    for (const [name, value] of Object.entries(this.#values.static)) this.#instance(['static', name], value);
+  }
+
+  #owner(path: Path, owner: string): void {
+    this.#known(path, owner, this.#instances, 'the name of an instance under "static"');
+  }
+
+  #interface(path: Path, name: string): void {
+    this.#known(path, name, this.#interfaces, 'an interface listed under "interfaces"');
+  }
+
+  #known(path: Path, word: string, known: readonly string[], fits: string): void {
+    if (known.includes(word)) return;
+    const meant = nearest(word, known);
+    const there =
+      known.length === 0 ? 'none is listed' : known.slice(0, 8).join(', ') + (known.length > 8 ? ', …' : '');
+    const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+    this.#error(path, `"${word}" was read; ${fits} fits (${there})${hint}`);
+  }
+
+  #igmp(path: Path, igmp: IgmpValues): void {
+    const { queryInterval, queryResponseInterval, startupQueryInterval, lastMemberQueryInterval } = igmp;
+    if (queryResponseInterval >= queryInterval) {
+      const fits = `less than queryInterval (${formatDuration(queryInterval)})`;
+      this.#time([...path, 'queryResponseInterval'], queryResponseInterval, fits);
+    }
+    if (startupQueryInterval !== undefined && startupQueryInterval > queryInterval) {
+      const fits = `at most queryInterval (${formatDuration(queryInterval)})`;
+      this.#time([...path, 'startupQueryInterval'], startupQueryInterval, fits);
+    }
+    if (igmp.version < 3) {
+      const fits = `at most ${formatDuration(V2_MAX_RESPONSE_MS)} with version ${igmp.version}`;
+      for (const [key, ms] of Object.entries({ queryResponseInterval, lastMemberQueryInterval }))
+        if (ms > V2_MAX_RESPONSE_MS) this.#time([...path, key], ms, fits);
+    }
+    if (igmp.robustness === 1)
+      this.#warning([...path, 'robustness'], '1 was read; one lost packet then ends a membership, 2 is usual');
+  }
+
+  #time(path: Path, ms: number, fits: string): void {
+    this.#error(path, `${formatDuration(ms)} was read; ${fits} fits`);
+  }
+
+  /** Only a warning: interfaces come and go, and the kernel's limit is on those that are there at once. */
+  #interfaceCount(): void {
+    const used = Object.entries(this.#values.interfaces).filter(([, { owner, igmp }]) => owner !== undefined || igmp);
+    const beyond = used[VIFS];
+    if (!beyond) return;
+    this.#warning(
+      ['interfaces', beyond[0]],
+      `${used.length} interfaces with an owner or IGMP were read; the kernel has room for ${VIFS} at a time, so those that come last are refused`,
+      'key',
+    );
+  }
+
+  #rpfRoutes(): void {
+    const seen = new Map<string, number>();
+    for (const [at, route] of this.#values.rpf.routes.entries()) {
+      const path = ['rpf', 'routes', at];
+      this.#interface([...path, 'interface'], route.interface);
+      this.#once(seen, formatPrefix(route.prefix), at, [...path, 'prefix']);
+    }
+  }
+
+  #instance(path: Path, instance: FileValues['static'][string]): void {
+    const routes = new Map<string, number>();
+    for (const [at, route] of instance.routes.entries()) {
+      const here = [...path, 'routes', at];
+      this.#interface([...here, 'from'], route.from);
+      const from = route.source === undefined ? ` from ${route.from}` : '';
+      this.#once(routes, `${pair(route.source, route.group)}${from}`, at, here);
+      this.#outputs([...here, 'to'], route.from, route.to);
+    }
+    const joins = new Map<string, number>();
+    for (const [at, join] of instance.joins.entries()) {
+      const here = [...path, 'joins', at];
+      this.#interface([...here, 'interface'], join.interface);
+      this.#once(joins, `${pair(join.source, join.group)} on ${join.interface}`, at, here);
+    }
+  }
+
+  #outputs(path: Path, from: string, to: readonly string[]): void {
+    const seen = new Map<string, number>();
+    for (const [at, name] of to.entries()) {
+      this.#interface([...path, at], name);
+      this.#once(seen, name, at, [...path, at]);
+      if (name === from) this.#error([...path, at], `"${name}" was read; an interface other than "from" fits`);
+    }
+  }
+
+  #once(seen: Map<string, number>, what: string, at: number, path: Path): void {
+    const first = seen.get(what);
+    if (first === undefined) seen.set(what, at);
+    else this.#error(path, `${what} was read a second time; it is already number ${first + 1} of the list`);
+  }
+
+  #error(path: Path, message: string): void {
+    this.errors.push({ path, at: 'value', message: `${nameOf(path)}: ${message}` });
+  }
+
+  #warning(path: Path, message: string, at: Problem['at'] = 'value'): void {
+    this.warnings.push({ path, at, message: `${nameOf(path)}: ${message}` });
+  }
+}
+
+/** "(10.0.0.1, 239.1.1.1)", "(*, 239.1.1.1)". */
+function pair(source: IpAddress | undefined, group: IpAddress): string {
+  return `(${source === undefined || source === ANY4 ? '*' : formatIp(source)}, ${formatIp(group)})`;
+}
+
+/** `static.static.routes[0].to`; the whole file has no name. */
+export function nameOf(path: Path): string {
+  const text = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('');
+  return text === '' ? 'the file' : text.slice(1);
+}

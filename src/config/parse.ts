@@ -1,0 +1,102 @@
+/**
+ * The configuration file: text in, a validated configuration or everything that is wrong with it out. Nothing is read
+ * from disk here. Each complaint says where (`file:line:column`), what was read and what fits.
+ */
+import type { z } from 'zod';
+import { err, ok, type Result } from '../base/result.js';
+import { check, nameOf, type Problem } from './check.js';
+import { fileSchema } from './schema.js';
+import { type Path, type Position, Source } from './source.js';
+import { nearest } from './suggest.js';
+import type { Config } from './types.js';
+
+export interface ConfigComplaint extends Position {
+  readonly file: string;
+  /** "interfaces.eth1.igmp.version: 4 was read; 1, 2 or 3 fits". */
+  readonly message: string;
+}
+
+export interface ParsedConfig {
+  readonly config: Config;
+  /** Allowed, but look: the daemon logs them. */
+  readonly warnings: readonly ConfigComplaint[];
+}
+
+/** `file` is only named, in complaints and in the result. */
+export function parseConfig(text: string, file: string): Result<ParsedConfig, readonly ConfigComplaint[]> {
+  const source = new Source(text);
+  const complain = (at: Position, message: string) => ({ file, line: at.line, column: at.column, message });
+  const syntax = source.syntaxProblems();
+  if (syntax.length > 0) return err(syntax.map((problem) => complain(problem, `not YAML: ${problem.message}`)));
+  const values = valuesOf(source);
+  if (!values.ok) return err([complain({ line: 1, column: 1 }, values.error)]);
+  const read = fileSchema.safeParse(values.value);
+  if (!read.success) {
+    const found = read.error.issues.flatMap((issue) => fromIssue(issue, values.value));
+    return err(inOrder(found.map((problem) => complain(positionOf(source, problem), problem.message))));
+  }
+  const { config, errors, warnings } = check(read.data, file);
+  const told = (problems: readonly Problem[]) =>
+    inOrder(problems.map((problem) => complain(positionOf(source, problem), problem.message)));
+  return errors.length > 0 ? err(told(errors)) : ok({ config, warnings: told(warnings) });
+}
+
+/** One line for people and editors: `file:line:column: message`. */
+export function formatComplaint(complaint: ConfigComplaint): string {
+  return `${complaint.file}:${complaint.line}:${complaint.column}: ${complaint.message}`;
+}
+
+function valuesOf(source: Source): Result<unknown, string> {
+  try {
+    return ok(source.values());
+  } catch (error) {
+    return err(`not usable YAML: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function positionOf(source: Source, problem: Problem): Position {
+  return problem.at === 'key' ? source.keyPositionOf(problem.path) : source.positionOf(problem.path);
+}
+
+function inOrder(complaints: ConfigComplaint[]): readonly ConfigComplaint[] {
+  return complaints.sort((a, b) => a.line - b.line || a.column - b.column);
+}
+
+/** The schema's messages are only "what fits"; here they become sentences. */
+function fromIssue(issue: z.core.$ZodIssue, values: unknown): readonly Problem[] {
+  const path = issue.path as Path;
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, issue.message));
+  if (issue.code === 'invalid_key') {
+    const fits = issue.issues[0]?.message ?? issue.message;
+    return [{ path, at: 'key', message: `${nameOf(path)}: ${show(path.at(-1))} was read; ${fits} fits` }];
+  }
+  const { found, value } = lookUp(values, path);
+  if (!found) return [{ path, at: 'value', message: `${nameOf(path)} is missing; ${issue.message} fits` }];
+  return [{ path, at: 'value', message: `${nameOf(path)}: ${show(value)} was read; ${issue.message} fits` }];
+}
+
+function unknownKey(path: Path, key: string, keys: string): Problem {
+  const meant = nearest(key, keys.split(/, | and /));
+  const hint = meant === undefined ? `${keys} ${keys.includes(' ') ? 'fit' : 'fits'}` : `did you mean "${meant}"?`;
+  return { path: [...path, key], at: 'key', message: `${nameOf(path)}: unknown key "${key}" was read; ${hint}` };
+}
+
+function lookUp(values: unknown, path: Path): { readonly found: boolean; readonly value: unknown } {
+  let value = values;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part))
+      return { found: false, value: undefined };
+    value = (value as Readonly<Record<string, unknown>>)[part];
+  }
+  return { found: true, value };
+}
+
+const LONGEST_SHOWN = 60;
+
+function show(value: unknown): string {
+  if (value === null) return 'nothing';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
+  if (typeof value === 'object') return 'a mapping';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}

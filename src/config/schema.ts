@@ -1,0 +1,185 @@
+/**
+ * The shape of the configuration file. Structure (which keys, which lists) is zod's business; every single value is a
+ * leaf of ours, because an operator wants to read what fits and not which check of a library failed. What depends on
+ * more than one value is in check.ts. Bounds and defaults of IGMP: section 18 of its specification.
+ */
+import { z } from 'zod';
+import { isLinkLocalGroup, isMulticast, isUnicast, parseIp, parsePrefix } from '../base/ip.js';
+import { formatDuration, parseDuration } from './durations.js';
+
+export const DEFAULT_TABLE = 253;
+export const DEFAULT_SOCKET = '/run/mgmd/mgmd.sock';
+/** The unicast table "main". */
+export const MAIN_TABLE = 254;
+/** ipmr names a register interface after the table ("pimreg999999999"), so the kernel takes no more digits. */
+const MAX_TABLE = 999_999_999;
+
+/** One value: `read` gives undefined for what does not fit, and `fits` completes "... was read; ... fits". */
+function leaf<T>(fits: string, read: (raw: unknown) => T | undefined) {
+  return z.unknown().transform((raw, context): T => {
+    const value = read(raw);
+    if (value !== undefined) return value;
+    context.issues.push({ code: 'custom', input: raw, message: fits });
+    return z.NEVER;
+  });
+}
+
+/** Exactly these keys. The message of an issue is what fits: the keys. */
+function keyed<Shape extends z.core.$ZodLooseShape>(shape: Shape, also = '') {
+  const keys = listed(Object.keys(shape), 'and');
+  return z.strictObject(shape, {
+    error: ({ code }) => (code === 'unrecognized_keys' ? keys : `${also}a mapping with ${keys}`),
+  });
+}
+
+/** The same, but it may be left out or left empty. */
+function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+  return z.preprocess((raw) => raw ?? {}, keyed(shape));
+}
+
+function named<Key extends z.core.$ZodRecordKey, Value extends z.ZodType>(key: Key, value: Value, fits: string) {
+  return z.preprocess((raw) => raw ?? {}, z.record(key, value, fits));
+}
+
+function list<Item extends z.ZodType>(item: Item, fits: string) {
+  return z.preprocess((raw) => raw ?? [], z.array(item, fits));
+}
+
+function listed(words: readonly (string | number)[], last: 'and' | 'or'): string {
+  return words.length === 1 ? `${words[0]}` : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
+}
+
+function oneOf<const T extends readonly (string | number)[]>(...choices: T) {
+  return leaf<T[number]>(listed(choices, 'or'), (raw) => choices.find((choice) => choice === raw));
+}
+
+function integer(from: number, to: number, extra = '') {
+  return leaf(`a whole number from ${from} to ${to}${extra}`, (raw) =>
+    typeof raw === 'number' && Number.isInteger(raw) && raw >= from && raw <= to ? raw : undefined,
+  );
+}
+
+function duration(fromMs: number, toMs: number) {
+  return leaf(`a time from ${formatDuration(fromMs)} to ${formatDuration(toMs)}`, (raw) => {
+    const ms = parseDuration(raw);
+    return ms !== undefined && ms >= fromMs && ms <= toMs ? ms : undefined;
+  });
+}
+
+function text<T>(fits: string, read: (raw: string) => T | undefined) {
+  return leaf(fits, (raw) => (typeof raw === 'string' ? read(raw) : undefined));
+}
+
+const flag = leaf('true or false', (raw) => (typeof raw === 'boolean' ? raw : undefined));
+
+const source = text('a unicast IPv4 address such as 192.0.2.1', (raw) => {
+  const parsed = parseIp(raw);
+  return parsed.ok && isUnicast(parsed.value) ? parsed.value : undefined;
+});
+
+const group = text('a multicast group from 224.0.1.0 to 239.255.255.255', (raw) => {
+  const parsed = parseIp(raw);
+  return parsed.ok && isMulticast(parsed.value) && !isLinkLocalGroup(parsed.value) ? parsed.value : undefined;
+});
+
+const prefix = text('an IPv4 prefix such as 10.0.0.0/8, with no bits set behind its length', (raw) => {
+  const parsed = parsePrefix(raw);
+  return parsed.ok ? parsed.value : undefined;
+});
+
+const ssmRange = text('a prefix within 224.0.0.0/4 such as 232.0.0.0/8', (raw) => {
+  const parsed = parsePrefix(raw);
+  return parsed.ok && isMulticast(parsed.value.network) && parsed.value.length >= 4 ? parsed.value : undefined;
+});
+
+const INTERFACE_NAME = /^(?!\.{1,2}$)[^\s/:]{1,15}$/;
+const interfaceName = leaf('an interface name of 1 to 15 characters without blank, "/" and ":"', (raw) =>
+  INTERFACE_NAME.test(String(raw)) ? String(raw) : undefined,
+);
+
+/** Names that mean something else on the tool's command line. */
+const RESERVED = ['igmp', 'manual', 'dvmrp', 'proxy'];
+const instanceName = text(
+  `a name of 1 to 32 lower-case letters, digits and "-", starting with a letter, and none of ${RESERVED.join(', ')}`,
+  (raw) => (/^[a-z][a-z0-9-]{0,31}$/.test(raw) && !RESERVED.includes(raw) ? raw : undefined),
+);
+
+/** A Unix socket's path goes into 108 bytes with its end mark. */
+const socketPath = text('an absolute path of at most 107 characters', (raw) =>
+  raw.startsWith('/') && raw.length <= 107 ? raw : undefined,
+);
+
+const table = leaf(`default or a whole number from 1 to ${MAX_TABLE}`, (raw) => {
+  if (raw === 'default') return DEFAULT_TABLE;
+  return typeof raw === 'number' && Number.isInteger(raw) && raw >= 1 && raw <= MAX_TABLE ? raw : undefined;
+});
+
+const unicastTable = leaf('main or a whole number from 1 to 4294967295', (raw) => {
+  if (raw === 'main') return MAIN_TABLE;
+  return typeof raw === 'number' && Number.isInteger(raw) && raw >= 1 && raw <= 0xffff_ffff ? raw : undefined;
+});
+
+export const igmpSchema = keyed(
+  {
+    version: oneOf(1, 2, 3).default(3),
+    robustness: integer(1, 7).default(2),
+    queryInterval: duration(1000, 31_744_000).default(125_000),
+    queryResponseInterval: duration(100, 3_174_400).default(10_000),
+    lastMemberQueryInterval: duration(100, 3_174_400).default(1000),
+    lastMemberQueryCount: integer(1, 7).optional(),
+    startupQueryInterval: duration(100, 31_744_000).optional(),
+    startupQueryCount: integer(1, 10).optional(),
+    requireRouterAlert: flag.default(false),
+    requireTtl1: flag.default(true),
+    fastLeave: flag.default(false),
+    maxGroups: integer(0, 1_000_000, ' (0: no limit)').default(4096),
+    maxSourcesPerGroup: integer(1, 65_535).default(256),
+    verifySourceSubnet: flag.default(true),
+    ssmRanges: z.array(ssmRange, 'a list of prefixes within 224.0.0.0/4').optional(),
+  },
+  'true, false or ',
+);
+
+/** `igmp: true` and an empty `igmp:` mean all defaults, `igmp: false` the same as leaving it out. */
+const igmpSwitch = z.preprocess((raw) => {
+  if (raw === false || raw === undefined) return undefined;
+  return raw === true || raw === null ? {} : raw;
+}, igmpSchema.optional());
+
+const networkInterface = section({
+  owner: text('the name of a protocol instance', (raw) => raw).optional(),
+  igmp: igmpSwitch,
+  threshold: integer(1, 255).default(1),
+});
+
+const INTERFACES = 'a list of at least one interface name';
+
+const staticInstance = section({
+  routes: list(
+    keyed({
+      source: source.optional(),
+      group,
+      from: interfaceName,
+      to: z.array(interfaceName, INTERFACES).nonempty(INTERFACES),
+    }),
+    'a list of routes',
+  ),
+  joins: list(keyed({ interface: interfaceName, group, source: source.optional() }), 'a list of joins'),
+});
+
+export const fileSchema = section({
+  table: table.default(DEFAULT_TABLE),
+  log: section({ level: oneOf('error', 'warn', 'info', 'debug').default('info') }),
+  control: section({ socket: socketPath.default(DEFAULT_SOCKET) }),
+  rpf: section({
+    table: unicastTable.default(MAIN_TABLE),
+    routes: list(keyed({ prefix, interface: interfaceName, neighbor: source.optional() }), 'a list of routes'),
+  }),
+  mfe: section({ expiry: oneOf('refresh', 'strict').default('refresh') }),
+  foreign: oneOf('leave', 'remove').default('leave'),
+  interfaces: named(interfaceName, networkInterface, 'a mapping from interface names'),
+  static: named(instanceName, staticInstance, 'a mapping from instance names'),
+});
+
+export type FileValues = z.output<typeof fileSchema>;
+export type IgmpValues = z.output<typeof igmpSchema>;

@@ -1,0 +1,30 @@
+/** "Did you mean": the known word that is nearest to what somebody typed. */
+
+/** Undefined when none is near enough to be meant. */
+export function nearest(typed: string, known: readonly string[]): string | undefined {
+  const atMost = Math.max(1, Math.floor(typed.length / 3));
+  let best: { readonly word: string; readonly steps: number } | undefined;
+  for (const word of known) {
+    const steps = editDistance(typed.toLowerCase(), word.toLowerCase());
+    if (steps <= atMost && (!best || steps < best.steps)) best = { word, steps };
+  }
+  return best?.word;
+}
+
+/** Insertions, deletions, replacements and swaps of neighbours between two words (optimal string alignment). */
+function editDistance(a: string, b: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1];
+      let steps = Math.min(row[j - 1]! + 1, last[j]! + 1, last[j - 1]! + (same ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        steps = Math.min(steps, beforeLast[j - 2]! + 1);
+      row.push(steps);
+    }
+    [beforeLast, last] = [last, row];
+  }
+  return last[b.length]!;
+}

@@ -1,0 +1,313 @@
+/** The configuration file: everything an operator can get wrong is answered with a place and with what fits. */
+import { expect, test } from 'vitest';
+import { formatIp, formatPrefix, ip } from '../../../src/base/ip.js';
+import { defaultIgmpConfig } from '../../../src/config/check.js';
+import { formatComplaint, parseConfig } from '../../../src/config/parse.js';
+import type { Config } from '../../../src/config/types.js';
+
+function parsed(text: string): Config {
+  const result = parseConfig(text, 'mgmd.yaml');
+  if (!result.ok) throw new Error(result.error.map(formatComplaint).join('\n'));
+  return result.value.config;
+}
+
+function complaints(text: string): readonly string[] {
+  const result = parseConfig(text, 'mgmd.yaml');
+  return result.ok ? [] : result.error.map(formatComplaint);
+}
+
+function warnings(text: string): readonly string[] {
+  const result = parseConfig(text, 'mgmd.yaml');
+  return result.ok ? result.value.warnings.map(formatComplaint) : ['not accepted'];
+}
+
+const FULL = `table: 100
+log: { level: debug }
+control:
+  socket: /run/other/mgmd.sock
+rpf:
+  table: 77
+  routes:
+    - { prefix: 10.9.0.0/16, interface: eth0, neighbor: 10.1.0.1 }
+    - { prefix: 10.8.0.0/16, interface: eth1 }
+mfe: { expiry: strict }
+foreign: remove
+interfaces:
+  eth0:
+    owner: static
+    threshold: 8
+  eth1:
+    owner: static2
+    igmp:
+      version: 2
+      robustness: 3
+      queryInterval: 60s
+      queryResponseInterval: 2500ms
+      lastMemberQueryInterval: 0.5
+      maxGroups: 0
+      ssmRanges: [232.0.0.0/8, 239.232.0.0/16]
+  eth2: { igmp: true }
+  eth3: { igmp: false }
+  vlan.100:
+static:
+  static:
+    routes:
+      - { source: 10.1.0.5, group: 239.1.1.1, from: eth0, to: [eth1, eth2] }
+      - { group: 239.1.1.2, from: eth1, to: [eth0] }
+    joins:
+      - { interface: eth0, group: 232.1.1.1, source: 10.1.0.5 }
+      - { interface: eth0, group: 239.1.1.1 }
+  static2:
+`;
+
+test('a full file becomes a configuration with times in milliseconds and addresses parsed', () => {
+  const config = parsed(FULL);
+  expect(config).toMatchObject({
+    file: 'mgmd.yaml',
+    table: 100,
+    log: { level: 'debug' },
+    control: { socket: '/run/other/mgmd.sock' },
+    mfe: { expiry: 'strict' },
+    foreign: 'remove',
+  });
+  expect(config.rpf.table).toBe(77);
+  expect(config.rpf.routes.map((route) => [formatPrefix(route.prefix), route.interface, route.neighbor])).toEqual([
+    ['10.9.0.0/16', 'eth0', ip('10.1.0.1')],
+    ['10.8.0.0/16', 'eth1', undefined],
+  ]);
+  expect(config.interfaces.map(({ name, owner, threshold, igmp }) => [name, owner, threshold, igmp?.version])).toEqual([
+    ['eth0', 'static', 8, undefined],
+    ['eth1', 'static2', 1, 2],
+    ['eth2', undefined, 1, 3],
+    ['eth3', undefined, 1, undefined],
+    ['vlan.100', undefined, 1, undefined],
+  ]);
+  const [first, second] = config.statics;
+  expect(first!.routes).toEqual([
+    { source: ip('10.1.0.5'), group: ip('239.1.1.1'), iif: 'eth0', oifs: ['eth1', 'eth2'] },
+    { source: undefined, group: ip('239.1.1.2'), iif: 'eth1', oifs: ['eth0'] },
+  ]);
+  expect(first!.joins.map((join) => [join.interface, formatIp(join.group), join.source])).toEqual([
+    ['eth0', '232.1.1.1', ip('10.1.0.5')],
+    ['eth0', '239.1.1.1', undefined],
+  ]);
+  expect(second).toEqual({ name: 'static2', componentId: 1, routes: [], joins: [] });
+});
+
+test('what an IGMP section leaves out follows from what it says, else from section 18 of the specification', () => {
+  const igmp = parsed(FULL).interfaces[1]!.igmp!;
+  expect(igmp).toMatchObject({
+    queryIntervalMs: 60_000,
+    queryResponseIntervalMs: 2500,
+    lastMemberQueryIntervalMs: 500,
+    lastMemberQueryCount: 3,
+    startupQueryIntervalMs: 15_000,
+    startupQueryCount: 3,
+    maxGroups: 0,
+  });
+  expect(igmp.ssmRanges.map(formatPrefix)).toEqual(['232.0.0.0/8', '239.232.0.0/16']);
+  const { ssmRanges, ...defaults } = defaultIgmpConfig();
+  expect(ssmRanges.map(formatPrefix)).toEqual(['232.0.0.0/8']);
+  expect(defaults).toEqual({
+    version: 3,
+    robustness: 2,
+    queryIntervalMs: 125_000,
+    queryResponseIntervalMs: 10_000,
+    lastMemberQueryIntervalMs: 1000,
+    lastMemberQueryCount: 2,
+    startupQueryIntervalMs: 31_250,
+    startupQueryCount: 2,
+    requireRouterAlert: false,
+    requireTtl1: true,
+    fastLeave: false,
+    maxGroups: 4096,
+    maxSourcesPerGroup: 256,
+    verifySourceSubnet: true,
+  });
+});
+
+test.each(['', '# only a comment\n', '{}', 'interfaces:\nstatic:\nrpf:\nlog:\n'])(
+  'an empty file (%j) is the default configuration',
+  (text) => {
+    expect(parsed(text)).toEqual({
+      file: 'mgmd.yaml',
+      table: 253,
+      log: { level: 'info' },
+      control: { socket: '/run/mgmd/mgmd.sock' },
+      rpf: { table: 254, routes: [] },
+      mfe: { expiry: 'refresh' },
+      foreign: 'leave',
+      interfaces: [],
+      statics: [],
+    });
+  },
+);
+
+test('"default" and "main" name the usual tables', () => {
+  expect(parsed('table: default\nrpf: { table: main }\n')).toMatchObject({ table: 253, rpf: { table: 254 } });
+});
+
+test('anchors and aliases work, and an error behind an alias is shown where its value stands', () => {
+  const text = 'interfaces:\n  a: &lan\n    igmp: { robustness: 9 }\n  b: *lan\n';
+  expect(complaints(text)).toEqual([
+    'mgmd.yaml:3:25: interfaces.a.igmp.robustness: 9 was read; a whole number from 1 to 7 fits',
+    'mgmd.yaml:3:25: interfaces.b.igmp.robustness: 9 was read; a whole number from 1 to 7 fits',
+  ]);
+});
+
+const WRONG: readonly (readonly [string, string])[] = [
+  ['table: 0', '1:8: table: 0 was read; default or a whole number from 1 to 999999999 fits'],
+  ['log: { level: chatty }', '1:15: log.level: "chatty" was read; error, warn, info or debug fits'],
+  ['log: [debug]', '1:6: log: a list was read; a mapping with level fits'],
+  ['lgo: { level: info }', '1:1: the file: unknown key "lgo" was read; did you mean "log"?'],
+  [
+    'nonsense: 1',
+    '1:1: the file: unknown key "nonsense" was read; table, log, control, rpf, mfe, foreign, interfaces and static fit',
+  ],
+  [
+    'control: { socket: mgmd.sock }',
+    '1:20: control.socket: "mgmd.sock" was read; an absolute path of at most 107 characters fits',
+  ],
+  [
+    'interfaces:\n  eth1:\n    igmp:\n      quryInterval: 1s\n',
+    '4:7: interfaces.eth1.igmp: unknown key "quryInterval" was read; did you mean "queryInterval"?',
+  ],
+  [
+    'interfaces:\n  eth1:\n    igmp: { version: 4 }\n',
+    '3:22: interfaces.eth1.igmp.version: 4 was read; 1, 2 or 3 fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { queryInterval: 2 weeks } } }',
+    '1:46: interfaces.eth1.igmp.queryInterval: "2 weeks" was read; a time from 1s to 31744s fits',
+  ],
+  [
+    'interfaces:\n  eth1:\n    igmp:\n      queryInterval: 10s\n      queryResponseInterval: 10s\n',
+    '5:30: interfaces.eth1.igmp.queryResponseInterval: 10s was read; less than queryInterval (10s) fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { queryInterval: 5s } } }',
+    '1:29: interfaces.eth1.igmp.queryResponseInterval: 10s was read; less than queryInterval (5s) fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { startupQueryInterval: 126 } } }',
+    '1:53: interfaces.eth1.igmp.startupQueryInterval: 126s was read; at most queryInterval (125s) fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { version: 2, queryResponseInterval: 26s } } }',
+    '1:66: interfaces.eth1.igmp.queryResponseInterval: 26s was read; at most 25.5s with version 2 fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: yes } }',
+    '1:29: interfaces.eth1.igmp: "yes" was read; true, false or a mapping with version, robustness, queryInterval, ' +
+      'queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, startupQueryInterval, startupQueryCount, ' +
+      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSourcesPerGroup, verifySourceSubnet and ssmRanges fits',
+  ],
+  [
+    'interfaces: { an/interface: {} }',
+    '1:15: interfaces.an/interface: "an/interface" was read; an interface name of 1 to 15 characters without blank, "/" and ":" fits',
+  ],
+  [
+    'interfaces: { eth1: { owner: statik } }\nstatic: { static: {}, other: {} }',
+    '1:30: interfaces.eth1.owner: "statik" was read; the name of an instance under "static" fits (static, other); did you mean "static"?',
+  ],
+  [
+    'interfaces: { eth1: { owner: static } }',
+    '1:30: interfaces.eth1.owner: "static" was read; the name of an instance under "static" fits (none is listed)',
+  ],
+  [
+    'interfaces: { eth1: { threshold: 0 } }',
+    '1:34: interfaces.eth1.threshold: 0 was read; a whole number from 1 to 255 fits',
+  ],
+  [
+    'static: { igmp: {} }',
+    '1:11: static.igmp: "igmp" was read; a name of 1 to 32 lower-case letters, digits and "-", starting with a letter, and none of igmp, manual, dvmrp, proxy fits',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic:\n  static:\n    routes:\n      - { group: 239.1.1.1, from: eth0, to: [eth9] }\n',
+    '5:46: static.static.routes[0].to[0]: "eth9" was read; an interface listed under "interfaces" fits (eth0); did you mean "eth0"?',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: eth0, to: [] }] } }',
+    '2:66: static.static.routes[0].to: an empty list was read; a list of at least one interface name fits',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: eth0, to: [eth0] }] } }',
+    '2:67: static.static.routes[0].to[0]: "eth0" was read; an interface other than "from" fits',
+  ],
+  [
+    'static: { static: { joins: [{ interface: eth0 }] } }',
+    '1:29: static.static.joins[0].group is missing; a multicast group from 224.0.1.0 to 239.255.255.255 fits',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic: { static: { joins: [{ interface: eth0, group: 224.0.0.9 }] } }',
+    '2:55: static.static.joins[0].group: "224.0.0.9" was read; a multicast group from 224.0.1.0 to 239.255.255.255 fits',
+  ],
+  [
+    'rpf: { routes: [{ prefix: 10.0.0.1/8, interface: eth0 }] }',
+    '1:27: rpf.routes[0].prefix: "10.0.0.1/8" was read; an IPv4 prefix such as 10.0.0.0/8, with no bits set behind its length fits',
+  ],
+  ['rpf: { routes: 5 }', '1:16: rpf.routes: 5 was read; a list of routes fits'],
+];
+
+test.each(WRONG)('%j is answered with its place, what was read and what fits', (text, complaint) => {
+  expect(complaints(text)).toEqual([`mgmd.yaml:${complaint}`]);
+});
+
+test('the same static route, join or RPF prefix twice is pointed at, in order of the file', () => {
+  const text = `interfaces: { eth0: {}, eth1: {}, eth2: {} }
+rpf:
+  routes:
+    - { prefix: 10.0.0.0/8, interface: eth0 }
+    - { prefix: 10.0.0.0/8, interface: eth1 }
+static:
+  static:
+    routes:
+      - { source: 10.0.0.1, group: 239.1.1.1, from: eth0, to: [eth1] }
+      - { source: 10.0.0.1, group: 239.1.1.1, from: eth2, to: [eth1] }
+      - { group: 239.1.1.1, from: eth0, to: [eth1] }
+      - { group: 239.1.1.1, from: eth2, to: [eth1, eth1] }
+    joins:
+      - { interface: eth0, group: 239.1.1.1 }
+      - { interface: eth0, group: 239.1.1.1 }
+`;
+  expect(complaints(text)).toEqual([
+    'mgmd.yaml:5:17: rpf.routes[1].prefix: 10.0.0.0/8 was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:10:9: static.static.routes[1]: (10.0.0.1, 239.1.1.1) was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:12:52: static.static.routes[3].to[1]: eth1 was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:15:9: static.static.joins[1]: (*, 239.1.1.1) on eth0 was read a second time; it is already number 1 of the list',
+  ]);
+});
+
+test('F06 text that is not YAML is answered with the place', () => {
+  expect(complaints('interfaces:\n\teth1: {}\n')[0]).toBe(
+    'mgmd.yaml:2:1: not YAML: Tabs are not allowed as indentation',
+  );
+  expect(complaints('interfaces: {}\ninterfaces: {}\n')).toEqual(['mgmd.yaml:2:1: not YAML: Map keys must be unique']);
+  expect(complaints('static: *gone\n')).toEqual(['mgmd.yaml:1:9: not YAML: no anchor "&gone" before this alias']);
+  expect(complaints('log: {}\n--- {}\n')[0]).toMatch(/^mgmd\.yaml:2:1: not YAML: Source contains multiple documents/);
+});
+
+test('F06 every error of a file is reported at once, in order of the file', () => {
+  const text = 'log: { level: 5 }\nfoo: 1\ninterfaces: { eth1: { threshold: 300, owner: 7 } }\n';
+  expect(complaints(text).map((line) => line.split(': ')[0])).toEqual([
+    'mgmd.yaml:1:15',
+    'mgmd.yaml:2:1',
+    'mgmd.yaml:3:34',
+    'mgmd.yaml:3:46',
+  ]);
+});
+
+test('F14 more than 32 interfaces with a job are a warning, because interfaces come and go', () => {
+  const names = Array.from({ length: 33 }, (_, at) => `  ppp${at}: { igmp: true }\n`).join('');
+  expect(warnings(`interfaces:\n${names}`)).toEqual([
+    'mgmd.yaml:34:3: interfaces.ppp32: 33 interfaces with an owner or IGMP were read; ' +
+      'the kernel has room for 32 at a time, so those that come last are refused',
+  ]);
+  expect(warnings(`interfaces:\n${names}`.replace('ppp32: { igmp: true }', 'ppp32: {}'))).toEqual([]);
+});
+
+test('robustness 1 is allowed with a warning', () => {
+  expect(warnings('interfaces: { eth1: { igmp: { robustness: 1 } } }')).toEqual([
+    'mgmd.yaml:1:43: interfaces.eth1.igmp.robustness: 1 was read; one lost packet then ends a membership, 2 is usual',
+  ]);
+});
