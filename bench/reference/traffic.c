@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "flows.h"
 #include "wire.h"
@@ -32,15 +33,15 @@ static void settle(int64_t us) {
   while (flows_drain());
 }
 
+// Sends every `gap_us` until the first packet comes out. Sleeps between, so that the router finds a free processor.
 static int await_first(uint32_t flow, int64_t gap_us, int64_t deadline_ns) {
-  int64_t next = now_ns();
-  while (!flows[flow].first_ns) {
-    int64_t now = now_ns();
-    if (now > deadline_ns) return 0;
-    if (now >= next) flow_send(flow, 1), next = now + gap_us * 1000;
+  while (now_ns() < deadline_ns) {
+    flow_send(flow, 1);
     flows_drain();
+    if (flows[flow].first_ns) return 1;
+    sleep_us(gap_us);
   }
-  return 1;
+  return 0;
 }
 
 // A stream flows, nobody wants it; then a host reports. One fresh group a round.
@@ -151,8 +152,12 @@ static int burst(void) {
   flows_open((uint32_t)option("groups", 10000));
   unsigned primed = option("prime", 1) ? prime() : 0;
   struct sweep s = {.pending = calloc(flow_count, sizeof *s.pending), .count = flow_count};
-  // Last reported first: routers answer in the order of the reports, so the newest groups show how far they have come.
-  for (uint32_t i = 0; i < flow_count; i++) s.pending[i] = flow_count - 1 - i;
+  // In random order: as long as some groups do not forward, soon one of them is asked, whatever the router's order is.
+  for (uint32_t i = 0; i < flow_count; i++) {
+    uint32_t j = (uint32_t)rand() % (i + 1);
+    s.pending[i] = s.pending[j];
+    s.pending[j] = i;
+  }
   uint32_t early = forwarding_count;
   double cpu = cpu_us_of(router);
   int64_t from = now_ns();
@@ -218,6 +223,7 @@ int main(int argc, char **argv) {
     int (*run)(void);
   } commands[] = {{"first-packet", first_packet}, {"upcall", upcall}, {"burst", burst}, {"report", report}, {"stream", stream}};
   setvbuf(stdout, NULL, _IOLBF, 0);
+  prctl(PR_SET_TIMERSLACK, 1);
   options_open(argc, argv);
   router = (int)option("pid", 0);
   group_base = (uint32_t)option("base", 0);

@@ -1,0 +1,2 @@
+export async function handOver() {}
+export async function pausesOf() {}

@@ -1,0 +1,51 @@
+/**
+ * npm run bench [-- NAME...] [--reference] [--repeats N] [--no-save]
+ *
+ * Runs the named measurements, or all, in namespaces of its own and prints one JSON line for each: the daemon's figures,
+ * those of the C reference from the same run, and their ratio. `--reference` measures the C program alone.
+ */
+import { parseArgs } from 'node:util';
+import { burst } from './burst.mjs';
+import { firstPacket } from './first-packet.mjs';
+import { handover } from './handover.mjs';
+import { idle } from './idle.mjs';
+import { saveResults } from './lib/results.mjs';
+import { buildReference, enterNamespaces } from './lib/topology.mjs';
+import { start } from './start.mjs';
+import { upcall } from './upcall.mjs';
+
+const BENCHES = { 'first-packet': firstPacket, upcall, burst, handover, idle, start };
+
+function readArguments() {
+  const options = { reference: { type: 'boolean' }, 'no-save': { type: 'boolean' }, repeats: { type: 'string' } };
+  const { values, positionals } = parseArgs({ options, allowPositionals: true });
+  const unknown = positionals.filter((name) => !Object.hasOwn(BENCHES, name));
+  if (unknown.length) {
+    console.error(`no measurement is called ${unknown.join(', ')}; there are ${Object.keys(BENCHES).join(', ')}`);
+    process.exit(64);
+  }
+  return {
+    names: positionals.length ? positionals : Object.keys(BENCHES),
+    referenceOnly: values.reference ?? false,
+    save: !values['no-save'] && !values.reference,
+    repeats: Number(values.repeats ?? 3),
+  };
+}
+
+const { names, save, ...settings } = readArguments();
+enterNamespaces();
+const context = { ...settings, reference: buildReference() };
+const results = {};
+const failed = [];
+for (const name of names) {
+  try {
+    const figures = await BENCHES[name](context);
+    results[name] = { ...figures, measured: new Date().toISOString() };
+    console.log(JSON.stringify({ bench: name, ...results[name] }));
+  } catch (error) {
+    failed.push(name);
+    console.error(`${name}: ${error.stack}`);
+  }
+}
+if (save) saveResults(results);
+process.exitCode = failed.length ? 1 : 0;
