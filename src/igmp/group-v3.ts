@@ -1,0 +1,170 @@
+/**
+ * How a group record changes a group: tables 7.1 and 7.2 of igmp.md (RFC 9776 sections 6.4.1 and 6.4.2) as data, and the
+ * one function that applies a row. A (INCLUDE) and X (EXCLUDE) are the wanted sources, Y the refused ones.
+ */
+import type { IpAddress } from '../base/ip.js';
+import type { Group, MembershipChanges, Mode, Source } from './group.js';
+import { RECORD, type RecordType, readSource } from './packet.js';
+
+/**
+ * What happens to a source of one class.
+ * - keep:    nothing; of a source without a record: none is made
+ * - refresh: its timer is set to GMI
+ * - refuse:  a record with timer 0 (it enters Y)
+ * - ask:     Q(G,S); a source without a record first gets one with the timer the group has
+ * - drop:    its record is deleted
+ */
+export type Cell = 'keep' | 'refresh' | 'refuse' | 'ask' | 'drop';
+
+export interface Row {
+  readonly next: Mode;
+  /** Sources in the record: those wanted, those refused, those without a record. */
+  readonly listedWanted: Cell;
+  readonly listedRefused: Cell;
+  readonly listedNew: Cell;
+  /** Sources not in the record. */
+  readonly otherWanted: Cell;
+  readonly otherRefused: Cell;
+  /** The group timer, set after everything else. */
+  readonly timer: 'keep' | 'refresh';
+  readonly askGroup: boolean;
+}
+
+function row(
+  next: Mode,
+  [listedWanted, listedRefused, listedNew]: readonly [Cell, Cell, Cell],
+  [otherWanted, otherRefused]: readonly [Cell, Cell],
+  timer: 'keep' | 'refresh',
+  askGroup = false,
+): Row {
+  return { next, listedWanted, listedRefused, listedNew, otherWanted, otherRefused, timer, askGroup };
+}
+
+/** One line per row of the RFC's tables. INCLUDE has no refused sources, so those cells say 'keep' there. */
+export const TABLE: { readonly [M in Mode]: { readonly [T in RecordType]: Row } } = {
+  //                         state after   in the record: wanted, refused, new     not in it: wanted, refused   group timer
+  include: {
+    [RECORD.isIn]: row('include', ['refresh', 'keep', 'refresh'], ['keep', 'keep'], 'keep'),
+    [RECORD.isEx]: row('exclude', ['keep', 'keep', 'refuse'], ['drop', 'keep'], 'refresh'),
+    [RECORD.allow]: row('include', ['refresh', 'keep', 'refresh'], ['keep', 'keep'], 'keep'),
+    [RECORD.block]: row('include', ['ask', 'keep', 'keep'], ['keep', 'keep'], 'keep'),
+    [RECORD.toEx]: row('exclude', ['ask', 'keep', 'refuse'], ['drop', 'keep'], 'refresh'),
+    [RECORD.toIn]: row('include', ['refresh', 'keep', 'refresh'], ['ask', 'keep'], 'keep'),
+  },
+  exclude: {
+    [RECORD.isIn]: row('exclude', ['refresh', 'refresh', 'refresh'], ['keep', 'keep'], 'keep'),
+    [RECORD.isEx]: row('exclude', ['keep', 'keep', 'refresh'], ['drop', 'drop'], 'refresh'),
+    [RECORD.allow]: row('exclude', ['refresh', 'refresh', 'refresh'], ['keep', 'keep'], 'keep'),
+    [RECORD.block]: row('exclude', ['ask', 'keep', 'ask'], ['keep', 'keep'], 'keep'),
+    [RECORD.toEx]: row('exclude', ['ask', 'keep', 'ask'], ['drop', 'drop'], 'refresh'),
+    [RECORD.toIn]: row('exclude', ['refresh', 'refresh', 'refresh'], ['ask', 'keep'], 'keep', true),
+  },
+};
+
+/** What applying a record needs to know and whom it tells; one object per interface, brought up to date per message. */
+export interface RecordEnv {
+  readonly nowMs: number;
+  readonly gmiMs: number;
+  readonly maxSources: number;
+  readonly changes: MembershipChanges;
+  /** Lowers the timer of the source to LMQT and has Q(G,S) sent, when this router is querier. */
+  askSource(group: Group, source: Source): void;
+  /** The same for Q(G). */
+  askGroup(group: Group): void;
+  /** A timer of the group was set to this time. */
+  timerSet(group: Group, expiryMs: number): void;
+  /** A source was not stored because the group is full. */
+  sourceLimited(group: Group): void;
+}
+
+/** The sources of a record, still on the wire: `count` addresses of four bytes from `at` on. */
+export interface WireSources {
+  readonly bytes: Uint8Array;
+  readonly at: number;
+  readonly count: number;
+}
+
+/** How many of the sources a host can send from (igmp.md section 13.4). */
+export function countUsable(wire: WireSources): number {
+  let usable = 0;
+  for (let n = 0; n < wire.count; n++) if (readSource(wire.bytes, wire.at + 4 * n) !== undefined) usable++;
+  return usable;
+}
+
+/** True when an absent group, INCLUDE({}), would stay what it is: nothing is to be created then. */
+export function leavesNothing(type: RecordType, usable: number): boolean {
+  const row = TABLE.include[type];
+  return row.next === 'include' && (usable === 0 || row.listedNew === 'keep');
+}
+
+/** Applies one record. `serial` differs from that of the records before; duplicates in the list count once. */
+export function applyRecord(group: Group, type: RecordType, wire: WireSources, serial: number, env: RecordEnv): void {
+  const row = TABLE[group.mode][type];
+  if (row.next !== group.mode) becomeExclude(group, env);
+  if (wire.count > 0) applyToListed(group, row, wire, serial, env);
+  if (group.sources !== undefined) applyToOthers(group, row, serial, env);
+  if (wire.count > 0 && row.listedNew !== 'keep') applyToNew(group, row.listedNew, wire, serial, env);
+  if (row.timer === 'refresh') {
+    group.timerMs = env.nowMs + env.gmiMs;
+    env.timerSet(group, group.timerMs);
+  }
+  if (row.askGroup) env.askGroup(group);
+}
+
+/** (*,G) first, then the (S,G) go: no gap (igmp.md section 16). */
+function becomeExclude(group: Group, env: RecordEnv): void {
+  env.changes.joinGroup(group.address);
+  if (group.sources !== undefined)
+    for (const source of group.sources.keys()) env.changes.leaveSource(group.address, source);
+  group.mode = 'exclude';
+}
+
+function applyToListed(group: Group, row: Row, wire: WireSources, serial: number, env: RecordEnv): void {
+  if (group.sources === undefined) return;
+  for (let n = 0; n < wire.count; n++) {
+    const address = readSource(wire.bytes, wire.at + 4 * n);
+    const source = address === undefined ? undefined : group.sources.get(address);
+    if (source === undefined || source.seenIn === serial) continue;
+    source.seenIn = serial;
+    act(source.expiryMs === 0 ? row.listedRefused : row.listedWanted, group, source, env);
+  }
+}
+
+/** Before the new ones, so that what is deleted makes room for them. */
+function applyToOthers(group: Group, row: Row, serial: number, env: RecordEnv): void {
+  if (row.otherWanted === 'keep' && row.otherRefused === 'keep') return;
+  for (const source of group.sources!.values())
+    if (source.seenIn !== serial) act(source.expiryMs === 0 ? row.otherRefused : row.otherWanted, group, source, env);
+}
+
+function applyToNew(group: Group, cell: Cell, wire: WireSources, serial: number, env: RecordEnv): void {
+  group.sources ??= new Map();
+  for (let n = 0; n < wire.count; n++) {
+    const address = readSource(wire.bytes, wire.at + 4 * n);
+    if (address === undefined || group.sources.has(address)) continue;
+    if (group.sources.size >= env.maxSources) return env.sourceLimited(group);
+    add(cell, group, address, serial, env);
+  }
+}
+
+function act(cell: Cell, group: Group, source: Source, env: RecordEnv): void {
+  if (cell === 'ask') return env.askSource(group, source);
+  if (cell === 'refresh') {
+    if (source.expiryMs === 0) env.changes.allowSource(group.address, source.address);
+    source.expiryMs = env.nowMs + env.gmiMs;
+    env.timerSet(group, source.expiryMs);
+  } else if (cell === 'drop') {
+    if (source.expiryMs === 0) env.changes.allowSource(group.address, source.address);
+    group.sources!.delete(source.address);
+  }
+}
+
+function add(cell: Cell, group: Group, address: IpAddress, serial: number, env: RecordEnv): void {
+  const expiryMs = cell === 'refuse' ? 0 : cell === 'ask' ? group.timerMs : env.nowMs + env.gmiMs;
+  const source = { address, expiryMs, queriesLeft: 0, seenIn: serial };
+  group.sources!.set(address, source);
+  if (group.mode === 'include') env.changes.joinSource(group.address, address);
+  if (cell === 'refuse') return env.changes.refuseSource(group.address, address);
+  env.timerSet(group, expiryMs);
+  if (cell === 'ask') env.askSource(group, source);
+}

@@ -1,0 +1,67 @@
+/**
+ * The state of one group on one interface and of its sources (igmp.md section 6). Timers are expiry times in milliseconds
+ * of the clock; 0 is "not running". Plain data: group-v3.ts, group-timers.ts, group-queries.ts and group-table.ts change it.
+ */
+import { ANY4, type IpAddress } from '../base/ip.js';
+import type { Queued } from './deadline-heap.js';
+
+export type Mode = 'include' | 'exclude';
+
+export interface Source {
+  readonly address: IpAddress;
+  /** 0 in EXCLUDE: refused (the set Y). Otherwise wanted until then (A in INCLUDE, X in EXCLUDE). */
+  expiryMs: number;
+  /** Transmissions left of Q(G,S). */
+  queriesLeft: number;
+  /** Number of the record that listed the source last; marks duplicates and what a record left out. */
+  seenIn: number;
+}
+
+export class Group implements Queued {
+  mode: Mode = 'include';
+  /** The group timer; runs in EXCLUDE only. */
+  timerMs = 0;
+  v1HostMs = 0;
+  v2HostMs = 0;
+  /** Transmissions left of Q(G). */
+  queriesLeft = 0;
+  /** When what is left is sent again: one retransmission clock per group (igmp.md section 8.2). 0: nothing is. */
+  nextQueryMs = 0;
+  /** A query was asked for by the message being handled and goes out when all of it is applied. */
+  queryAsked = false;
+  lastReporter: IpAddress = ANY4;
+  /** Made with the first source: most groups never have one. */
+  sources: Map<IpAddress, Source> | undefined = undefined;
+  queuedMs = 0;
+  heapIndex = -1;
+
+  constructor(
+    readonly address: IpAddress,
+    readonly createdMs: number,
+  ) {}
+
+  get sourceCount(): number {
+    return this.sources === undefined ? 0 : this.sources.size;
+  }
+
+  isRefused(source: IpAddress): boolean {
+    return this.mode === 'exclude' && this.sources?.get(source)?.expiryMs === 0;
+  }
+}
+
+/**
+ * What routing is told (igmp.md sections 7.4 and 16). On a mode flip everything that is added comes before what is
+ * deleted, so that a stream wanted before and after is never unwanted in between.
+ */
+export interface MembershipChanges {
+  /** The group became EXCLUDE: (*,G) is wanted. */
+  joinGroup(group: IpAddress): void;
+  leaveGroup(group: IpAddress): void;
+  /** INCLUDE: (S,G) is wanted. */
+  joinSource(group: IpAddress, source: IpAddress): void;
+  leaveSource(group: IpAddress, source: IpAddress): void;
+  /** EXCLUDE: S entered Y, nobody wants it. */
+  refuseSource(group: IpAddress, source: IpAddress): void;
+  /** EXCLUDE: S left Y. */
+  allowSource(group: IpAddress, source: IpAddress): void;
+}

@@ -1,0 +1,173 @@
+/**
+ * IGMP as a client of the manager on one interface (igmp.md section 16): turns what hosts want into Add and Delete calls,
+ * keeps silent between the manager's disable and enable callbacks, and adds everything again after enable, in slices.
+ */
+import type { IpAddress } from '../base/ip.js';
+import type { Group, MembershipChanges } from './group.js';
+
+/** 'resync': calls are made again, and all memberships are being added once more. */
+export type Phase = 'open' | 'paused' | 'resync';
+export type PhaseEvent = 'disable' | 'enable' | 'all-added';
+export type PhaseEffect = 'start-resync' | 'cancel-resync' | 'tell-done';
+
+interface Step {
+  readonly next: Phase;
+  readonly effects: readonly PhaseEffect[];
+}
+
+/** A missing cell changes nothing: callbacks may repeat, and an enable without a disable is harmless. */
+export const PHASES: { readonly [P in Phase]: { readonly [E in PhaseEvent]?: Step } } = {
+  open: { disable: { next: 'paused', effects: [] } },
+  paused: { enable: { next: 'resync', effects: ['start-resync'] } },
+  resync: {
+    disable: { next: 'paused', effects: ['cancel-resync'] },
+    'all-added': { next: 'open', effects: ['tell-done'] },
+  },
+};
+
+/** The manager as this file needs it: all calls are for one interface. */
+export interface SyncOutput {
+  /** Membership of (S,G), or (*,G) with source 0.0.0.0. Idempotent. */
+  add(source: IpAddress, group: IpAddress): void;
+  delete(source: IpAddress, group: IpAddress): void;
+  /** Takes the interface out of one existing entry, or puts it back; no entry is fine. */
+  stopEntry(source: IpAddress, group: IpAddress): void;
+  forwardEntry(source: IpAddress, group: IpAddress): void;
+  /** No routing protocol owns the interface. */
+  isAlone(): boolean;
+  resyncDone(): void;
+  /** Runs in a later turn of the event loop. */
+  later(run: () => void): { cancel(): void };
+}
+
+/** Memberships added per turn of the event loop: some milliseconds with one kernel call each. */
+export const RESYNC_SLICE = 512;
+
+export class MembershipSync implements MembershipChanges {
+  readonly #output: SyncOutput;
+  readonly #groups: () => Iterable<Group>;
+  readonly #anySource: IpAddress;
+  #phase: Phase = 'open';
+  #turn: { cancel(): void } | undefined;
+  #resync: Iterator<void> | undefined;
+
+  constructor(groups: () => Iterable<Group>, output: SyncOutput, anySource: IpAddress) {
+    this.#groups = groups;
+    this.#output = output;
+    this.#anySource = anySource;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  disable(): void {
+    this.#handle('disable');
+  }
+
+  /** Adds nothing by itself: the manager would refuse it before this callback is acknowledged. */
+  enable(): void {
+    this.#handle('enable');
+  }
+
+  /** Leaves no turn behind. */
+  close(): void {
+    this.#cancel();
+  }
+
+  joinGroup(group: IpAddress): void {
+    if (this.#phase !== 'paused') this.#output.add(this.#anySource, group);
+  }
+
+  leaveGroup(group: IpAddress): void {
+    if (this.#phase !== 'paused') this.#output.delete(this.#anySource, group);
+  }
+
+  joinSource(group: IpAddress, source: IpAddress): void {
+    if (this.#phase !== 'paused') this.#output.add(source, group);
+  }
+
+  leaveSource(group: IpAddress, source: IpAddress): void {
+    if (this.#phase !== 'paused') this.#output.delete(source, group);
+  }
+
+  /** Only where IGMP is alone: the entry's output on an owned interface is the owner's to decide. */
+  refuseSource(group: IpAddress, source: IpAddress): void {
+    if (this.#phase !== 'paused' && this.#output.isAlone()) this.#output.stopEntry(source, group);
+  }
+
+  allowSource(group: IpAddress, source: IpAddress): void {
+    if (this.#phase !== 'paused' && this.#output.isAlone()) this.#output.forwardEntry(source, group);
+  }
+
+  #handle(event: PhaseEvent): void {
+    const step = PHASES[this.#phase][event];
+    if (!step) return;
+    this.#phase = step.next;
+    for (const effect of step.effects) this.#run(effect);
+  }
+
+  #run(effect: PhaseEffect): void {
+    switch (effect) {
+      case 'start-resync':
+        this.#resync = this.#addAll();
+        this.#turn = this.#output.later(() => this.#slice());
+        return;
+      case 'cancel-resync':
+        return this.#cancel();
+      case 'tell-done':
+        return this.#output.resyncDone();
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  #cancel(): void {
+    this.#turn?.cancel();
+    this.#turn = undefined;
+    this.#resync = undefined;
+  }
+
+  #slice(): void {
+    const resync = this.#resync;
+    for (let left = RESYNC_SLICE; left > 0 && this.#resync === resync; left--) {
+      if (!resync?.next().done) continue;
+      this.#cancel();
+      return this.#handle('all-added');
+    }
+    if (this.#resync === resync) this.#turn = this.#output.later(() => this.#slice());
+  }
+
+  /**
+   * Adds one membership per step. The maps are walked live over many turns: what came meanwhile is met or was added by itself,
+   * what went is not met, and a group that flipped its mode has told its changes already.
+   */
+  *#addAll(): Generator<void> {
+    for (const group of this.#groups()) {
+      if (group.mode === 'include') yield* this.#addSources(group);
+      else {
+        this.#output.add(this.#anySource, group.address);
+        yield;
+        yield* this.#stopRefused(group);
+      }
+    }
+  }
+
+  *#addSources(group: Group): Generator<void> {
+    if (group.sources === undefined) return;
+    for (const source of group.sources.keys()) {
+      if (group.mode !== 'include') return;
+      this.#output.add(source, group.address);
+      yield;
+    }
+  }
+
+  *#stopRefused(group: Group): Generator<void> {
+    if (group.sources === undefined || !this.#output.isAlone()) return;
+    for (const source of group.sources.values()) {
+      if (group.mode !== 'exclude') return;
+      if (source.expiryMs === 0) this.#output.stopEntry(source.address, group.address);
+      yield;
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/** Runs the querier table (querier-fsm.ts) on one interface: timers as expiry times, adoption, the remembered querier. */
+import { ANY4, type IpAddress, isAny } from '../base/ip.js';
+import type { IgmpInterfaceConfig } from '../config/types.js';
+import { otherQuerierPresentIntervalMs, type Timing } from './intervals.js';
+import type { Query } from './packet.js';
+import { QUERIER, type QuerierEffect, type QuerierEvent, type Role } from './querier-fsm.js';
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export interface QuerierOutput {
+  sendGeneralQuery(): void;
+  querierLost(to: IpAddress, version: number): void;
+  querierGained(): void;
+}
+
+export class Querier {
+  #role: Role = 'down';
+  #nowMs = 0;
+  #heard: { readonly source: IpAddress; readonly query: Query } | undefined;
+  #own: IpAddress = ANY4;
+  #startupLeft = 0;
+  readonly #config: IgmpInterfaceConfig;
+  readonly #output: QuerierOutput;
+
+  /** The other router's address while it is querier. */
+  querier: IpAddress | undefined;
+  /** Configured, or adopted while another router is querier. */
+  timing: Timing;
+  queryDueMs = NEVER;
+  otherQuerierExpiryMs = NEVER;
+
+  constructor(config: IgmpInterfaceConfig, output: QuerierOutput) {
+    this.#config = config;
+    this.#output = output;
+    this.timing = config;
+  }
+
+  get role(): Role {
+    return this.#role;
+  }
+
+  /** Startup queries still to be sent. */
+  get startupLeft(): number {
+    return this.#startupLeft;
+  }
+
+  get nextDeadlineMs(): number {
+    return Math.min(this.queryDueMs, this.otherQuerierExpiryMs);
+  }
+
+  /** The address queries are sent from; undefined stops the router side until there is one. */
+  setAddress(nowMs: number, address: IpAddress | undefined): void {
+    const before = this.#own;
+    this.#own = address ?? ANY4;
+    if (this.#own === before) return;
+    if (isAny(this.#own)) this.#handle('stop', nowMs);
+    else this.#handle(isAny(before) ? 'start' : 'address-changed', nowMs);
+  }
+
+  /** A General Query from another router of the link (igmp.md section 10.1). */
+  heardGeneralQuery(nowMs: number, source: IpAddress, query: Query): void {
+    if (source >= this.#own) return;
+    this.#heard = { source, query };
+    const worse = this.querier !== undefined && source > this.querier;
+    this.#handle(worse ? 'worse-querier' : 'better-querier', nowMs);
+    this.#heard = undefined;
+  }
+
+  timeout(nowMs: number): void {
+    if (this.otherQuerierExpiryMs <= nowMs) this.#handle('other-querier-timer', nowMs);
+    if (this.queryDueMs <= nowMs) this.#handle('query-timer', nowMs);
+  }
+
+  #handle(event: QuerierEvent, nowMs: number): void {
+    const step = QUERIER[this.#role][event];
+    if (!step) return;
+    this.#role = step.next;
+    this.#nowMs = nowMs;
+    for (const effect of step.effects) this.#run(effect);
+  }
+
+  #run(effect: QuerierEffect): void {
+    switch (effect) {
+      case 'begin-startup':
+        this.#startupLeft = this.#config.startupQueryCount;
+        return;
+      case 'restore-variables':
+        this.timing = this.#config;
+        this.querier = undefined;
+        return;
+      case 'adopt-variables':
+        return this.#adopt();
+      case 'send-general-query':
+        return this.#output.sendGeneralQuery();
+      case 'start-query-timer':
+        return this.#startQueryTimer();
+      case 'stop-query-timer':
+        this.queryDueMs = NEVER;
+        this.#startupLeft = 0;
+        return;
+      case 'start-other-querier-timer':
+        this.otherQuerierExpiryMs = this.#nowMs + otherQuerierPresentIntervalMs(this.timing);
+        return;
+      case 'stop-other-querier-timer':
+        this.otherQuerierExpiryMs = NEVER;
+        return;
+      case 'tell-lost':
+        return this.#output.querierLost(this.#heard!.source, this.#heard!.query.version);
+      case 'tell-gained':
+        return this.#output.querierGained();
+      default:
+        return effect satisfies never;
+    }
+  }
+
+  /** Startup queries are SQI apart, those after them QI (RFC 9776 sections 8.6 and 8.7). */
+  #startQueryTimer(): void {
+    if (this.#startupLeft > 0) this.#startupLeft--;
+    const waitMs = this.#startupLeft > 0 ? this.#config.startupQueryIntervalMs : this.#config.queryIntervalMs;
+    this.queryDueMs = this.#nowMs + waitMs;
+  }
+
+  /** QRV and QQIC of the querier count; what it does not say is as configured (RFC 9776 sections 4.1.6 and 4.1.7). */
+  #adopt(): void {
+    const { source, query } = this.#heard!;
+    this.querier = source;
+    this.timing = {
+      robustness: query.robustness || this.#config.robustness,
+      queryIntervalMs: query.queryIntervalMs || this.#config.queryIntervalMs,
+      queryResponseIntervalMs: this.#config.queryResponseIntervalMs,
+    };
+  }
+}
