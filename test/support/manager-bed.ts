@@ -1,0 +1,187 @@
+/**
+ * A manager on a fake kernel with four LANs and a journal of every callback in the order of delivery. Lines read
+ * "<client> <callback> <what>", for example "pim join (*,239.1.1.1) TRUE" or "igmp disable eth1".
+ */
+import type { Answer } from '../../src/base/answer.js';
+import { ANY4, formatIp, type IpAddress, ip, isAny } from '../../src/base/ip.js';
+import type { MembershipKey, Mfe, MgmStatus } from '../../src/mgm/client.js';
+import { Manager } from '../../src/mgm/manager.js';
+import type { InterfaceView } from '../../src/mgm/snapshot.js';
+import type { Ifindex } from '../../src/port/kernel.js';
+import { FakeClock, settle } from './fake-clock.js';
+import { type ClientOptions, type IgmpOptions, TestClient, TestIgmp } from './fake-clients.js';
+import { FakeKernel } from './fake-kernel.js';
+import { RecordingLog } from './recording-log.js';
+
+export const G1 = ip('239.1.1.1');
+export const G2 = ip('239.1.1.2');
+/** Sources behind eth0..eth3. */
+export const [S0, S1, S2, S3] = [ip('10.0.0.9'), ip('10.0.1.9'), ip('10.0.2.9'), ip('10.0.3.9')];
+
+export const any = (group: IpAddress): MembershipKey => ({ source: ANY4, group });
+export const sg = (source: IpAddress, group: IpAddress): MembershipKey => ({ source, group });
+export const ALL: MembershipKey = { source: ANY4, group: ANY4 };
+
+export function keyText({ source, group }: MembershipKey): string {
+  return `(${isAny(source) ? '*' : formatIp(source)},${isAny(group) ? '*' : formatIp(group)})`;
+}
+
+export interface BedConfig {
+  readonly mfeExpiry?: 'refresh' | 'strict';
+  readonly foreign?: 'leave' | 'remove';
+}
+
+export class Bed {
+  readonly clock = new FakeClock();
+  readonly kernel = new FakeKernel(this.clock);
+  readonly log = new RecordingLog();
+  readonly journal: string[] = [];
+  readonly eth0 = this.kernel.addDevice('eth0', '10.0.0.1/24');
+  readonly eth1 = this.kernel.addDevice('eth1', '10.0.1.1/24');
+  readonly eth2 = this.kernel.addDevice('eth2', '10.0.2.1/24');
+  readonly eth3 = this.kernel.addDevice('eth3', '10.0.3.1/24');
+  readonly manager: Manager;
+  #componentId = 0;
+
+  constructor({ mfeExpiry = 'refresh', foreign = 'leave' }: BedConfig = {}) {
+    const { clock, kernel, log } = this;
+    this.manager = new Manager({
+      clock,
+      log,
+      mroute: kernel.mroute,
+      membership: kernel.membership,
+      links: kernel.links,
+      routes: kernel.routes,
+      config: { mfeExpiry, foreign, rpfRoutes: [], thresholdOf: () => 1, reconcileMs: 60_000 },
+    });
+    this.manager.start();
+  }
+
+  /** Registers a protocol whose callbacks go into the journal, and lets it take interfaces. */
+  async client(name: string, takes: readonly Ifindex[] = [], options: ClientOptions = {}): Promise<TestClient> {
+    const client = new TestClient(this, { protocolId: 1000, componentId: ++this.#componentId, name }, options);
+    client.register();
+    for (const ifindex of takes) await client.takes(ifindex);
+    return client;
+  }
+
+  /** Registers IGMP, and lets it take interfaces. */
+  async igmp(takes: readonly Ifindex[] = [], options: IgmpOptions = {}): Promise<TestIgmp> {
+    const igmp = new TestIgmp(this, options);
+    igmp.register();
+    for (const ifindex of takes) await igmp.takes(ifindex);
+    return igmp;
+  }
+
+  name(ifindex: Ifindex): string {
+    return ['eth0', 'eth1', 'eth2', 'eth3'].find((_, n) => this.#devices()[n] === ifindex) ?? `ifindex ${ifindex}`;
+  }
+
+  note(line: string): void {
+    this.journal.push(line);
+  }
+
+  /** The journal without the lines of other clients, without the client's name; emptied never. */
+  heard(client: string): readonly string[] {
+    return this.journal.filter((line) => line.startsWith(`${client} `)).map((line) => line.slice(client.length + 1));
+  }
+
+  /** Forgets what happened so far: the arrangement is over, the action comes. */
+  async forget(): Promise<void> {
+    await settle();
+    this.journal.length = 0;
+  }
+
+  /** A packet, and everything that follows from it. */
+  async flow(source: IpAddress, group: IpAddress, ifindex: Ifindex): Promise<number> {
+    const id = this.kernel.packet(source, group, ifindex);
+    await settle();
+    return id;
+  }
+
+  /** Lets IGMP re-add in its later turn, and everybody hear of it. */
+  async resync(): Promise<void> {
+    await this.clock.run(0);
+  }
+
+  mfe(source: IpAddress, group: IpAddress): Mfe | undefined {
+    return this.manager.getMfe({ source, group }).mfe;
+  }
+
+  /** "eth2 -> eth1,eth3" as the manager has it; undefined without an entry. */
+  mfeText(source: IpAddress, group: IpAddress): string | undefined {
+    const mfe = this.mfe(source, group);
+    return (
+      mfe &&
+      this.#text(
+        mfe.iif,
+        mfe.oifs.map((oif) => oif.ifindex),
+      )
+    );
+  }
+
+  /** The same as the kernel has it. */
+  kernelText(source: IpAddress, group: IpAddress): string | undefined {
+    const entry = this.kernel.mroute.entry(source, group);
+    return (
+      entry &&
+      this.#text(
+        entry.iif,
+        entry.oifs.map((oif) => oif.ifindex),
+      )
+    );
+  }
+
+  /** Manager and kernel agree, and say this. */
+  entry(source: IpAddress, group: IpAddress): string | undefined {
+    const [manager, kernel] = [this.mfeText(source, group), this.kernelText(source, group)];
+    return manager === kernel ? manager : `manager ${manager}, kernel ${kernel}`;
+  }
+
+  interfaceView(ifindex: Ifindex): InterfaceView | undefined {
+    return this.manager
+      .snapshot()
+      .interfaces()
+      .find((view) => view.ifindex === ifindex);
+  }
+
+  /** U, G, P or PG. */
+  state(ifindex: Ifindex): string {
+    return this.interfaceView(ifindex)?.state ?? 'U';
+  }
+
+  /** "(*,239.1.1.1) eth1 pim", sorted, without the stale ones. */
+  memberships(): readonly string[] {
+    return this.manager
+      .snapshot()
+      .memberships()
+      .filter((view) => !view.stale)
+      .map((view) => `(${view.source},${view.group}) ${view.interface} ${view.client}`)
+      .sort();
+  }
+
+  owner(ifindex: Ifindex): string {
+    const { code, name } = this.manager.getProtocolOnInterface(ifindex);
+    return name ?? code;
+  }
+
+  #devices(): readonly Ifindex[] {
+    return [this.eth0, this.eth1, this.eth2, this.eth3];
+  }
+
+  #text(iif: Ifindex | undefined, oifs: readonly Ifindex[]): string {
+    const names = oifs.map((ifindex) => this.name(ifindex)).sort();
+    return `${iif === undefined ? 'nowhere' : this.name(iif)} -> ${names.join()}`;
+  }
+}
+
+/** The code of an answer that must have been there at once. */
+export function now(answer: Answer<MgmStatus>): string {
+  return answer instanceof Promise ? 'answered by a promise' : answer.code;
+}
+
+/** "CODE detail". */
+export async function said(answer: Answer<MgmStatus>): Promise<string> {
+  const { code, detail } = await answer;
+  return detail === undefined ? code : `${code} ${detail}`;
+}
