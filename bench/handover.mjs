@@ -2,12 +2,13 @@
  * 20 hand-overs of the receivers' interface with 10,000 groups while their streams flow at 20,000 packets/s. The reference
  * rewrites all entries in place instead: the most that a change of owner could have to do to the kernel.
  */
+
+import { GROUPS } from './burst.mjs';
 import { handOver, pausesOf } from './lib/control.mjs';
 import { median, summarize } from './lib/figures.mjs';
 import { interleaved } from './lib/interleaved.mjs';
 import { sleep } from './lib/subjects.mjs';
 import { startTraffic, traffic } from './lib/traffic.mjs';
-import { GROUPS } from './burst.mjs';
 
 const ROUNDS = 20;
 const SPACING_MS = 150;

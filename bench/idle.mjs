@@ -1,10 +1,10 @@
 /** Resident memory and processor time of a router that has nothing to do, then with 10,000 groups, then with their streams. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { GROUPS } from './burst.mjs';
 import { summarize } from './lib/figures.mjs';
 import { interleaved } from './lib/interleaved.mjs';
 import { sleep } from './lib/subjects.mjs';
 import { traffic } from './lib/traffic.mjs';
-import { GROUPS } from './burst.mjs';
 
 const IDLE_MS = 10_000;
 const STEADY = { groups: GROUPS, pps: 10_000, ms: 5000 };

@@ -1,7 +1,8 @@
 /** Start of the process to ready: the daemon's control socket answers, the reference prints its line. */
-import { resetTopology } from './lib/topology.mjs';
+
 import { round, summarize } from './lib/figures.mjs';
 import { startDaemon, startReference } from './lib/subjects.mjs';
+import { resetTopology } from './lib/topology.mjs';
 
 const STARTS = 10;
 

@@ -1,7 +1,8 @@
 /** Reference and daemon take turns in fresh topologies, so that a busy minute of the machine hits both. */
-import { freshBase } from './traffic.mjs';
-import { resetTopology } from './topology.mjs';
+
 import { sleep, startDaemon, startReference } from './subjects.mjs';
+import { resetTopology } from './topology.mjs';
+import { freshBase } from './traffic.mjs';
 
 /** Long enough for the start-up queries to be out. */
 const SETTLE_MS = 400;
