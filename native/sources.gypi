@@ -1,0 +1,21 @@
+{
+  "variables": {
+    "core_sources": [
+      "native/descriptor_bag.cc",
+      "native/igmp_socket.cc",
+      "native/membership.cc",
+      "native/mroute.cc",
+      "native/netlink.cc",
+      "native/peer.cc",
+      "native/socket.cc"
+    ],
+    "addon_sources": [
+      "native/addon.cc",
+      "native/igmp_binding.cc",
+      "native/membership_binding.cc",
+      "native/mroute_binding.cc",
+      "native/netlink_binding.cc",
+      "native/poll.cc"
+    ]
+  }
+}
