@@ -1,7 +1,7 @@
 /**
  * 10,000 groups joined in one burst while all their streams flow, by v3 reports of 180 records and by v2 reports.
- * `last_refused_ms` is when the last packet did not come out: groups are asked in random order, so that is close to the
- * truth. `all_seen_ms` is when a packet of every group had come out; the generator alone needs 40 to 80 ms to ask them all.
+ * `last_refused_ms` is when the last packet did not come out: groups are asked in random order, so that is close to
+ * the truth. `all_seen_ms` is when a packet of every group had come out; asking all takes the generator 40 to 80 ms.
  */
 import { ratio, summarize } from './lib/figures.mjs';
 import { interleaved } from './lib/interleaved.mjs';

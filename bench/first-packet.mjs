@@ -1,4 +1,4 @@
-/** Host report to first forwarded packet: the stream flows, a host reports, when does the first packet leave towards it? */
+/** Host report to first forwarded packet: a stream flows, a host reports, when does the first packet leave towards it? */
 import { summarize, sums } from './lib/figures.mjs';
 import { interleaved } from './lib/interleaved.mjs';
 import { traffic } from './lib/traffic.mjs';

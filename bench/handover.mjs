@@ -1,6 +1,6 @@
 /**
- * 20 hand-overs of the receivers' interface with 10,000 groups while their streams flow at 20,000 packets/s. The reference
- * rewrites all entries in place instead: the most that a change of owner could have to do to the kernel.
+ * 20 hand-overs of the receivers' interface with 10,000 groups while their streams flow at 20,000 packets/s. The
+ * reference rewrites all entries in place instead: the most that a change of owner could have to do to the kernel.
  */
 
 import { GROUPS } from './burst.mjs';

@@ -1,4 +1,4 @@
-/** Resident memory and processor time of a router that has nothing to do, then with 10,000 groups, then with their streams. */
+/** Resident memory and processor time of a router with nothing to do, with 10,000 groups, with their streams. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { GROUPS } from './burst.mjs';
 import { summarize } from './lib/figures.mjs';

@@ -1,8 +1,8 @@
 /**
  * npm run bench [-- NAME...] [--reference] [--repeats N] [--no-save]
  *
- * Runs the named measurements, or all, in namespaces of its own and prints one JSON line for each: the daemon's figures,
- * those of the C reference from the same run, and their ratio. `--reference` measures the C program alone.
+ * Runs the named measurements, or all, in namespaces of its own and prints one JSON line for each: the daemon's
+ * figures, those of the C reference from the same run, and their ratio. `--reference` measures the C program alone.
  */
 import { parseArgs } from 'node:util';
 import { burst } from './burst.mjs';

@@ -29,7 +29,7 @@ function nextEvent(client, evt) {
   });
 }
 
-/** Runs `work(client)` and returns what each igmp.disabled to igmp.enabled took, in milliseconds of the daemon's clock. */
+/** Runs `work(client)`; returns each igmp.disabled to igmp.enabled, in milliseconds of the daemon's clock. */
 export async function pausesOf(subject, work) {
   const client = await openControl(subject);
   const pauses = [];

@@ -1,6 +1,6 @@
 /**
- * Loaded into the daemon with --import by the measurements that look inside: event-loop delay and heap after a collection.
- * Figures that can be had from outside are taken without it.
+ * Loaded into the daemon with --import by the measurements that look inside: event-loop delay and heap after a
+ * collection. Figures that can be had from outside are taken without it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';

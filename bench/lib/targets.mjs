@@ -1,7 +1,10 @@
 /** The targets, and what a result says about them. `of` picks the daemon's figure, `limit` is the most it may be. */
 const figure = (key) => (result) => result.daemon[key];
 
-/** One row of the table: what, the limit ('none': shown without a verdict) with its unit, where to find the daemon's and the reference's figure. */
+/**
+ * One row of the table: what, the limit ('none': shown without a verdict) with its unit, where to find the daemon's and
+ * the reference's figure.
+ */
 function row(what, limit, unit, key, of = figure(key), reference = (result) => result.reference[key]) {
   return { what, limit, unit, of, reference };
 }

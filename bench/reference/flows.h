@@ -39,5 +39,5 @@ void sleep_us(int64_t us);
 double cpu_us_of(int pid);
 // Sorts, and returns the value that `percent` of the values do not exceed.
 double percentile(double *values, int count, double percent);
-// Entries in the multicast table of the namespace that `pid` lives in; `unresolved` are those still waiting for an answer.
+// Entries in the multicast table of the namespace that `pid` lives in; `unresolved` ones still wait for an answer.
 void table_entries(int pid, unsigned *resolved, unsigned *unresolved);

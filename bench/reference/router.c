@@ -1,6 +1,6 @@
 #define _GNU_SOURCE
-// The limit that mgmd is compared with: the smallest IGMP router that makes the same system calls. One process, one poll
-// loop, no queries, no timers, no checks. It stands in the daemon's place in the same topology.
+// The limit that mgmd is compared with: the smallest IGMP router that makes the same system calls. One process, one
+// poll loop, no queries, no timers, no checks. It stands in the daemon's place in the same topology.
 //
 //   router IF...     vif k is the k-th interface; prints "ready" when it serves
 //
@@ -133,7 +133,8 @@ static void serve_batch(void) {
   static struct iovec parts[BATCH];
   for (int i = 0; i < BATCH; i++) {
     parts[i] = (struct iovec){slab[i], SLOT};
-    messages[i].msg_hdr = (struct msghdr){.msg_iov = &parts[i], .msg_iovlen = 1, .msg_control = control[i], .msg_controllen = CONTROL};
+    messages[i].msg_hdr = (struct msghdr){
+        .msg_iov = &parts[i], .msg_iovlen = 1, .msg_control = control[i], .msg_controllen = CONTROL};
   }
   int n = recvmmsg(sock, messages, BATCH, MSG_DONTWAIT, NULL);
   for (int i = 0; i < n; i++) {
@@ -153,7 +154,8 @@ static void rewrite(void) {
     for (struct group *g = buckets[i]; g; g = g->next)
       for (struct flow *f = g->flows; f; f = f->next, entries++) add_mfc(g, f);
   clock_gettime(CLOCK_MONOTONIC, &to);
-  printf("{\"rewritten\":%u,\"us\":%.1f}\n", entries, (double)(to.tv_sec - from.tv_sec) * 1e6 + (double)(to.tv_nsec - from.tv_nsec) / 1e3);
+  double us = (double)(to.tv_sec - from.tv_sec) * 1e6 + (double)(to.tv_nsec - from.tv_nsec) / 1e3;
+  printf("{\"rewritten\":%u,\"us\":%.1f}\n", entries, us);
   rewrite_wanted = 0;
 }
 
@@ -167,14 +169,16 @@ static void open_table(void) {
   sock = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_IGMP);
   if (sock < 0) die("socket");
   if (setsockopt(sock, IPPROTO_IP, MRT_INIT, &on, sizeof on)) die("MRT_INIT");
-  if (setsockopt(sock, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes)) setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  if (setsockopt(sock, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes))
+    setsockopt(sock, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
   setsockopt(sock, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
 }
 
 static void add_interface(int vif, const char *name, int joins) {
   int ifindex = (int)if_nametoindex(name);
   if (!ifindex) die(name);
-  struct vifctl v = {.vifc_vifi = (vifi_t)vif, .vifc_flags = VIFF_USE_IFINDEX, .vifc_threshold = 1, .vifc_lcl_ifindex = ifindex};
+  struct vifctl v = {
+      .vifc_vifi = (vifi_t)vif, .vifc_flags = VIFF_USE_IFINDEX, .vifc_threshold = 1, .vifc_lcl_ifindex = ifindex};
   if (setsockopt(sock, IPPROTO_IP, MRT_ADD_VIF, &v, sizeof v)) die("MRT_ADD_VIF");
   vif_of_ifindex[ifindex & 1023] = vif;
   static const char *const routers[] = {"224.0.0.22", "224.0.0.2"};

@@ -27,6 +27,14 @@ static void report_all(int version) {
       send_v3_report(i, (int)(flow_count - i < REPORT_RECORDS ? flow_count - i : REPORT_RECORDS));
 }
 
+// The end of a result, which all that send streams share.
+static void print_losses(const struct totals *t) {
+  printf("\"lost\":%lu,\"duplicated\":%lu,\"ring_drops\":%u}\n", t->lost, t->duplicated, ring_drops());
+}
+
+// 0 for what did not happen.
+static double ms_since(int64_t from_ns, int64_t then_ns) { return then_ns ? (double)(then_ns - from_ns) / 1e6 : 0; }
+
 // Sleeps until the queue of arrivals stays empty for `us`.
 static void settle(int64_t us) {
   do sleep_us(us);
@@ -46,7 +54,8 @@ static int await_first(uint32_t flow, int64_t gap_us, int64_t deadline_ns) {
 
 // A stream flows, nobody wants it; then a host reports. One fresh group a round.
 static int first_packet(void) {
-  int rounds = (int)option("rounds", 200), version = (int)option("version", 3), failed = 0, count = 0, early = 0;
+  int rounds = (int)option("rounds", 200), version = (int)option("version", 3);
+  int failed = 0, count = 0, early = 0;
   int64_t gap = option("gap", 20);
   double *latency = calloc((size_t)rounds, sizeof *latency);
   flows_open((uint32_t)rounds);
@@ -63,8 +72,9 @@ static int first_packet(void) {
     settle(500);
   }
   struct totals t = flows_totals();
-  printf("{\"rounds\":%d,\"p50\":%.1f,\"p99\":%.1f,\"failed\":%d,\"early\":%d,\"lost\":%lu,\"duplicated\":%lu,\"ring_drops\":%u}\n", count,
-         percentile(latency, count, 50), percentile(latency, count, 99), failed, early, t.lost, t.duplicated, ring_drops());
+  printf("{\"rounds\":%d,\"p50\":%.1f,\"p99\":%.1f,\"failed\":%d,\"early\":%d,", count, percentile(latency, count, 50),
+         percentile(latency, count, 99), failed, early);
+  print_losses(&t);
   return 0;
 }
 
@@ -90,8 +100,9 @@ static int upcall(void) {
     lost_first += (uint64_t)train - got;
     sleep_us(500 + rand() % 1000);
   }
-  printf("{\"flows\":%d,\"p50\":%.1f,\"p99\":%.1f,\"max\":%.1f,\"missing_flows\":%lu,\"lost_first_packets\":%lu,\"ring_drops\":%u}\n", count,
-         percentile(latency, count, 50), percentile(latency, count, 99), percentile(latency, count, 100), missing_flows, lost_first, ring_drops());
+  printf("{\"flows\":%d,\"p50\":%.1f,\"p99\":%.1f,\"max\":%.1f,", count, percentile(latency, count, 50),
+         percentile(latency, count, 99), percentile(latency, count, 100));
+  printf("\"missing_flows\":%lu,\"lost_first_packets\":%lu,\"ring_drops\":%u}\n", missing_flows, lost_first, ring_drops());
   return 0;
 }
 
@@ -120,8 +131,8 @@ struct sweep {
   int64_t last_refused_ns;
 };
 
-// Sends to flows that do not come out yet, one after the other, and to one of all for every four of them. What the router
-// lets through is in the ring when the call returns, because the kernel forwards within it: the rest was refused.
+// Sends to flows that do not come out yet, one after the other, and to one of all for every four of them. What the
+// router lets through is in the ring when the call returns, because the kernel forwards within it: the rest was refused.
 static void sweep(struct sweep *s) {
   uint32_t tried[SWEEP_BATCH];
   int count = 0;
@@ -169,7 +180,6 @@ static int burst(void) {
     }
   int64_t sent_all = now_ns();
   while (forwarding_count < flow_count && now_ns() < from + 5000000000) sweep(&s);
-  int64_t last = last_first_ns();
   double cpu_then = cpu_us_of(router) - cpu;
   sleep_us(SECOND_US / 5);
   cpu = cpu_us_of(router) - cpu;
@@ -179,9 +189,12 @@ static int burst(void) {
   }
   settle(20000);
   struct totals t = flows_totals();
-  printf("{\"groups\":%u,\"primed\":%u,\"early\":%u,\"all_forward_ms\":%.2f,\"last_refused_ms\":%.2f,\"reports_sent_ms\":%.2f,\"cpu_ms\":%.1f,\"cpu_settled_ms\":%.1f,\"never\":%u,\"lost\":%lu,\"duplicated\":%lu,\"packets\":%lu,\"ring_drops\":%u}\n",
-         flow_count, primed, early, (double)(last - from) / 1e6, s.last_refused_ns ? (double)(s.last_refused_ns - from) / 1e6 : 0.0, (double)(sent_all - from) / 1e6, cpu_then / 1e3, cpu / 1e3,
-         flow_count - forwarding_count, t.lost, t.duplicated, t.sent, ring_drops());
+  printf("{\"groups\":%u,\"primed\":%u,\"early\":%u,\"never\":%u,\"packets\":%lu,", flow_count, primed, early,
+         flow_count - forwarding_count, t.sent);
+  printf("\"all_forward_ms\":%.2f,\"last_refused_ms\":%.2f,\"reports_sent_ms\":%.2f,", ms_since(from, last_first_ns()),
+         ms_since(from, s.last_refused_ns), ms_since(from, sent_all));
+  printf("\"cpu_ms\":%.1f,\"cpu_settled_ms\":%.1f,", cpu_then / 1e3, cpu / 1e3);
+  print_losses(&t);
   return 0;
 }
 
@@ -202,7 +215,10 @@ static int stream(void) {
   int64_t from = now_ns(), next = from, until = from + option("ms", 3000) * 1000000;
   for (uint32_t flow = 0; next < until;) {
     int64_t now = now_ns();
-    for (int i = 0; i < TRAIN_LIMIT && next <= now && next < until; i++, next += gap_ns, flow = (flow + 1) % flow_count) flow_queue(flow);
+    for (int i = 0; i < TRAIN_LIMIT && next <= now && next < until; i++, next += gap_ns) {
+      flow_queue(flow);
+      flow = (flow + 1) % flow_count;
+    }
     flush_packets();
     flows_drain();
     if (next > now) sleep_us(500);
@@ -211,9 +227,9 @@ static int stream(void) {
   double ms = (double)(now_ns() - from) / 1e6;
   settle(200000);
   struct totals t = flows_totals();
-  uint32_t silent = flow_count - forwarding_count;
-  printf("{\"groups\":%u,\"ms\":%.0f,\"sent\":%lu,\"arrived\":%lu,\"lost\":%lu,\"duplicated\":%lu,\"silent_groups\":%u,\"router_cpu_percent\":%.2f,\"ring_drops\":%u}\n",
-         flow_count, ms, t.sent, t.arrived, t.lost, t.duplicated, silent, cpu / ms / 10, ring_drops());
+  printf("{\"groups\":%u,\"ms\":%.0f,\"sent\":%lu,\"arrived\":%lu,\"silent_groups\":%u,\"router_cpu_percent\":%.2f,", flow_count,
+         ms, t.sent, t.arrived, flow_count - forwarding_count, cpu / ms / 10);
+  print_losses(&t);
   return 0;
 }
 
@@ -221,7 +237,8 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     int (*run)(void);
-  } commands[] = {{"first-packet", first_packet}, {"upcall", upcall}, {"burst", burst}, {"report", report}, {"stream", stream}};
+  } commands[] = {
+      {"first-packet", first_packet}, {"upcall", upcall}, {"burst", burst}, {"report", report}, {"stream", stream}};
   setvbuf(stdout, NULL, _IOLBF, 0);
   prctl(PR_SET_TIMERSLACK, 1);
   options_open(argc, argv);

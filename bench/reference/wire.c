@@ -47,7 +47,8 @@ int64_t now_ns(void) {
 
 static void put16(uint8_t *at, uint32_t value) { at[0] = (uint8_t)(value >> 8), at[1] = (uint8_t)value; }
 static void put32(uint8_t *at, uint32_t value) { put16(at, value >> 16), put16(at + 2, value); }
-static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
+static uint32_t get16(const uint8_t *at) { return (uint32_t)at[0] << 8 | at[1]; }
+static uint32_t get32(const uint8_t *at) { return get16(at) << 16 | get16(at + 2); }
 
 static uint16_t checksum(const uint8_t *bytes, size_t length) {
   uint32_t sum = 0;
@@ -169,7 +170,10 @@ static int open_end(const char *name, int receives) {
   int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
   if (fd < 0) fail("AF_PACKET");
   if (receives) {
-    struct tpacket_req r = {.tp_block_size = RING_BLOCK, .tp_block_nr = RING_FRAMES / (RING_BLOCK / RING_FRAME), .tp_frame_size = RING_FRAME, .tp_frame_nr = RING_FRAMES};
+    struct tpacket_req r = {.tp_block_size = RING_BLOCK,
+                            .tp_block_nr = RING_FRAMES / (RING_BLOCK / RING_FRAME),
+                            .tp_frame_size = RING_FRAME,
+                            .tp_frame_nr = RING_FRAMES};
     if (setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version)) fail("PACKET_VERSION");
     setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
     if (setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &r, sizeof r)) fail("PACKET_RX_RING");
@@ -177,7 +181,9 @@ static int open_end(const char *name, int receives) {
     if (ring == MAP_FAILED) fail("mmap");
   }
   setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
-  struct sockaddr_ll a = {.sll_family = AF_PACKET, .sll_protocol = receives ? htons(ETH_P_IP) : 0, .sll_ifindex = (int)if_nametoindex(name)};
+  struct sockaddr_ll a = {.sll_family = AF_PACKET,
+                          .sll_protocol = receives ? htons(ETH_P_IP) : 0,
+                          .sll_ifindex = (int)if_nametoindex(name)};
   if (bind(fd, (struct sockaddr *)&a, sizeof a)) fail(name);
   return fd;
 }

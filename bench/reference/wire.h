@@ -1,5 +1,5 @@
-// Both far ends of the router's links, held by one process: frames go in and come out by AF_PACKET, so that no host stack
-// adds anything of its own, and arrivals carry the kernel's time stamp.
+// Both far ends of the router's links, held by one process: frames go in and come out by AF_PACKET, so that no host
+// stack adds anything of its own, and arrivals carry the kernel's time stamp.
 #pragma once
 #include <stdint.h>
 
@@ -9,7 +9,8 @@ enum { REPORT_RECORDS = 180, PACKET_BYTES = 200, TRAIN_LIMIT = 64 };
 extern uint32_t group_base;
 uint32_t group_of(uint32_t flow);
 
-// A packet of a stream as it arrived. `stamp_ns` is CLOCK_REALTIME, taken by the kernel where the frame reached the device.
+// A packet of a stream as it arrived. `stamp_ns` is CLOCK_REALTIME, taken by the kernel where the frame reached the
+// device.
 struct arrival {
   uint32_t flow, sequence;
   int64_t stamp_ns;
