@@ -175,8 +175,7 @@ class Checker {
     for (const [at, route] of instance.routes.entries()) {
       const here = [...path, 'routes', at];
       this.#interface([...here, 'from'], route.from);
-      const from = route.source === undefined ? ` from ${route.from}` : '';
-      this.#once(routes, `${pair(route.source, route.group)}${from}`, at, here);
+      this.#once(routes, pair(route.source, route.group), at, here);
       this.#outputs([...here, 'to'], route.from, route.to);
     }
     const joins = new Map<string, number>();

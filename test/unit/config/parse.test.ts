@@ -265,7 +265,8 @@ static:
       - { source: 10.0.0.1, group: 239.1.1.1, from: eth0, to: [eth1] }
       - { source: 10.0.0.1, group: 239.1.1.1, from: eth2, to: [eth1] }
       - { group: 239.1.1.1, from: eth0, to: [eth1] }
-      - { group: 239.1.1.1, from: eth2, to: [eth1, eth1] }
+      - { group: 239.1.1.1, from: eth2, to: [eth1] }
+      - { group: 239.1.1.2, from: eth2, to: [eth1, eth1] }
     joins:
       - { interface: eth0, group: 239.1.1.1 }
       - { interface: eth0, group: 239.1.1.1 }
@@ -273,8 +274,9 @@ static:
   expect(complaints(text)).toEqual([
     'mgmd.yaml:5:17: rpf.routes[1].prefix: 10.0.0.0/8 was read a second time; it is already number 1 of the list',
     'mgmd.yaml:10:9: static.static.routes[1]: (10.0.0.1, 239.1.1.1) was read a second time; it is already number 1 of the list',
-    'mgmd.yaml:12:52: static.static.routes[3].to[1]: eth1 was read a second time; it is already number 1 of the list',
-    'mgmd.yaml:15:9: static.static.joins[1]: (*, 239.1.1.1) on eth0 was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:12:9: static.static.routes[3]: (*, 239.1.1.1) was read a second time; it is already number 3 of the list',
+    'mgmd.yaml:13:52: static.static.routes[4].to[1]: eth1 was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:16:9: static.static.joins[1]: (*, 239.1.1.1) on eth0 was read a second time; it is already number 1 of the list',
   ]);
 });
 
