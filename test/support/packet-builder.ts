@@ -52,7 +52,17 @@ export function queryV2(code = 100, group = '0.0.0.0'): Uint8Array {
 export function queryV3(q: BuiltQuery = {}): Uint8Array {
   const { code = 100, group = '0.0.0.0', suppress = false, qrv = 2, qqic = 125, sources = [] } = q;
   const flags = (suppress ? 8 : 0) + qrv;
-  return withChecksum([0x11, code, 0, 0, ...octets(group), flags, qqic, ...pair(sources.length), ...sources.flatMap(octets)]);
+  return withChecksum([
+    0x11,
+    code,
+    0,
+    0,
+    ...octets(group),
+    flags,
+    qqic,
+    ...pair(sources.length),
+    ...sources.flatMap(octets),
+  ]);
 }
 
 export function reportV1(group: string): Uint8Array {
