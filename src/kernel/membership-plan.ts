@@ -1,0 +1,92 @@
+/**
+ * Which memberships a group on an interface needs, and how to get there. Pure.
+ * The wishes of all holders are merged as RFC 3376 section 3.2 merges those of sockets. Usually one membership is enough.
+ * An include list longer than one takes is spread over several (the kernel joins them together again); an exclude list
+ * cannot be spread (the kernel intersects those), so a longer one is cut: packets of the sources behind the cut then arrive
+ * although nobody asked for them.
+ */
+import { compareIp, type IpAddress } from '../base/ip.js';
+import type { MembershipFilter } from '../port/kernel.js';
+
+/** net.ipv4.igmp_max_msf as the kernel sets it by default. */
+export const SOURCES_PER_MEMBERSHIP = 10;
+
+/** Nothing is given up before everything that is new is there: the group is never left in between. */
+export const RANK = { join: 0, widen: 1, narrow: 2, leave: 3 } as const;
+
+/** What to do in one lane (see membership-lanes.ts). No filter: leave. */
+export interface PlanStep {
+  readonly rank: 0 | 1 | 2 | 3;
+  readonly lane: number;
+  readonly filter: MembershipFilter | undefined;
+}
+
+/** The memberships held, by lane. */
+export type HeldLanes = readonly (MembershipFilter | undefined)[];
+
+/** One filter that serves all wishes; sources sorted, each once. Undefined when nothing is wanted. */
+export function merged(wishes: Iterable<MembershipFilter>): MembershipFilter | undefined {
+  const included = new Set<IpAddress>();
+  let excluded: ReadonlySet<IpAddress> | undefined;
+  for (const { mode, sources } of wishes) {
+    if (mode === 'include') for (const source of sources) included.add(source);
+    else excluded = new Set(excluded ? sources.filter((source) => excluded?.has(source)) : sources);
+  }
+  if (excluded)
+    return filterOf(
+      'exclude',
+      [...excluded].filter((source) => !included.has(source)),
+    );
+  return included.size === 0 ? undefined : filterOf('include', [...included]);
+}
+
+function filterOf(mode: MembershipFilter['mode'], sources: IpAddress[]): MembershipFilter {
+  return { mode, sources: sources.sort(compareIp) };
+}
+
+/** Both as `merged` makes them. */
+export function sameFilter(a: MembershipFilter | undefined, b: MembershipFilter | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined || a.mode !== b.mode || a.sources.length !== b.sources.length) return false;
+  return a.sources.every((source, i) => source === b.sources[i]);
+}
+
+/** The steps from what is held to what is wanted, in order. Empty when that is the same. */
+export function plan(held: HeldLanes, wanted: MembershipFilter | undefined): readonly PlanStep[] {
+  const targets = wanted === undefined ? [] : wanted.mode === 'exclude' ? [cut(wanted)] : spread(held, wanted);
+  const steps: PlanStep[] = [];
+  for (let lane = 0; lane < Math.max(held.length, targets.length); lane++) {
+    const rank = rankOf(held[lane], targets[lane]);
+    if (rank !== undefined) steps.push({ rank, lane, filter: targets[lane] });
+  }
+  return steps.sort((a, b) => a.rank - b.rank);
+}
+
+function rankOf(now: MembershipFilter | undefined, target: MembershipFilter | undefined): PlanStep['rank'] | undefined {
+  if (sameFilter(now, target)) return undefined;
+  if (now === undefined) return RANK.join;
+  if (target === undefined) return RANK.leave;
+  return admitsAll(target, now) ? RANK.widen : RANK.narrow;
+}
+
+/** True when `next` lets every source through that `now` does. */
+function admitsAll(next: MembershipFilter, now: MembershipFilter): boolean {
+  if (next.mode === 'include') return now.mode === 'include' && now.sources.every((s) => next.sources.includes(s));
+  if (now.mode === 'exclude') return next.sources.every((source) => now.sources.includes(source));
+  return !now.sources.some((source) => next.sources.includes(source));
+}
+
+function cut(wanted: MembershipFilter): MembershipFilter {
+  if (wanted.sources.length <= SOURCES_PER_MEMBERSHIP) return wanted;
+  return { mode: 'exclude', sources: wanted.sources.slice(0, SOURCES_PER_MEMBERSHIP) };
+}
+
+/** Every source stays in the lane where it is; new ones fill what is free, from lane 0 on. */
+function spread(held: HeldLanes, wanted: MembershipFilter): (MembershipFilter | undefined)[] {
+  const left = new Set(wanted.sources);
+  const lists = held.map((lane) => (lane?.mode === 'include' ? lane.sources.filter((s) => left.delete(s)) : []));
+  const fresh = [...left];
+  for (const list of lists) list.push(...fresh.splice(0, SOURCES_PER_MEMBERSHIP - list.length));
+  while (fresh.length > 0) lists.push(fresh.splice(0, SOURCES_PER_MEMBERSHIP));
+  return lists.map((list) => (list.length === 0 ? undefined : filterOf('include', list)));
+}

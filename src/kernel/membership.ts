@@ -1,0 +1,179 @@
+/**
+ * The membership gate: mgmd's own host memberships, as wishes. Holders state what they want, the gate merges that per group
+ * and makes the system calls. While an interface is paused (its owner changes) it makes none there, and at the end it makes
+ * those of the net difference: what was joined and left inside the pause costs no call and puts no report on the wire.
+ */
+import type { KernelError } from '../base/errors.js';
+import type { IpAddress } from '../base/ip.js';
+import type { Ifindex, MembershipCounters, MembershipFilter, MembershipPort } from '../port/kernel.js';
+import type { NativeMembershipSocket } from './addon.js';
+import { MembershipLanes, type OpenMembershipPool } from './membership-lanes.js';
+import { merged, type PlanStep, plan, RANK } from './membership-plan.js';
+
+interface GatedGroup {
+  readonly group: IpAddress;
+  /** By holder. */
+  readonly wishes: Map<string, MembershipFilter>;
+  /** What the kernel holds, by lane. */
+  readonly lanes: (MembershipFilter | undefined)[];
+  /** When it was joined: the kernel finds the newest membership of an interface first (facts C2). */
+  serial: number;
+}
+
+interface GatedInterface {
+  readonly ifindex: Ifindex;
+  paused: boolean;
+  readonly groups: Map<IpAddress, GatedGroup>;
+  /** Groups whose memberships may differ from the wishes: changed in the pause, or refused by the kernel. */
+  readonly due: Set<GatedGroup>;
+}
+
+interface DueStep extends PlanStep {
+  readonly of: GatedGroup;
+}
+
+export class MembershipGate implements MembershipPort {
+  readonly #lanes: MembershipLanes;
+  readonly #interfaces = new Map<Ifindex, GatedInterface>();
+  #inherited: readonly NativeMembershipSocket[];
+  #serial = 0;
+
+  /** `inherited`: the memberships of a predecessor. They stay until `releaseInherited`, so that nothing is left in between. */
+  constructor(open: OpenMembershipPool, inherited: readonly NativeMembershipSocket[] = []) {
+    this.#lanes = new MembershipLanes(open);
+    this.#inherited = inherited;
+  }
+
+  /** A refused wish stays, shown as not held; stating it again, or a resume, tries again. */
+  set(
+    holder: string,
+    ifindex: Ifindex,
+    group: IpAddress,
+    filter: MembershipFilter | undefined,
+  ): KernelError | undefined {
+    const wanted = filter && merged([filter]);
+    const gated = this.#interfaces.get(ifindex) ?? (wanted && this.#gate(ifindex));
+    const of = gated?.groups.get(group) ?? (gated && wanted && addGroup(gated, group));
+    if (!gated || !of) return undefined;
+    if (wanted) of.wishes.set(holder, wanted);
+    else of.wishes.delete(holder);
+    gated.due.add(of);
+    return gated.paused ? undefined : this.#settle(gated, [of])[0];
+  }
+
+  pause(ifindex: Ifindex): void {
+    this.#gate(ifindex).paused = true;
+  }
+
+  resume(ifindex: Ifindex): readonly KernelError[] {
+    const gated = this.#interfaces.get(ifindex);
+    if (!gated?.paused) return [];
+    gated.paused = false;
+    return this.#settle(gated, [...gated.due]);
+  }
+
+  /**
+   * The kernel keeps memberships of a deleted interface as dead slots, and they would stand in the way when its ifindex
+   * is given to another one (facts J): call this before anything is wished for the new one.
+   */
+  interfaceGone(ifindex: Ifindex): void {
+    const gated = this.#interfaces.get(ifindex);
+    if (!gated) return;
+    this.#interfaces.delete(ifindex);
+    for (const { group, lanes } of [...gated.groups.values()].sort(newestFirst))
+      for (const [lane, held] of lanes.entries()) if (held) this.#lanes.leave(lane, ifindex, group);
+  }
+
+  counters(): MembershipCounters {
+    return this.#lanes.counters();
+  }
+
+  list(): ReturnType<MembershipPort['list']> {
+    return [...this.#interfaces.values()].flatMap(({ ifindex, groups }) =>
+      [...groups.values()].flatMap((of) => {
+        const held = stepsOf(of).length === 0;
+        return [...of.wishes].map(([holder, filter]) => ({ holder, ifindex, group: of.group, filter, held }));
+      }),
+    );
+  }
+
+  /** Gives up what a predecessor held; to be called when every holder has stated its wishes. Harmless twice. */
+  releaseInherited(): void {
+    for (const pool of this.#inherited) pool.close();
+    this.#inherited = [];
+  }
+
+  /** Descriptors that keep all memberships alive when this process ends; the caller owns them. */
+  duplicate(): readonly number[] {
+    return this.#lanes.duplicate();
+  }
+
+  /** The kernel leaves all groups. */
+  close(): void {
+    this.#interfaces.clear();
+    this.releaseInherited();
+    this.#lanes.close();
+  }
+
+  #gate(ifindex: Ifindex): GatedInterface {
+    const known = this.#interfaces.get(ifindex);
+    if (known) return known;
+    const gated: GatedInterface = { ifindex, paused: false, groups: new Map(), due: new Set() };
+    this.#interfaces.set(ifindex, gated);
+    return gated;
+  }
+
+  /** All joins, then filters that let more through, then those that let less through, then all leaves. */
+  #settle(gated: GatedInterface, groups: readonly GatedGroup[]): readonly KernelError[] {
+    const errors: KernelError[] = [];
+    const refused = new Set<GatedGroup>();
+    for (const step of groups.flatMap(stepsOf).sort(inOrder)) {
+      if (refused.has(step.of)) continue; // what the group has is kept until it can have what is wanted
+      const error = this.#run(gated.ifindex, step);
+      if (!error) continue;
+      errors.push(error);
+      refused.add(step.of);
+    }
+    for (const of of groups) if (!refused.has(of)) settled(gated, of);
+    if (gated.groups.size === 0 && !gated.paused) this.#interfaces.delete(gated.ifindex);
+    return errors;
+  }
+
+  #run(ifindex: Ifindex, { of, rank, lane, filter }: DueStep): KernelError | undefined {
+    const error = this.#call(ifindex, of.group, rank, lane, filter);
+    if (error) return error;
+    if (rank === RANK.join) of.serial = this.#serial++;
+    of.lanes[lane] = filter;
+    return undefined;
+  }
+
+  #call(ifindex: Ifindex, group: IpAddress, rank: number, lane: number, filter: MembershipFilter | undefined) {
+    if (filter === undefined) return this.#lanes.leave(lane, ifindex, group);
+    if (rank === RANK.join) return this.#lanes.join(lane, ifindex, group, filter);
+    return this.#lanes.change(lane, ifindex, group, filter);
+  }
+}
+
+function addGroup(gated: GatedInterface, group: IpAddress): GatedGroup {
+  const of: GatedGroup = { group, wishes: new Map(), lanes: [], serial: 0 };
+  gated.groups.set(group, of);
+  return of;
+}
+
+function stepsOf(of: GatedGroup): readonly DueStep[] {
+  return plan(of.lanes, merged(of.wishes.values())).map((step) => ({ ...step, of }));
+}
+
+function inOrder(a: DueStep, b: DueStep): number {
+  return a.rank - b.rank || (a.rank === RANK.leave ? newestFirst(a.of, b.of) : 0);
+}
+
+function newestFirst(a: GatedGroup, b: GatedGroup): number {
+  return b.serial - a.serial;
+}
+
+/** The group has what is wanted; one that nobody wants is forgotten. */
+function settled(gated: GatedInterface, of: GatedGroup): void {
+  gated.due.delete(of);
+  if (of.wishes.size === 0) gated.groups.delete(of.group);
+}
