@@ -1,0 +1,112 @@
+/** Decodes RTM_NEWLINK and RTM_NEWADDR (linux/if_link.h, linux/if_addr.h). Pure; a message that makes no sense gives undefined. */
+import { ipv4 } from '../base/ip.js';
+import type { Ifindex, LinkAddress } from '../port/kernel.js';
+import {
+  AF_INET,
+  AF_UNSPEC,
+  type Attributes,
+  encodeRequest,
+  LITTLE_ENDIAN,
+  NLM_F_DUMP,
+  type NetlinkMessage,
+  RTM_GETADDR,
+  RTM_GETLINK,
+} from './netlink.js';
+
+/** ifinfomsg: family u8, pad u8, type u16, index i32, flags u32, change u32. */
+const IFINFOMSG_BYTES = 16;
+/** ifaddrmsg: family u8, prefixlen u8, flags u8, scope u8, index u32. */
+const IFADDRMSG_BYTES = 8;
+
+const IFLA_IFNAME = 3;
+const IFLA_MTU = 4;
+const IFLA_EXT_MASK = 29;
+/** Leaves 200 bytes of statistics per link out of the answer. */
+const RTEXT_FILTER_SKIP_STATS = 8;
+export const LINK_ATTRIBUTES = IFLA_MTU;
+
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+export const ADDRESS_ATTRIBUTES = IFA_LOCAL;
+const IFA_F_SECONDARY = 0x01;
+
+const IFF_UP = 0x1;
+const IFF_LOOPBACK = 0x8;
+const IFF_POINTOPOINT = 0x10;
+const IFF_MULTICAST = 0x1000;
+const IFF_LOWER_UP = 0x10000;
+
+/** A link without its addresses, which come in messages of their own. */
+export interface LinkInfo {
+  readonly ifindex: Ifindex;
+  readonly name: string;
+  readonly up: boolean;
+  readonly running: boolean;
+  readonly loopback: boolean;
+  readonly pointToPoint: boolean;
+  readonly multicast: boolean;
+  readonly mtu: number;
+}
+
+export function linkDumpRequest(): Uint8Array {
+  const attributes = [[IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS]] as const;
+  return encodeRequest(RTM_GETLINK, NLM_F_DUMP, AF_UNSPEC, IFINFOMSG_BYTES, attributes);
+}
+
+export function addressDumpRequest(): Uint8Array {
+  return encodeRequest(RTM_GETADDR, NLM_F_DUMP, AF_INET, IFADDRMSG_BYTES);
+}
+
+/**
+ * Undefined also for the messages of other families: a bridge announces with RTM_DELLINK of family 7 that a port left it,
+ * while the link itself stays.
+ */
+export function decodeLink(view: DataView, message: NetlinkMessage, attributes: Attributes): LinkInfo | undefined {
+  const { at, end } = message;
+  if (end - at < IFINFOMSG_BYTES || view.getUint8(at) !== AF_UNSPEC) return undefined;
+  attributes.read(view, at + IFINFOMSG_BYTES, end);
+  const name = attributes.text(IFLA_IFNAME);
+  const ifindex = view.getInt32(at + 4, LITTLE_ENDIAN);
+  if (name === undefined || ifindex < 1) return undefined;
+  const flags = view.getUint32(at + 8, LITTLE_ENDIAN);
+  const up = (flags & IFF_UP) !== 0;
+  return {
+    ifindex: ifindex as Ifindex,
+    name,
+    up,
+    running: up && (flags & IFF_LOWER_UP) !== 0,
+    loopback: (flags & IFF_LOOPBACK) !== 0,
+    pointToPoint: (flags & IFF_POINTOPOINT) !== 0,
+    multicast: (flags & IFF_MULTICAST) !== 0,
+    mtu: attributes.u32(IFLA_MTU) ?? 0,
+  };
+}
+
+export interface DecodedAddress {
+  readonly ifindex: Ifindex;
+  readonly address: LinkAddress;
+}
+
+export function decodeAddress(
+  view: DataView,
+  message: NetlinkMessage,
+  attributes: Attributes,
+): DecodedAddress | undefined {
+  const { at, end } = message;
+  if (end - at < IFADDRMSG_BYTES || view.getUint8(at) !== AF_INET) return undefined;
+  attributes.read(view, at + IFADDRMSG_BYTES, end);
+  // On a point-to-point link IFA_ADDRESS is the other end; elsewhere the two are equal, or only one of them is there.
+  const far = attributes.ipv4(IFA_ADDRESS);
+  const local = attributes.ipv4(IFA_LOCAL) ?? far;
+  const prefixLength = view.getUint8(at + 1);
+  if (local === undefined || prefixLength > 32) return undefined;
+  return {
+    ifindex: view.getUint32(at + 4, LITTLE_ENDIAN) as Ifindex,
+    address: {
+      address: ipv4(local),
+      prefixLength,
+      secondary: (view.getUint8(at + 2) & IFA_F_SECONDARY) !== 0,
+      peer: far === undefined || far === local ? undefined : ipv4(far),
+    },
+  };
+}

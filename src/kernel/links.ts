@@ -1,0 +1,218 @@
+/**
+ * The network interfaces and their IPv4 addresses: complete when `open` returns, then kept up by netlink events.
+ * Links change event by event, because an interface that goes and one that comes with the same ifindex are two
+ * (facts J); addresses are read again as a whole after a batch of events, because only a dump shows their order.
+ */
+import type { KernelError } from '../base/errors.js';
+import { err, ok, type Result } from '../base/result.js';
+import type { Ifindex, Link, LinkAddress, LinkChange, LinkPort } from '../port/kernel.js';
+import type { Log } from '../port/log.js';
+import type { Addon, NativeNetlink } from './addon.js';
+import { kernelError } from './errno.js';
+import {
+  ADDRESS_ATTRIBUTES,
+  addressDumpRequest,
+  decodeAddress,
+  decodeLink,
+  LINK_ATTRIBUTES,
+  type LinkInfo,
+  linkDumpRequest,
+} from './link-messages.js';
+import {
+  Attributes,
+  type NetlinkMessage,
+  RTM_DELADDR,
+  RTM_DELLINK,
+  RTM_NEWADDR,
+  RTM_NEWLINK,
+  RTNLGRP_IPV4_IFADDR,
+  RTNLGRP_LINK,
+  viewOf,
+  walkMessages,
+} from './netlink.js';
+import { NetlinkQuestions, openNetlink } from './netlink-ask.js';
+
+const TARGET = 'the list of network interfaces';
+/** Room for some thousand events; when it overflows the kernel says so and everything is read again. */
+const RECEIVE_BUFFER_BYTES = 1024 * 1024;
+
+export class Links implements LinkPort {
+  readonly #events: NativeNetlink;
+  readonly #questions: NetlinkQuestions;
+  readonly #log: Log;
+  readonly #links = new Map<Ifindex, Link>();
+  readonly #handlers: ((change: LinkChange) => void)[] = [];
+  readonly #linkAttributes = new Attributes(LINK_ATTRIBUTES);
+  readonly #addressAttributes = new Attributes(ADDRESS_ATTRIBUTES);
+
+  private constructor(events: NativeNetlink, questions: NetlinkQuestions, log: Log) {
+    this.#events = events;
+    this.#questions = questions;
+    this.#log = log;
+  }
+
+  static open(addon: Addon, log: Log): Result<Links, KernelError> {
+    const events = openNetlink(addon, TARGET);
+    if (!events.ok) return events;
+    const questions = openNetlink(addon, TARGET);
+    if (!questions.ok) {
+      events.value.close();
+      return questions;
+    }
+    const links = new Links(events.value, new NetlinkQuestions(questions.value), log);
+    const error = links.#begin();
+    if (!error) return ok(links);
+    links.close();
+    return err(error);
+  }
+
+  links(): readonly Link[] {
+    return [...this.#links.values()];
+  }
+
+  byIndex(ifindex: Ifindex): Link | undefined {
+    return this.#links.get(ifindex);
+  }
+
+  byName(name: string): Link | undefined {
+    for (const link of this.#links.values()) if (link.name === name) return link;
+    return undefined;
+  }
+
+  onChange(handler: (change: LinkChange) => void): () => void {
+    this.#handlers.push(handler);
+    return () => {
+      const at = this.#handlers.indexOf(handler);
+      if (at >= 0) this.#handlers.splice(at, 1);
+    };
+  }
+
+  close(): void {
+    this.#events.close();
+    this.#questions.close();
+  }
+
+  /** Listens first and reads then, so that nothing falls in between. */
+  #begin(): KernelError | undefined {
+    this.#events.setReceiveBuffer(RECEIVE_BUFFER_BYTES);
+    const errno =
+      this.#events.subscribe(RTNLGRP_LINK) ||
+      this.#events.subscribe(RTNLGRP_IPV4_IFADDR) ||
+      this.#readAll() ||
+      this.#start();
+    return errno === 0 ? undefined : kernelError('watching', TARGET, errno);
+  }
+
+  #start(): number {
+    const view = viewOf(this.#events.slab);
+    return this.#events.start((length, errno) => {
+      let addressesDue = false;
+      walkMessages(view, length, (message) => {
+        if (message.type === RTM_NEWADDR || message.type === RTM_DELADDR) addressesDue = true;
+        else this.#applyLinkEvent(view, message);
+      });
+      if (errno !== 0) this.#reread(errno);
+      else if (addressesDue) this.#warnUnless(this.#readAddresses());
+    });
+  }
+
+  #applyLinkEvent(view: DataView, message: NetlinkMessage): void {
+    if (message.type !== RTM_NEWLINK && message.type !== RTM_DELLINK) return;
+    const info = decodeLink(view, message, this.#linkAttributes);
+    if (!info) return;
+    if (message.type === RTM_DELLINK) this.#remove(info.ifindex);
+    else this.#put({ ...info, addresses: this.#links.get(info.ifindex)?.addresses ?? [] });
+  }
+
+  /** Notifications were lost: what really differs is told. */
+  #reread(errno: number): void {
+    this.#log.debug(
+      { evt: 'kernel.notifications.lost', errno },
+      'the kernel dropped interface events; reading all again',
+    );
+    this.#warnUnless(this.#readAll());
+  }
+
+  #warnUnless(errno: number): void {
+    if (errno === 0) return;
+    const error = kernelError('reading', TARGET, errno);
+    this.#log.warn({ evt: 'kernel.read.failed', code: error.code }, error.message);
+  }
+
+  #readAll(): number {
+    const { rows, errno } = this.#questions.dump(linkDumpRequest(), (view, message) =>
+      message.type === RTM_NEWLINK ? decodeLink(view, message, this.#linkAttributes) : undefined,
+    );
+    if (errno !== 0) return errno;
+    const present = new Set(rows.map((row) => row.ifindex));
+    for (const ifindex of [...this.#links.keys()]) if (!present.has(ifindex)) this.#remove(ifindex);
+    const addresses = this.#dumpAddresses();
+    if (typeof addresses === 'number') return addresses;
+    for (const row of rows) this.#put({ ...row, addresses: addresses.get(row.ifindex) ?? [] });
+    return 0;
+  }
+
+  #readAddresses(): number {
+    const addresses = this.#dumpAddresses();
+    if (typeof addresses === 'number') return addresses;
+    for (const link of [...this.#links.values()]) this.#put({ ...link, addresses: addresses.get(link.ifindex) ?? [] });
+    return 0;
+  }
+
+  #dumpAddresses(): ReadonlyMap<Ifindex, readonly LinkAddress[]> | number {
+    const { rows, errno } = this.#questions.dump(addressDumpRequest(), (view, message) =>
+      message.type === RTM_NEWADDR ? decodeAddress(view, message, this.#addressAttributes) : undefined,
+    );
+    if (errno !== 0) return errno;
+    const byLink = new Map<Ifindex, LinkAddress[]>();
+    for (const { ifindex, address } of rows) {
+      const list = byLink.get(ifindex);
+      if (list) list.push(address);
+      else byLink.set(ifindex, [address]);
+    }
+    return byLink;
+  }
+
+  #put(link: Link): void {
+    const before = this.#links.get(link.ifindex);
+    if (before && sameLink(before, link)) return;
+    this.#links.set(link.ifindex, link);
+    this.#tell(before ? { kind: 'changed', link, before } : { kind: 'added', link });
+  }
+
+  #remove(ifindex: Ifindex): void {
+    const link = this.#links.get(ifindex);
+    if (!link) return;
+    this.#links.delete(ifindex);
+    this.#tell({ kind: 'removed', link });
+  }
+
+  #tell(change: LinkChange): void {
+    for (const handler of [...this.#handlers]) handler(change);
+  }
+}
+
+const INFO_FIELDS: readonly (keyof LinkInfo)[] = [
+  'ifindex',
+  'name',
+  'up',
+  'running',
+  'loopback',
+  'pointToPoint',
+  'multicast',
+  'mtu',
+];
+
+function sameLink(a: Link, b: Link): boolean {
+  return (
+    INFO_FIELDS.every((field) => a[field] === b[field]) &&
+    a.addresses.length === b.addresses.length &&
+    a.addresses.every((address, i) => sameAddress(address, b.addresses[i]!))
+  );
+}
+
+function sameAddress(a: LinkAddress, b: LinkAddress): boolean {
+  return (
+    a.address === b.address && a.prefixLength === b.prefixLength && a.secondary === b.secondary && a.peer === b.peer
+  );
+}

@@ -1,0 +1,73 @@
+/**
+ * A copy of one unicast table, for look-ups that the kernel does not make by itself: it has no question "in table N".
+ * Longest prefix first, then lowest priority number, as the kernel orders them. Addresses of this machine come from the
+ * kernel's own table of them. Pure.
+ */
+import { type IpAddress, maskOf, type Prefix, toU32 } from '../base/ip.js';
+import type { Route } from '../port/kernel.js';
+import { type KernelRoute, RTN_LOCAL, RTN_UNICAST } from './route-messages.js';
+
+/** Where the kernel keeps the machine's own addresses, whatever table is asked for. */
+export const LOCAL_TABLE = 255;
+
+export class RouteMirror {
+  /** By prefix length, then by network as a host-order number; rivals for one prefix are sorted by priority. */
+  readonly #byLength: (Map<number, KernelRoute[]> | undefined)[] = new Array(33).fill(undefined);
+  readonly #own = new Map<number, KernelRoute>();
+
+  constructor(readonly table: number) {}
+
+  /** Takes in a route of this table or an address of the machine; others are not its business. A second time is harmless. */
+  add(route: KernelRoute, replace: boolean): void {
+    if (route.table === LOCAL_TABLE && route.type === RTN_LOCAL && route.prefix.length === 32)
+      this.#own.set(toU32(route.prefix.network), route);
+    if (route.table !== this.table) return;
+    const rivals = this.#rivalsFor(route.prefix);
+    const at = rivals.findIndex((other) => (replace ? sameRank(other, route) : sameRoute(other, route)));
+    if (at >= 0) rivals[at] = route;
+    else rivals.push(route);
+    rivals.sort((a, b) => a.priority - b.priority);
+  }
+
+  remove(route: KernelRoute): void {
+    if (route.table === LOCAL_TABLE) this.#own.delete(toU32(route.prefix.network));
+    if (route.table !== this.table) return;
+    const rivals = this.#rivalsFor(route.prefix);
+    const at = rivals.findIndex((other) => sameRoute(other, route));
+    if (at >= 0) rivals.splice(at, 1);
+    if (rivals.length === 0) this.#byLength[route.prefix.length]?.delete(toU32(route.prefix.network));
+  }
+
+  lookup(destination: IpAddress): Route | 'local' | undefined {
+    const address = toU32(destination);
+    if (this.#own.has(address)) return 'local';
+    for (let length = 32; length >= 0; length--) {
+      const best = this.#byLength[length]?.get((address & toU32(maskOf(length))) >>> 0)?.[0];
+      if (best) return asRoute(best);
+    }
+    return undefined;
+  }
+
+  #rivalsFor(prefix: Prefix): KernelRoute[] {
+    const networks = this.#byLength[prefix.length] ?? new Map<number, KernelRoute[]>();
+    this.#byLength[prefix.length] = networks;
+    const rivals = networks.get(toU32(prefix.network)) ?? [];
+    networks.set(toU32(prefix.network), rivals);
+    return rivals;
+  }
+}
+
+/** What the port says of a kernel route: nothing for one that refuses packets (unreachable, blackhole, prohibit). */
+export function asRoute(route: KernelRoute): Route | 'local' | undefined {
+  if (route.type === RTN_LOCAL) return 'local';
+  if (route.type !== RTN_UNICAST || route.ifindex === undefined) return undefined;
+  return { ifindex: route.ifindex, gateway: route.gateway, prefix: route.prefix, protocol: route.protocol };
+}
+
+function sameRank(a: KernelRoute, b: KernelRoute): boolean {
+  return a.priority === b.priority && a.tos === b.tos;
+}
+
+function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
+  return sameRank(a, b) && a.type === b.type && a.ifindex === b.ifindex && a.gateway === b.gateway;
+}

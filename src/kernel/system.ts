@@ -1,0 +1,129 @@
+/** Opens the kernel: every port over the addon, in the one order that works. */
+import { KernelError } from '../base/errors.js';
+import { err, ok, type Result } from '../base/result.js';
+import type { Clock } from '../port/clock.js';
+import type { Log } from '../port/log.js';
+import { type Addon, loadAddon, type NativeIgmpSocket, type NativeMembershipSocket } from './addon.js';
+import { kernelError, refusal } from './errno.js';
+import { IgmpSocket } from './igmp-socket.js';
+import { Links } from './links.js';
+import { MembershipGate } from './membership.js';
+import { type Leftovers, Mroute } from './mroute.js';
+import { MAIN_TABLE, Routes } from './routes.js';
+
+/** Bounded on purpose: each waiting upcall makes the next one dearer for the kernel (facts B6). Holds about 5,000. */
+const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
+
+export interface KernelOptions {
+  /** The multicast routing table; 253 is the default one. */
+  readonly table: number;
+  /** The unicast table of RPF look-ups; 254, the default, is the kernel's own look-up. */
+  readonly rpfTable?: number;
+  /** The multicast routing socket of a predecessor, by descriptor number: its table is taken over as it is. */
+  readonly inheritedFd?: number;
+  /** What `membership.duplicate()` of a predecessor returned: kept until `membership.releaseInherited()`. */
+  readonly inheritedMembershipFds?: readonly number[];
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The real one unless a test brings another. */
+  readonly addon?: Addon;
+}
+
+export interface Kernel {
+  readonly mroute: Mroute;
+  readonly membership: MembershipGate;
+  readonly igmp: IgmpSocket;
+  readonly links: Links;
+  readonly routes: Routes;
+  /** What was in the table before; nothing for an inherited socket. */
+  readonly leftovers: Leftovers;
+  /** Begins to deliver IGMP and upcalls; to be called when all handlers are there. */
+  start(): KernelError | undefined;
+  /** A second descriptor of the routing socket, which keeps forwarding alive when this process ends. The caller owns it. */
+  duplicateSocket(): number | KernelError;
+  /** Leaves all groups, empties and gives up the table, closes everything. Harmless twice. */
+  close(): void;
+}
+
+/** On failure everything opened so far is closed again. */
+export function openKernel(options: KernelOptions): Result<Kernel, KernelError> {
+  const addon = options.addon ?? loadAddon();
+  const closers: (() => void)[] = [];
+  const close = () => {
+    for (const closer of closers.splice(0).reverse()) closer();
+  };
+  const opened = openAll(addon, options, closers);
+  if (opened instanceof KernelError) {
+    close();
+    return err(opened);
+  }
+  return ok({ ...opened, close });
+}
+
+function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]): Omit<Kernel, 'close'> | KernelError {
+  const { table, clock, log, inheritedFd } = options;
+  const native = addon.openIgmpSocket(inheritedFd);
+  if (typeof native === 'number') return kernelError('opening', 'the raw IGMP socket', native);
+  closers.push(() => native.close());
+  warnAboutBuffer(native.setReceiveBuffer(RECEIVE_BUFFER_BYTES), log);
+  const igmp = new IgmpSocket(native);
+  const routing = Mroute.open(addon, addon.mrouteOf(native, table), igmp, {
+    table,
+    inherited: inheritedFd !== undefined,
+  });
+  if (!routing.ok) return routing.error;
+  const { mroute, leftovers } = routing.value;
+  closers.push(() => mroute.close());
+  const links = Links.open(addon, log);
+  if (!links.ok) return links.error;
+  closers.push(() => links.value.close());
+  const routes = Routes.open(addon, {
+    links: links.value,
+    table: options.rpfTable ?? MAIN_TABLE,
+    clock,
+    log,
+  });
+  if (!routes.ok) return routes.error;
+  closers.push(() => routes.value.close());
+  const inherited = adoptMemberships(addon, options.inheritedMembershipFds ?? []);
+  if (inherited instanceof KernelError) return inherited;
+  const membership = new MembershipGate(() => addon.openMembershipSocket(), inherited);
+  closers.push(() => membership.close());
+  return {
+    mroute,
+    membership,
+    igmp,
+    links: links.value,
+    routes: routes.value,
+    leftovers,
+    start: () => igmp.start(),
+    duplicateSocket: () => duplicate(native),
+  };
+}
+
+function adoptMemberships(addon: Addon, fds: readonly number[]): readonly NativeMembershipSocket[] | KernelError {
+  const adopted: NativeMembershipSocket[] = [];
+  for (const fd of fds) {
+    const pool = addon.openMembershipSocket(fd);
+    if (typeof pool !== 'number') adopted.push(pool);
+    else {
+      for (const earlier of adopted) earlier.close();
+      return kernelError('adopting', 'the inherited memberships', pool);
+    }
+  }
+  return adopted;
+}
+
+function duplicate(native: NativeIgmpSocket): number | KernelError {
+  const fd = native.duplicate();
+  return fd >= 0 ? fd : (refusal('duplicating', 'the IPv4 multicast routing socket', -fd) ?? fd);
+}
+
+/** The kernel doubles what it is asked for, so less than asked means that it refused. */
+function warnAboutBuffer(grantedBytes: number, log: Log): void {
+  if (grantedBytes >= RECEIVE_BUFFER_BYTES) return;
+  log.warn(
+    { evt: 'kernel.buffer.reduced', grantedBytes, wantedBytes: RECEIVE_BUFFER_BYTES },
+    `the routing socket's receive buffer is ${grantedBytes} bytes instead of ${RECEIVE_BUFFER_BYTES}; bursts of new flows may wait: give the service CAP_NET_ADMIN or raise net.core.rmem_max`,
+  );
+}
