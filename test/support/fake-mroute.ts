@@ -93,7 +93,7 @@ const UNRESOLVED_MS = 10_000;
 const QUEUED_PACKETS = 4;
 const ASSERT_MS = 3_000;
 
-const keyOf = (source: IpAddress, group: IpAddress) => toU32(group) * 0x100000000 + toU32(source);
+const keyOf = (source: IpAddress, group: IpAddress) => `${source} ${group}`;
 const flowText = (source: IpAddress, group: IpAddress) => `(${formatIp(source)}, ${formatIp(group)})`;
 
 /** Calls that reached the kernel, refused ones included. */
@@ -113,8 +113,8 @@ export class FakeMroute implements MroutePort {
   readonly #clock: FakeClock;
   readonly #devices: Devices;
   readonly #vifs: (VifSlot | undefined)[] = new Array<VifSlot | undefined>(VIFS).fill(undefined);
-  readonly #entries = new Map<number, Entry>();
-  readonly #unresolved = new Map<number, Unresolved>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #unresolved = new Map<string, Unresolved>();
   #upcalls: Upcall[] = [];
   #onUpcalls: ((upcalls: readonly Upcall[]) => void) | undefined;
   #onChange: ((change: MfcChange | undefined) => void) | undefined;
@@ -305,7 +305,7 @@ export class FakeMroute implements MroutePort {
   }
 
   /** The packets that waited for the entry are forwarded by it. */
-  #resolve(key: number, entry: Entry): void {
+  #resolve(key: string, entry: Entry): void {
     const waiting = this.#unresolved.get(key);
     if (!waiting) return;
     this.#unresolved.delete(key);
