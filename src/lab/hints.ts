@@ -1,0 +1,36 @@
+/** What a newcomer can do with a laboratory that stays up. */
+import { readlinkSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { PROTOCOLS, ROUTER, RUN } from './plan.js';
+
+/**
+ * Our process id as the rest of the machine sees it: /proc was mounted outside of our process namespace. Through it
+ * the files and namespaces of the laboratory can be reached by who started it.
+ */
+function outsidePid(): string {
+  return readlinkSync('/proc/self');
+}
+
+export function exploreHints(): string {
+  const pid = outsidePid();
+  const cli = fileURLToPath(new URL('../cli/main.js', import.meta.url));
+  const mgmctl = `node ${cli} --socket /proc/${pid}/root${RUN.socket}`;
+  const [first, second] = PROTOCOLS;
+  const user = process.env['MGMD_LAB_USER_NAMESPACE'] === '1' ? '--user --preserve-credentials ' : '';
+  return `
+The laboratory stays up. In another terminal:
+
+  alias mgmctl='${mgmctl}'
+  mgmctl show interfaces
+  mgmctl take recv --client ${first}
+  mgmctl handover recv --from ${first} --to ${second}
+  mgmctl monitor
+
+A shell inside it, and then in the router:
+
+  nsenter --target ${pid} ${user}--mount --net
+  ip netns exec ${ROUTER} ip mroute
+
+Ctrl-C ends it with a verdict and leaves nothing behind.
+`;
+}

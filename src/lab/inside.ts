@@ -1,0 +1,34 @@
+/** The first process inside the laboratory's namespaces (`inside.js SECONDS keep|end`): everything ends when it ends. */
+import { existsSync } from 'node:fs';
+import { lastWords } from './crew.js';
+import { Screen } from './display.js';
+import { Laboratory } from './laboratory.js';
+import { RUN } from './plan.js';
+import { buildTopology } from './topology.js';
+
+/** sysexits.h: the system refused something. */
+const EX_OSERR = 71;
+
+const [seconds = '20', end = 'end'] = process.argv.slice(2);
+const screen = new Screen(process.stdout);
+
+/** 0 passed, 1 not passed, 71 the laboratory itself failed. */
+async function run(): Promise<number> {
+  screen.line('building the network: sender - router - host3 (IGMPv3), host2 (IGMPv2)');
+  buildTopology();
+  const laboratory = new Laboratory(screen, { seconds: Number(seconds), keep: end === 'keep' });
+  const stop = () => laboratory.stop();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  process.on('message', stop);
+  process.on('disconnect', () => process.exit(1));
+  return laboratory.run();
+}
+
+run().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    process.stderr.write(`mgmd lab: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (existsSync(RUN.log)) process.stderr.write(`the daemon's last words:\n${lastWords()}\n`);
+    process.exit(EX_OSERR);
+  },
+);

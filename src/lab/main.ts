@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+/** `npm start`: the hand-over lab in namespaces of its own, or with --config the daemon on this machine's interfaces. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type Flags, parseFlags, USAGE } from './flags.js';
+import { checkNamespaces, spawnInside } from './namespaces.js';
+
+/** sysexits.h */
+const EX_USAGE = 64;
+const EX_OSERR = 71;
+const EX_NOPERM = 77;
+
+function module(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url));
+}
+
+function main(): void {
+  const flags = parseFlags(process.argv.slice(2));
+  if (!flags.ok) return fail(EX_USAGE, `${flags.error}\n\n${USAGE}`);
+  if (flags.value.help) return void process.stdout.write(USAGE);
+  if (flags.value.config !== undefined) return runDaemon(flags.value.config);
+  runLab(flags.value);
+}
+
+function runDaemon(config: string): void {
+  if (process.getuid?.() !== 0)
+    return fail(
+      EX_NOPERM,
+      'the daemon on the interfaces of this machine needs root: sudo npm start -- --config FILE (or try it without, in the lab: npm start)',
+    );
+  const daemon = [process.execPath, module('../daemon/main.js'), '--config', config];
+  endWith(spawn('setpriv', ['--pdeathsig', 'TERM', ...daemon], { stdio: 'inherit' }), (child, signal) =>
+    child.kill(signal),
+  );
+}
+
+function runLab({ keep, seconds }: Flags): void {
+  const uid = process.getuid?.() ?? 0;
+  const possible = checkNamespaces(uid);
+  if (!possible.ok) return fail(possible.error.exitCode, possible.error.message);
+  const child = spawnInside(uid, module('./inside.js'), [String(seconds), keep ? 'keep' : 'end']);
+  endWith(child, () => child.connected && child.send('stop'));
+}
+
+/** Our exit code is the child's; a signal to us is passed on, and the child's end ends us. */
+function endWith(child: ChildProcess, passOn: (child: ChildProcess, signal: NodeJS.Signals) => void): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => passOn(child, signal));
+  child.on('error', (error) => fail(EX_OSERR, `${child.spawnfile} cannot be run: ${error.message}`));
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? (signal === 'SIGINT' || signal === 'SIGTERM' ? 0 : EX_OSERR);
+  });
+}
+
+function fail(exitCode: number, message: string): void {
+  process.stderr.write(`mgmd lab: ${message}\n`);
+  process.exitCode = exitCode;
+}
+
+main();
