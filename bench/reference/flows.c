@@ -8,7 +8,7 @@
 struct flow_state *flows;
 uint32_t flow_count, forwarding_count;
 int flows_wanted_from_start;
-static uint64_t duplicated;
+static uint64_t duplicated, reordered;
 static int arg_count;
 static char **args;
 
@@ -39,20 +39,35 @@ void flow_send(uint32_t flow, int count) {
 
 void flow_queue(uint32_t flow) { queue_packet(flow, flows[flow].sent++); }
 
-// A packet below the expected number is a duplicate or came late; neither may happen, so the two are not told apart.
-static void take(const struct arrival *a) {
-  if (a->flow >= flow_count) return;
-  struct flow_state *f = &flows[a->flow];
-  if (!f->first_ns) {
-    f->first_ns = a->stamp_ns;
-    // What was sent before nobody wanted yet: sent and arrived are compared from here on.
-    f->expected = f->arrived = flows_wanted_from_start ? 0 : a->sequence;
-    forwarding_count++;
-  }
-  if (a->sequence < f->expected) {
+static void begin(struct flow_state *f, const struct arrival *a) {
+  f->first_ns = a->stamp_ns;
+  f->wanted = f->expected = f->arrived = flows_wanted_from_start ? 0 : a->sequence;
+  forwarding_count++;
+}
+
+// A packet that another one overtook; or one that was here before, as far back as the window knows.
+static void take_late(struct flow_state *f, uint32_t sequence) {
+  uint32_t back = f->expected - 1 - sequence;
+  if (sequence < f->wanted) return;
+  if (back >= 64 || f->window >> back & 1) {
     duplicated++;
     return;
   }
+  f->window |= 1ull << back;
+  f->arrived++;
+  reordered++;
+}
+
+static void take(const struct arrival *a) {
+  if (a->flow >= flow_count) return;
+  struct flow_state *f = &flows[a->flow];
+  if (!f->first_ns) begin(f, a);
+  if (a->sequence < f->expected) {
+    take_late(f, a->sequence);
+    return;
+  }
+  uint32_t forward = a->sequence - f->expected + 1;
+  f->window = (forward < 64 ? f->window << forward : 0) | 1;
   f->arrived++;
   f->expected = a->sequence + 1;
 }
@@ -65,7 +80,7 @@ int flows_drain(void) {
 }
 
 struct totals flows_totals(void) {
-  struct totals t = {.duplicated = duplicated};
+  struct totals t = {.duplicated = duplicated, .reordered = reordered};
   for (uint32_t i = 0; i < flow_count; i++) {
     t.sent += flows[i].sent;
     t.arrived += flows[i].arrived;

@@ -8,12 +8,14 @@ struct flow_state {
   uint32_t sent;      // packets sent so far = the next sequence number
   uint32_t expected;  // the sequence number after the highest that arrived
   uint32_t arrived;
+  uint32_t wanted;    // the sequence number from which on packets count
+  uint64_t window;    // bit k: packet expected - 1 - k has arrived
   int64_t first_ns;   // stamp of the first arrival, 0 before
 };
 
 // Over all flows; `lost` counts from a flow's first arrival on, or from its first packet when that was wanted already.
 struct totals {
-  uint64_t sent, arrived, lost, duplicated;
+  uint64_t sent, arrived, lost, duplicated, reordered;
 };
 
 extern struct flow_state *flows;

@@ -16,7 +16,7 @@
 #include "flows.h"
 #include "wire.h"
 
-enum { SECOND_US = 1000000, SWEEP_BATCH = 32, V2_BATCH = 64 };
+enum { SECOND_US = 1000000, LAST_ARRIVALS_US = 200000, SWEEP_BATCH = 32, V2_BATCH = 64 };
 
 static int router;
 
@@ -29,7 +29,8 @@ static void report_all(int version) {
 
 // The end of a result, which all that send streams share.
 static void print_losses(const struct totals *t) {
-  printf("\"lost\":%lu,\"duplicated\":%lu,\"ring_drops\":%u}\n", t->lost, t->duplicated, ring_drops());
+  printf("\"lost\":%lu,\"duplicated\":%lu,\"reordered\":%lu,\"ring_drops\":%u}\n", t->lost, t->duplicated, t->reordered,
+         ring_drops());
 }
 
 // 0 for what did not happen.
@@ -52,6 +53,25 @@ static int await_first(uint32_t flow, int64_t gap_us, int64_t deadline_ns) {
   return 0;
 }
 
+// Every stream flows before anybody wants it, so that the router has an entry without outputs for each.
+static unsigned prime(void) {
+  unsigned resolved = 0, unresolved = 0, before;
+  table_entries(router, &before, &unresolved);
+  for (int pass = 0; pass < 5 && resolved < before + flow_count; pass++) {
+    for (uint32_t flow = 0; flow < flow_count; flow++) {
+      flow_send(flow, 1);
+      if (flow % 10 == 9) sleep_us(500);
+    }
+    for (int i = 0; i < 40; i++) {
+      sleep_us(50000);
+      table_entries(router, &resolved, &unresolved);
+      if (resolved >= before + flow_count) break;
+    }
+    flows_drain();
+  }
+  return resolved - before;
+}
+
 // A stream flows, nobody wants it; then a host reports. One fresh group a round.
 static int first_packet(void) {
   int rounds = (int)option("rounds", 200), version = (int)option("version", 3);
@@ -59,8 +79,9 @@ static int first_packet(void) {
   int64_t gap = option("gap", 20);
   double *latency = calloc((size_t)rounds, sizeof *latency);
   flows_open((uint32_t)rounds);
+  prime();
   for (uint32_t flow = 0; flow < flow_count; flow++) {
-    for (int i = 0; i < 5; i++) flow_send(flow, 1), sleep_us(500 + rand() % 300);
+    for (int i = 0; i < 5; i++) flow_send(flow, 1), sleep_us(300 + rand() % 300);
     flows_drain();
     if (flows[flow].first_ns) early++;
     int64_t from = now_ns();
@@ -71,6 +92,7 @@ static int first_packet(void) {
     for (int i = 0; i < 20; i++) flow_send(flow, 1);
     settle(500);
   }
+  settle(LAST_ARRIVALS_US);
   struct totals t = flows_totals();
   printf("{\"rounds\":%d,\"p50\":%.1f,\"p99\":%.1f,\"failed\":%d,\"early\":%d,", count, percentile(latency, count, 50),
          percentile(latency, count, 99), failed, early);
@@ -104,25 +126,6 @@ static int upcall(void) {
          percentile(latency, count, 99), percentile(latency, count, 100));
   printf("\"missing_flows\":%lu,\"lost_first_packets\":%lu,\"ring_drops\":%u}\n", missing_flows, lost_first, ring_drops());
   return 0;
-}
-
-// Every stream flows before anybody wants it, so that the router has an entry without outputs for each.
-static unsigned prime(void) {
-  unsigned resolved = 0, unresolved = 0, before;
-  table_entries(router, &before, &unresolved);
-  for (int pass = 0; pass < 5 && resolved < before + flow_count; pass++) {
-    for (uint32_t flow = 0; flow < flow_count; flow++) {
-      flow_send(flow, 1);
-      if (flow % 10 == 9) sleep_us(500);
-    }
-    for (int i = 0; i < 40; i++) {
-      sleep_us(50000);
-      table_entries(router, &resolved, &unresolved);
-      if (resolved >= before + flow_count) break;
-    }
-    flows_drain();
-  }
-  return resolved - before;
 }
 
 struct sweep {
@@ -187,7 +190,7 @@ static int burst(void) {
     flow_send(flow, 1);
     if (flow % 64 == 63) flows_drain(), sleep_us(100);
   }
-  settle(20000);
+  settle(LAST_ARRIVALS_US);
   struct totals t = flows_totals();
   printf("{\"groups\":%u,\"primed\":%u,\"early\":%u,\"never\":%u,\"packets\":%lu,", flow_count, primed, early,
          flow_count - forwarding_count, t.sent);
@@ -225,7 +228,7 @@ static int stream(void) {
   }
   cpu = cpu_us_of(router) - cpu;
   double ms = (double)(now_ns() - from) / 1e6;
-  settle(200000);
+  settle(LAST_ARRIVALS_US);
   struct totals t = flows_totals();
   printf("{\"groups\":%u,\"ms\":%.0f,\"sent\":%lu,\"arrived\":%lu,\"silent_groups\":%u,\"router_cpu_percent\":%.2f,", flow_count,
          ms, t.sent, t.arrived, flow_count - forwarding_count, cpu / ms / 10);
