@@ -95,13 +95,19 @@ export class ControlClient {
 
   /** All rows of a view, however many pages they take. */
   async rows<T extends object = Row>(view: string): Promise<readonly T[]> {
+    return (await this.view(view)).rows as unknown as readonly T[];
+  }
+
+  /** The same with the columns that a table for people shows. */
+  async view(view: string): Promise<RowsPage> {
     let page = await this.call<RowsPage>(`show.${view}`);
+    const { columns } = page;
     const rows = [...page.rows];
     while (page.more !== undefined) {
       page = await this.call<RowsPage>('show.more', { more: page.more });
       for (const row of page.rows) rows.push(row);
     }
-    return rows as unknown as readonly T[];
+    return { rows, ...(columns && { columns }) };
   }
 
   /** Events come after `monitor.start` was called. Returns the way to unsubscribe. */

@@ -1,7 +1,7 @@
 /** Methods of the control socket -> calls of the operator. One object per connection, because pages and monitors belong to one. */
 import { type Answer, whenAnswered } from '../base/answer.js';
 import type { HandoverView, ManagerEvent } from '../mgm/snapshot.js';
-import { type Done, ERROR, type Row, type RowsPage } from './messages.js';
+import { type Done, ERROR, type RowsPage } from './messages.js';
 import type { Operator, Outcome } from './operator.js';
 import { Params, RequestError } from './params.js';
 
@@ -22,7 +22,7 @@ type Method = (params: Params) => Answer<unknown>;
 export class Handlers {
   readonly #operator: Operator;
   readonly #peer: Peer;
-  readonly #pages = new Map<number, readonly Row[]>();
+  readonly #pages = new Map<number, RowsPage>();
   #lastPage = 0;
   #stopMonitor: (() => void) | undefined;
   readonly #reads: Readonly<Record<string, Method>> = {
@@ -50,7 +50,7 @@ export class Handlers {
     // A dry run changes nothing, so whoever may read may ask.
     if (method === 'handover') return this.#handover(params);
     const view = method.startsWith('show.') ? this.#operator.views.get(method.slice(5)) : undefined;
-    if (view) return this.#page(view());
+    if (view) return this.#page({ rows: view.rows(), ...(view.columns && { columns: view.columns }) });
     const read = Object.hasOwn(this.#reads, method) ? this.#reads[method] : undefined;
     if (read) return read(params);
     const write = Object.hasOwn(this.#writes, method) ? this.#writes[method] : undefined;
@@ -116,22 +116,22 @@ export class Handlers {
   }
 
   #more(page: number): RowsPage {
-    const rows = this.#pages.get(page);
-    if (!rows)
+    const rest = this.#pages.get(page);
+    if (!rest)
       throw new RequestError(ERROR.invalidParams, `show.more: there is no open page ${page}; ask for the view again`);
     this.#pages.delete(page);
-    return this.#page(rows);
+    return this.#page(rest);
   }
 
-  #page(all: readonly Row[]): RowsPage {
+  #page(all: RowsPage): RowsPage {
     let length = 0;
     let rows = 0;
-    while (rows < all.length && length < PAGE_LENGTH) length += JSON.stringify(all[rows++]).length;
-    if (rows === all.length) return { rows: all };
+    while (rows < all.rows.length && length < PAGE_LENGTH) length += JSON.stringify(all.rows[rows++]).length;
+    if (rows === all.rows.length) return all;
     const more = ++this.#lastPage;
-    this.#pages.set(more, all.slice(rows));
+    this.#pages.set(more, { rows: all.rows.slice(rows) });
     if (this.#pages.size > OPEN_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
-    return { rows: all.slice(0, rows), more };
+    return { ...all, rows: all.rows.slice(0, rows), more };
   }
 
   #mustWrite(method: string): void {

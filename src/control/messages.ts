@@ -3,13 +3,15 @@
  * server, the client library and the tool. Rows are plain values; which columns a view has is the view's business.
  */
 
+export type { HandoverView } from '../mgm/snapshot.js';
+
 /** Raised when an old client could misunderstand the answers. Told in the hello. */
 export const PROTOCOL_VERSION = 1;
 
 /** The longest line the daemon reads, in bytes. */
 export const REQUEST_LIMIT = 1024 * 1024;
 
-export type Scalar = string | number | boolean | null;
+/** Plain values: they go to JSON as they are. */
 export type Row = Readonly<Record<string, unknown>>;
 
 export type RequestId = string | number;
@@ -96,6 +98,8 @@ export interface DaemonStatus {
 /** Rows of a view; where `more` is given, `show.more` with it brings the next ones. */
 export interface RowsPage {
   readonly rows: readonly Row[];
+  /** What a table for people shows of the rows, as names of fields ("counters.packetsIn"); absent: everything. */
+  readonly columns?: readonly string[];
   readonly more?: number;
 }
 

@@ -11,10 +11,17 @@ export interface Outcome {
   readonly message?: string;
 }
 
+export interface View {
+  /** What a table for people shows, as names of fields; absent: everything. */
+  readonly columns?: readonly string[];
+  /** Computed when asked. */
+  rows(): readonly Row[];
+}
+
 /** Interfaces are named as the kernel names them, protocols as they are registered. */
 export interface Operator {
-  /** `show.NAME` -> rows, computed when asked. Modules add their own. */
-  readonly views: ReadonlyMap<string, () => readonly Row[]>;
+  /** What `show.NAME` knows; dots part a name ("igmp.groups"). Modules add their own. */
+  readonly views: ReadonlyMap<string, View>;
   status(): DaemonStatus;
   take(interfaceName: string, client: string): Answer<Outcome>;
   /** Undefined client: whoever owns it. */

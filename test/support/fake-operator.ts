@@ -1,17 +1,23 @@
 /** An operator that writes down what it was told and answers what the test says. */
 import { type IpAddress, formatIp } from '../../src/base/ip.js';
 import type { DaemonStatus, Row } from '../../src/control/messages.js';
-import type { Operator, Outcome } from '../../src/control/operator.js';
+import type { Operator, Outcome, View } from '../../src/control/operator.js';
 import type { HandoverView, ManagerEvent } from '../../src/mgm/snapshot.js';
 
 export class FakeOperator implements Operator {
   readonly calls: string[] = [];
-  readonly views = new Map<string, () => readonly Row[]>([
-    ['interfaces', () => [{ interface: 'eth1', state: 'PG', owner: 'static', igmp: true, groups: 3 }]],
-    ['groups', () => []],
-  ]);
+  readonly views = new Map<string, View>();
   outcome: Outcome | Promise<Outcome> = { code: 'NO_ERROR' };
   handoverCode: Outcome = { code: 'NO_ERROR' };
+  constructor() {
+    this.show('interfaces', () => [{ interface: 'eth1', state: 'PG', owner: 'static', igmp: true, groups: 3 }]);
+    this.show('groups', () => []);
+  }
+
+  show(name: string, rows: () => readonly Row[], columns?: readonly string[]): void {
+    this.views.set(name, { rows, ...(columns && { columns }) });
+  }
+
   readonly handlers = new Set<(event: ManagerEvent) => void>();
 
   status(): DaemonStatus {

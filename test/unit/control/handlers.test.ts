@@ -114,7 +114,7 @@ test('an unknown method or view is answered with the known ones', async () => {
 test('a view of many rows comes in pages, each of one moment', () => {
   const { operator, handlers } = given();
   let rows = Array.from({ length: 10_000 }, (_, at) => ({ group: `239.0.${at >> 8}.${at & 255}`, interface: 'eth1' }));
-  operator.views.set('groups', () => rows);
+  operator.show('groups', () => rows);
   const collected: unknown[] = [];
   let page = handlers.call('show.groups', {}) as RowsPage;
   const expected = rows;
@@ -129,7 +129,7 @@ test('a view of many rows comes in pages, each of one moment', () => {
 
 test('only so many tables are kept open for one connection, and an unknown page is refused', async () => {
   const { operator, handlers } = given();
-  operator.views.set('groups', () => Array.from({ length: 10_000 }, () => ({ text: 'x'.repeat(100) })));
+  operator.show('groups', () => Array.from({ length: 10_000 }, () => ({ text: 'x'.repeat(100) })));
   const first = handlers.call('show.groups', {}) as RowsPage;
   for (let i = 0; i < 4; i++) handlers.call('show.groups', {});
   expect((await refusal(() => handlers.call('show.more', { more: first.more }))).message).toContain('no open page');

@@ -115,7 +115,7 @@ test('a refusal reaches the client with code, sentence and data', async () => {
 
 test('a mistake inside the daemon is answered, logged with its stack, and takes nobody down', async () => {
   await listen();
-  operator.views.set('broken', () => {
+  operator.show('broken', () => {
     throw new Error('inside');
   });
   const client = await connect();
@@ -127,7 +127,7 @@ test('a mistake inside the daemon is answered, logged with its stack, and takes 
 test('a table of many pages arrives whole', async () => {
   await listen();
   const rows = Array.from({ length: 20_000 }, (_, at) => ({ group: at, text: 'some text that fills the page' }));
-  operator.views.set('groups', () => rows);
+  operator.show('groups', () => rows);
   expect(await (await connect()).rows('groups')).toEqual(rows);
 });
 
@@ -166,7 +166,7 @@ test('a monitor that does not read is disconnected, and the others go on', async
 test('a client that asks and does not read is no longer read itself', async () => {
   await listen();
   let asked = 0;
-  operator.views.set('big', () => {
+  operator.show('big', () => {
     asked++;
     return [{ text: 'x'.repeat(200_000) }];
   });
