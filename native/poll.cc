@@ -19,7 +19,9 @@ struct Poll::Handle {
   static void OnPoll(uv_poll_t* uv, int status, int /*events*/) {
     Poll* const poll = static_cast<Handle*>(uv->data)->poll;
     if (poll == nullptr) return;
-    if (status < 0) return poll->Stop();
+    // libuv stops a handle whose socket has an error pending, such as a netlink socket that lost notifications (ENOBUFS).
+    // Reading takes the error off the socket and reports it, so go on; a handle that cannot be started again stays stopped.
+    if (status < 0 && uv_poll_start(uv, UV_READABLE, OnPoll) != 0) return poll->Stop();
     poll->listener_.OnReadable();
   }
 
