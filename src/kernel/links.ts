@@ -7,8 +7,8 @@ import type { KernelError } from '../base/errors.js';
 import { err, ok, type Result } from '../base/result.js';
 import type { Ifindex, Link, LinkAddress, LinkChange, LinkPort } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
-import type { Addon, NativeNetlink } from './addon.js';
-import { kernelError } from './errno.js';
+import type { Addon } from './addon.js';
+import { kernelError, refusal } from './errno.js';
 import {
   ADDRESS_ATTRIBUTES,
   addressDumpRequest,
@@ -27,40 +27,34 @@ import {
   RTM_NEWLINK,
   RTNLGRP_IPV4_IFADDR,
   RTNLGRP_LINK,
-  viewOf,
-  walkMessages,
 } from './netlink.js';
-import { NetlinkQuestions, openNetlink } from './netlink-ask.js';
+import { NetlinkQuestions } from './netlink-ask.js';
+import { NetlinkEvents } from './netlink-events.js';
 
 const TARGET = 'the list of network interfaces';
 /** Room for some thousand events; when it overflows the kernel says so and everything is read again. */
 const RECEIVE_BUFFER_BYTES = 1024 * 1024;
 
 export class Links implements LinkPort {
-  readonly #events: NativeNetlink;
   readonly #questions: NetlinkQuestions;
   readonly #log: Log;
   readonly #links = new Map<Ifindex, Link>();
   readonly #handlers: ((change: LinkChange) => void)[] = [];
   readonly #linkAttributes = new Attributes(LINK_ATTRIBUTES);
   readonly #addressAttributes = new Attributes(ADDRESS_ATTRIBUTES);
+  #events: NetlinkEvents | undefined;
+  #addressesDue = false;
 
-  private constructor(events: NativeNetlink, questions: NetlinkQuestions, log: Log) {
-    this.#events = events;
+  private constructor(questions: NetlinkQuestions, log: Log) {
     this.#questions = questions;
     this.#log = log;
   }
 
   static open(addon: Addon, log: Log): Result<Links, KernelError> {
-    const events = openNetlink(addon, TARGET);
-    if (!events.ok) return events;
-    const questions = openNetlink(addon, TARGET);
-    if (!questions.ok) {
-      events.value.close();
-      return questions;
-    }
-    const links = new Links(events.value, new NetlinkQuestions(questions.value), log);
-    const error = links.#begin();
+    const questions = NetlinkQuestions.open(addon, TARGET);
+    if (!questions.ok) return questions;
+    const links = new Links(questions.value, log);
+    const error = links.#begin(addon);
     if (!error) return ok(links);
     links.close();
     return err(error);
@@ -88,32 +82,35 @@ export class Links implements LinkPort {
   }
 
   close(): void {
-    this.#events.close();
+    this.#events?.close();
     this.#questions.close();
   }
 
   /** Listens first and reads then, so that nothing falls in between. */
-  #begin(): KernelError | undefined {
-    this.#events.setReceiveBuffer(RECEIVE_BUFFER_BYTES);
-    const errno =
-      this.#events.subscribe(RTNLGRP_LINK) ||
-      this.#events.subscribe(RTNLGRP_IPV4_IFADDR) ||
-      this.#readAll() ||
-      this.#start();
-    return errno === 0 ? undefined : kernelError('watching', TARGET, errno);
+  #begin(addon: Addon): KernelError | undefined {
+    const events = NetlinkEvents.open(addon, {
+      target: TARGET,
+      groups: [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR],
+      receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+      log: this.#log,
+      onMessage: (view, message) => this.#event(view, message),
+      onBatchEnd: () => this.#batchEnd(),
+      onLost: () => this.#warnUnless(this.#readAll()),
+    });
+    if (!events.ok) return events.error;
+    this.#events = events.value;
+    return refusal('reading', TARGET, this.#readAll()) ?? events.value.start();
   }
 
-  #start(): number {
-    const view = viewOf(this.#events.slab);
-    return this.#events.start((length, errno) => {
-      let addressesDue = false;
-      walkMessages(view, length, (message) => {
-        if (message.type === RTM_NEWADDR || message.type === RTM_DELADDR) addressesDue = true;
-        else this.#applyLinkEvent(view, message);
-      });
-      if (errno !== 0) this.#reread(errno);
-      else if (addressesDue) this.#warnUnless(this.#readAddresses());
-    });
+  #event(view: DataView, message: NetlinkMessage): void {
+    if (message.type === RTM_NEWADDR || message.type === RTM_DELADDR) this.#addressesDue = true;
+    else this.#applyLinkEvent(view, message);
+  }
+
+  #batchEnd(): void {
+    if (!this.#addressesDue) return;
+    this.#addressesDue = false;
+    this.#warnUnless(this.#readAddresses());
   }
 
   #applyLinkEvent(view: DataView, message: NetlinkMessage): void {
@@ -122,15 +119,6 @@ export class Links implements LinkPort {
     if (!info) return;
     if (message.type === RTM_DELLINK) this.#remove(info.ifindex);
     else this.#put({ ...info, addresses: this.#links.get(info.ifindex)?.addresses ?? [] });
-  }
-
-  /** Notifications were lost: what really differs is told. */
-  #reread(errno: number): void {
-    this.#log.debug(
-      { evt: 'kernel.notifications.lost', errno },
-      'the kernel dropped interface events; reading all again',
-    );
-    this.#warnUnless(this.#readAll());
   }
 
   #warnUnless(errno: number): void {

@@ -18,20 +18,14 @@ import type {
   Vif,
   VifCounters,
 } from '../port/kernel.js';
-import type { Addon, NativeMroute, NativeNetlink } from './addon.js';
+import type { Log } from '../port/log.js';
+import type { Addon, NativeMroute } from './addon.js';
 import { EADDRINUSE, kernelError, refusal } from './errno.js';
 import type { IgmpSocket } from './igmp-socket.js';
 import { decodeMfc, decodeVifs, MFC_ATTRIBUTES, mfcDumpRequest, vifDumpRequest } from './mroute-messages.js';
-import {
-  Attributes,
-  RTM_DELROUTE,
-  RTM_NEWLINK,
-  RTM_NEWROUTE,
-  RTNLGRP_IPV4_MROUTE,
-  viewOf,
-  walkMessages,
-} from './netlink.js';
-import { type DecodeMessage, dumpLater, NetlinkQuestions, openNetlink } from './netlink-ask.js';
+import { Attributes, RTM_DELROUTE, RTM_NEWLINK, RTM_NEWROUTE, RTNLGRP_IPV4_MROUTE } from './netlink.js';
+import { type DecodeMessage, dumpLater, NetlinkQuestions } from './netlink-ask.js';
+import { NetlinkEvents } from './netlink-events.js';
 import { formatSuspects, suspects } from './table-holder.js';
 
 /** The table that a kernel without further tables has. */
@@ -49,6 +43,7 @@ export interface MrouteOptions {
   readonly table: number;
   /** The socket came from a predecessor and owns the table already: nothing is emptied. */
   readonly inherited?: boolean;
+  readonly log: Log;
 }
 
 /** What an earlier life or another program had left in the table, and what is gone now (F03). */
@@ -67,16 +62,18 @@ export class Mroute implements MroutePort {
   readonly #native: NativeMroute;
   readonly #socket: IgmpSocket;
   readonly #table: number;
+  readonly #log: Log;
   readonly #mfcCounters = new Float64Array(3);
   readonly #vifCounters = new Float64Array(4);
-  #events: NativeNetlink | undefined;
+  #events: NetlinkEvents | undefined;
   #onChange: (change: MfcChange | undefined) => void = () => {};
 
-  private constructor(addon: Addon, native: NativeMroute, socket: IgmpSocket, table: number) {
+  private constructor(addon: Addon, native: NativeMroute, socket: IgmpSocket, options: MrouteOptions) {
     this.#addon = addon;
     this.#native = native;
     this.#socket = socket;
-    this.#table = table;
+    this.#table = options.table;
+    this.#log = options.log;
   }
 
   /**
@@ -89,7 +86,7 @@ export class Mroute implements MroutePort {
     socket: IgmpSocket,
     options: MrouteOptions,
   ): Result<OpenedMroute, KernelError> {
-    const mroute = new Mroute(addon, native, socket, options.table);
+    const mroute = new Mroute(addon, native, socket, options);
     const initError = mroute.#init(options.inherited === true);
     if (initError) return err(initError);
     let leftovers: Leftovers = { entries: 0, vifs: 0 };
@@ -195,9 +192,9 @@ export class Mroute implements MroutePort {
 
   /** Only a number for the log; a table that cannot be read counts as empty, for it is flushed all the same. */
   #countLeftovers(): Leftovers {
-    const opened = openNetlink(this.#addon, this.#tableName());
+    const opened = NetlinkQuestions.open(this.#addon, this.#tableName());
     if (!opened.ok) return { entries: 0, vifs: 0 };
-    const questions = new NetlinkQuestions(opened.value);
+    const questions = opened.value;
     const entries = questions.dump(mfcDumpRequest(this.#table), this.#entryOf()).rows.length;
     const vifs = questions.dump(vifDumpRequest(), this.#vifsOf).rows.flat().length;
     questions.close();
@@ -206,24 +203,22 @@ export class Mroute implements MroutePort {
 
   /** Watches from the start: a write between the first dump and a later begin would go unnoticed. */
   #watch(): KernelError | undefined {
-    const opened = openNetlink(this.#addon, this.#tableName());
-    if (!opened.ok) return opened.error;
-    const events = opened.value;
-    this.#events = events;
-    events.setReceiveBuffer(CHANGE_BUFFER_BYTES);
-    const view = viewOf(events.slab);
     const attributes = new Attributes(MFC_ATTRIBUTES);
-    const errno =
-      events.subscribe(RTNLGRP_IPV4_MROUTE) ||
-      events.start((length, readErrno) => {
-        walkMessages(view, length, (message) => {
-          if (message.type !== RTM_NEWROUTE && message.type !== RTM_DELROUTE) return;
-          const entry = decodeMfc(view, message, attributes, this.#table);
-          if (entry) this.#onChange({ kind: message.type === RTM_NEWROUTE ? 'added' : 'deleted', entry });
-        });
-        if (readErrno !== 0) this.#onChange(undefined);
-      });
-    return refusal('watching', this.#tableName(), errno);
+    const opened = NetlinkEvents.open(this.#addon, {
+      target: this.#tableName(),
+      groups: [RTNLGRP_IPV4_MROUTE],
+      receiveBufferBytes: CHANGE_BUFFER_BYTES,
+      log: this.#log,
+      onMessage: (view, message) => {
+        if (message.type !== RTM_NEWROUTE && message.type !== RTM_DELROUTE) return;
+        const entry = decodeMfc(view, message, attributes, this.#table);
+        if (entry) this.#onChange({ kind: message.type === RTM_NEWROUTE ? 'added' : 'deleted', entry });
+      },
+      onLost: () => this.#onChange(undefined),
+    });
+    if (!opened.ok) return opened.error;
+    this.#events = opened.value;
+    return opened.value.start();
   }
 
   #entryOf(): DecodeMessage<DumpedMfc> {

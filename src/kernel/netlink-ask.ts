@@ -5,6 +5,9 @@ import type { Addon, NativeNetlink } from './addon.js';
 import { EINTR, kernelError } from './errno.js';
 import { type NetlinkMessage, setSequence, viewOf, walkAnswer } from './netlink.js';
 
+/** Reads a message in place during the call. */
+export type VisitMessage = (view: DataView, message: NetlinkMessage) => void;
+
 /** Turns a message, read in place, into a row; undefined for one that is none. */
 export type DecodeMessage<T> = (view: DataView, message: NetlinkMessage) => T | undefined;
 
@@ -28,8 +31,13 @@ export class NetlinkQuestions {
   /** Changes from question to question: the answer to one that timed out is not taken for that of the next. */
   #sequence = 0;
 
-  constructor(native: NativeNetlink) {
+  private constructor(native: NativeNetlink) {
     this.#native = native;
+  }
+
+  static open(addon: Addon, purpose: string): Result<NetlinkQuestions, KernelError> {
+    const native = openNetlink(addon, purpose);
+    return native.ok ? ok(new NetlinkQuestions(native.value)) : native;
   }
 
   /** Asks one question. `request` gets its sequence number written into it. */

@@ -8,8 +8,8 @@ import { err, ok, type Result } from '../base/result.js';
 import type { Clock, Timer } from '../port/clock.js';
 import type { LinkChange, LinkPort, Route, RoutePort } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
-import type { Addon, NativeNetlink } from './addon.js';
-import { kernelError } from './errno.js';
+import type { Addon } from './addon.js';
+import { kernelError, refusal } from './errno.js';
 import {
   Attributes,
   NLM_F_REPLACE,
@@ -17,10 +17,9 @@ import {
   RTM_DELROUTE,
   RTM_NEWROUTE,
   RTNLGRP_IPV4_ROUTE,
-  viewOf,
-  walkMessages,
 } from './netlink.js';
-import { dumpLater, NetlinkQuestions, openNetlink } from './netlink-ask.js';
+import { dumpLater, NetlinkQuestions } from './netlink-ask.js';
+import { NetlinkEvents } from './netlink-events.js';
 import {
   decodeRoute,
   type KernelRoute,
@@ -61,7 +60,6 @@ interface RouteEvent {
 
 export class Routes implements RoutePort {
   readonly #addon: Addon;
-  readonly #events: NativeNetlink;
   readonly #questions: NetlinkQuestions;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -81,29 +79,24 @@ export class Routes implements RoutePort {
   #turn: NodeJS.Immediate | undefined;
   #stopLinks: () => void = () => {};
   #settling: Timer | undefined;
+  #events: NetlinkEvents | undefined;
 
-  private constructor(addon: Addon, events: NativeNetlink, questions: NativeNetlink, options: RoutesOptions) {
+  private constructor(addon: Addon, questions: NetlinkQuestions, options: RoutesOptions) {
     this.#addon = addon;
-    this.#events = events;
-    this.#questions = new NetlinkQuestions(questions);
+    this.#questions = questions;
     this.#table = options.table;
     this.#clock = options.clock;
     this.#log = options.log;
   }
 
   static open(addon: Addon, options: RoutesOptions): Result<Routes, KernelError> {
-    const events = openNetlink(addon, TARGET);
-    if (!events.ok) return events;
-    const questions = openNetlink(addon, TARGET);
-    if (!questions.ok) {
-      events.value.close();
-      return questions;
-    }
-    const routes = new Routes(addon, events.value, questions.value, options);
-    const errno = routes.#begin(options.links);
-    if (errno === 0) return ok(routes);
+    const questions = NetlinkQuestions.open(addon, TARGET);
+    if (!questions.ok) return questions;
+    const routes = new Routes(addon, questions.value, options);
+    const error = routes.#begin(options.links);
+    if (!error) return ok(routes);
     routes.close();
-    return err(kernelError('watching', TARGET, errno));
+    return err(error);
   }
 
   lookup(destination: IpAddress): Route | 'local' | undefined {
@@ -120,20 +113,23 @@ export class Routes implements RoutePort {
     this.#stopLinks();
     this.#settling?.cancel();
     if (this.#turn) clearImmediate(this.#turn);
-    this.#events.close();
+    this.#events?.close();
     this.#questions.close();
   }
 
-  #begin(links: LinkPort): number {
-    this.#events.setReceiveBuffer(RECEIVE_BUFFER_BYTES);
-    const errno = this.#events.subscribe(RTNLGRP_IPV4_ROUTE) || this.#readAtStart();
-    if (errno !== 0) return errno;
-    this.#stopLinks = links.onChange((change) => this.#linkChanged(change));
-    const view = viewOf(this.#events.slab);
-    return this.#events.start((length, readErrno) => {
-      walkMessages(view, length, (message) => this.#event(view, message));
-      if (readErrno !== 0) this.#everythingChanged();
+  #begin(links: LinkPort): KernelError | undefined {
+    const events = NetlinkEvents.open(this.#addon, {
+      target: TARGET,
+      groups: [RTNLGRP_IPV4_ROUTE],
+      receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+      log: this.#log,
+      onMessage: (view, message) => this.#event(view, message),
+      onLost: () => this.#everythingChanged(),
     });
+    if (!events.ok) return events.error;
+    this.#events = events.value;
+    this.#stopLinks = links.onChange((change) => this.#linkChanged(change));
+    return refusal('reading', TARGET, this.#readAtStart()) ?? events.value.start();
   }
 
   #ask(destination: IpAddress): Route | 'local' | undefined {

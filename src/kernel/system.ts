@@ -70,6 +70,7 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
   const routing = Mroute.open(addon, addon.mrouteOf(native, table), igmp, {
     table,
     inherited: inheritedFd !== undefined,
+    log,
   });
   if (!routing.ok) return routing.error;
   const { mroute, leftovers } = routing.value;
