@@ -118,7 +118,10 @@ export class TestClient {
         note(`enable ${bed.name(ifindex)}`);
         return answers.enableIgmp?.(ifindex);
       },
-      interfaceGone: (ifindex) => note(`gone ${bed.name(ifindex)}`),
+      interfaceGone: (ifindex) => {
+        note(`gone ${bed.name(ifindex)}`);
+        answers.interfaceGone?.(ifindex);
+      },
       interfaceLost: (ifindex, reason) => {
         note(`lost ${bed.name(ifindex)}`);
         answers.interfaceLost?.(ifindex, reason);
