@@ -35,12 +35,17 @@ export function ip(words: string): string {
   return run('ip', ...words.split(' '));
 }
 
+/** Many lines in one call, without a turn of the event loop in between. */
+export function ipBatch(lines: readonly string[]): void {
+  execFileSync('ip', ['-batch', '-'], { input: lines.join('\n'), stdio: ['pipe', 'pipe', 'pipe'] });
+}
+
 /** A pair of devices of which the first is for the test and the second is its far end; both up. */
 export function veth(name: string, address?: string): Ifindex {
-  ip(`link add ${name} type veth peer name ${name}-peer`);
+  ip(`link add name ${name} type veth peer name ${name}-peer`);
   if (address) ip(`address add ${address} dev ${name}`);
-  ip(`link set ${name} up`);
-  ip(`link set ${name}-peer up`);
+  ip(`link set dev ${name} up`);
+  ip(`link set dev ${name}-peer up`);
   return ifindexOf(name);
 }
 
@@ -113,6 +118,6 @@ export function removeDevices(): void {
     const links = JSON.parse(ip('-json link show')) as { readonly ifname: string }[];
     const next = links.find(({ ifname }) => ifname !== 'lo');
     if (!next) return;
-    ip(`link delete ${next.ifname}`);
+    ip(`link delete dev ${next.ifname}`);
   }
 }

@@ -1,0 +1,201 @@
+/** Interfaces and addresses on the real kernel: what the port says is what ip(8) did, and nothing that did not happen. */
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { formatIp } from '../../src/base/ip.js';
+import { loadAddon } from '../../src/kernel/addon.js';
+import { Links } from '../../src/kernel/links.js';
+import type { Link, LinkChange } from '../../src/port/kernel.js';
+import { eventually } from '../support/eventually.js';
+import { RecordingLog } from '../support/recording-log.js';
+import { enterOwnNamespace, ifindexOf, ip, ipBatch, removeDevices, sysctl, veth } from './own-namespace.js';
+
+enterOwnNamespace();
+
+let links: Links;
+let changes: LinkChange[];
+let log: RecordingLog;
+
+function openLinks(): Links {
+  const opened = Links.open(loadAddon(), log);
+  if (!opened.ok) throw opened.error;
+  return opened.value;
+}
+
+beforeEach(() => {
+  log = new RecordingLog();
+  links = openLinks();
+  changes = [];
+  links.onChange((change) => changes.push(change));
+});
+
+afterEach(() => {
+  links.close();
+  removeDevices();
+  expect(log.complaints()).toEqual([]);
+});
+
+/** "10.1.0.1/24", "10.1.0.2/24 secondary", "10.9.0.1/32 peer 10.9.0.2". */
+function addressesOf(name: string): readonly string[] {
+  return (links.byName(name)?.addresses ?? []).map(({ address, prefixLength, secondary, peer }) => {
+    const far = peer === undefined ? '' : ` peer ${formatIp(peer)}`;
+    return `${formatIp(address)}/${prefixLength}${secondary ? ' secondary' : ''}${far}`;
+  });
+}
+
+/** What a port opened just now knows: the truth that the events must have led to. */
+function fresh(): readonly Link[] {
+  const again = openLinks();
+  const now = again.links();
+  again.close();
+  return now;
+}
+
+function sorted(list: readonly Link[]): readonly Link[] {
+  return [...list].sort((a, b) => a.ifindex - b.ifindex);
+}
+
+/** Waits until the port knows what a fresh one knows. */
+async function upToDate(): Promise<void> {
+  await eventually('the port to be up to date', () => {
+    expect(sorted(links.links())).toEqual(sorted(fresh()));
+    return true;
+  });
+}
+
+test('the list is complete when the port is open', () => {
+  veth('wan', '10.1.0.1/24');
+  ip('address add 10.1.0.2/24 dev wan');
+  ip('address add 10.9.0.1 peer 10.9.0.2/32 dev wan');
+  const now = fresh();
+  const wan = now.find(({ name }) => name === 'wan');
+  expect(wan).toMatchObject({
+    up: true,
+    running: true,
+    loopback: false,
+    pointToPoint: false,
+    multicast: true,
+    mtu: 1500,
+  });
+  expect(wan?.addresses.map(({ address }) => formatIp(address))).toEqual(['10.1.0.1', '10.9.0.1', '10.1.0.2']);
+  expect(wan?.addresses.map(({ secondary }) => secondary)).toEqual([false, false, true]);
+  expect(wan?.addresses.map(({ peer }) => peer && formatIp(peer))).toEqual([undefined, '10.9.0.2', undefined]);
+  expect(now.find(({ name }) => name === 'lo')).toMatchObject({ loopback: true, up: true });
+});
+
+test('F07 an interface that appears is told, first as it is made and then as it changes', async () => {
+  veth('wan', '10.1.0.1/24');
+  await eventually('the address', () => addressesOf('wan').length > 0);
+  await upToDate();
+  const ofWan = changes.filter(({ link }) => link.name === 'wan');
+  expect(ofWan[0]?.kind).toBe('added');
+  expect(ofWan.slice(1).every(({ kind, before }) => kind === 'changed' && before !== undefined)).toBe(true);
+});
+
+test('F08 an interface that is deleted and made again is another one', async () => {
+  const first = veth('wan', '10.1.0.1/24');
+  await upToDate();
+  changes.length = 0;
+  ip('link delete wan');
+  const second = veth('wan', '10.1.0.1/24');
+  await eventually(
+    'the new one with its address',
+    () => links.byName('wan')?.ifindex === second && addressesOf('wan')[0],
+  );
+  await upToDate();
+  expect(links.byIndex(first)).toBeUndefined();
+  const kinds = changes.filter(({ link }) => link.name === 'wan' && link.ifindex === first).map(({ kind }) => kind);
+  expect(kinds.at(-1)).toBe('removed');
+  expect(changes.find(({ link }) => link.ifindex === second)?.kind).toBe('added');
+});
+
+test('an interface made again with the same ifindex is removed and added (facts J)', async () => {
+  ip('link add name wan index 4242 type veth peer name wan-peer');
+  await upToDate();
+  changes.length = 0;
+  ip('link delete dev wan');
+  ip('link add name wan index 4242 type veth peer name wan-peer');
+  await upToDate();
+  await eventually('both', () => changes.filter(({ link }) => link.ifindex === 4242).at(-1)?.kind === 'added');
+  const kinds = changes.filter(({ link }) => link.ifindex === 4242).map(({ kind }) => kind);
+  expect(kinds.filter((kind) => kind !== 'changed')).toEqual(['removed', 'added']);
+});
+
+test('F09 when the primary address goes, the promoted one is the first that is not secondary', async () => {
+  veth('wan', '10.1.0.1/24');
+  sysctl('net.ipv4.conf.wan.promote_secondaries', 1);
+  ip('address add 10.1.0.2/24 dev wan');
+  ip('address add 10.1.0.3/24 dev wan');
+  await eventually('three', () => addressesOf('wan').length === 3);
+  expect(addressesOf('wan')).toEqual(['10.1.0.1/24', '10.1.0.2/24 secondary', '10.1.0.3/24 secondary']);
+  ip('address delete 10.1.0.1/24 dev wan');
+  await eventually('two', () => addressesOf('wan').length === 2);
+  expect(addressesOf('wan')).toEqual(['10.1.0.2/24', '10.1.0.3/24 secondary']);
+  await upToDate();
+});
+
+test('a renamed interface keeps its ifindex and is found by its new name only', async () => {
+  const wan = veth('wan', '10.1.0.1/24');
+  await upToDate();
+  changes.length = 0;
+  ip('link set dev wan down');
+  ip('link set dev wan name uplink');
+  await eventually('the new name', () => links.byName('uplink'));
+  expect(links.byName('wan')).toBeUndefined();
+  expect(links.byName('uplink')?.ifindex).toBe(wan);
+  const renamed = changes.find(({ link, before }) => link.name === 'uplink' && before?.name === 'wan');
+  expect(renamed?.kind).toBe('changed');
+});
+
+test('F11 after fifty flaps the state is that of a fresh start, and every change is a real difference', async () => {
+  veth('wan', '10.1.0.1/24');
+  await upToDate();
+  changes.length = 0;
+  for (let n = 0; n < 50; n++) {
+    ip('link set dev wan-peer down');
+    ip('link set dev wan-peer up');
+  }
+  await upToDate();
+  await eventually('carrier', () => links.byName('wan')?.running);
+  for (const { kind, link, before } of changes) {
+    expect(kind).toBe('changed');
+    expect(link).not.toEqual(before);
+  }
+});
+
+test('a port that leaves a bridge stays an interface', async () => {
+  veth('wan');
+  ip('link add name br0 type bridge');
+  ip('link set dev wan master br0');
+  ip('link set dev wan nomaster');
+  await upToDate();
+  expect(links.byName('wan')?.ifindex).toBe(ifindexOf('wan'));
+  expect(changes.filter(({ kind }) => kind === 'removed')).toEqual([]);
+});
+
+test('a burst that overflows the buffer is made good by reading everything again', async () => {
+  veth('wan');
+  await upToDate();
+  // given so many changes in one go that their notifications cannot all be kept
+  const lines: string[] = [];
+  for (let n = 0; n < 4000; n++) {
+    lines.push(`address add 10.${n >> 8}.${n & 255}.1/32 dev wan`);
+    lines.push(`address delete 10.${n >> 8}.${n & 255}.1/32 dev wan`);
+    lines.push(`link set dev wan mtu ${1400 + (n % 2)}`);
+  }
+  lines.push('address add 10.77.0.1/24 dev wan', 'link set dev wan mtu 1300');
+  ipBatch(lines);
+  await upToDate();
+  expect(addressesOf('wan')).toEqual(['10.77.0.1/24']);
+  expect(links.byName('wan')?.mtu).toBe(1300);
+  expect(log.of('kernel.notifications.lost').length).toBeGreaterThan(0);
+});
+
+test('a handler that unsubscribed hears nothing more, the others do', async () => {
+  const heard: string[] = [];
+  const stop = links.onChange(({ link }) => heard.push(link.name));
+  stop();
+  stop();
+  veth('wan');
+  await upToDate();
+  expect(heard).toEqual([]);
+  expect(changes.length).toBeGreaterThan(0);
+});
