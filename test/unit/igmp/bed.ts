@@ -193,7 +193,12 @@ export class FakeWire implements IgmpPort {
     this.#handler = handler;
   }
 
-  send(ifindex: Ifindex, source: IgmpPacket['source'], destination: IgmpPacket['source'], payload: Uint8Array): undefined {
+  send(
+    ifindex: Ifindex,
+    source: IgmpPacket['source'],
+    destination: IgmpPacket['source'],
+    payload: Uint8Array,
+  ): undefined {
     this.sent.push({
       atMs: this.#clock.nowMs(),
       ifindex,
@@ -256,7 +261,10 @@ export class Bed {
   }
 
   /** A message from the host 10.0.0.9 unless said otherwise. */
-  hear(payload: Uint8Array, { from = '10.0.0.9', to = '224.0.0.22', ttl = 1, routerAlert = true, on = ETH1 }: Delivery = {}) {
+  hear(
+    payload: Uint8Array,
+    { from = '10.0.0.9', to = '224.0.0.22', ttl = 1, routerAlert = true, on = ETH1 }: Delivery = {},
+  ) {
     this.wire.deliver({ ifindex: on, source: ip(from), destination: ip(to), ttl, routerAlert, payload });
   }
 

@@ -1,6 +1,16 @@
 /** Tables 7.1 and 7.2 of the specification, row by row, through the whole module. */
 import { expect, test } from 'vitest';
-import { allow, block, type BuiltRecord, isEx, isIn, queryV3, reportV3, toEx, toIn } from '../../support/packet-builder.js';
+import {
+  allow,
+  block,
+  type BuiltRecord,
+  isEx,
+  isIn,
+  queryV3,
+  reportV3,
+  toEx,
+  toIn,
+} from '../../support/packet-builder.js';
 import { Bed, src } from './bed.js';
 
 const G = '239.1.2.3';

@@ -1,0 +1,204 @@
+/** Querier election and what a non-querier does (specification sections 8.3, 10 and 11.1). */
+import { expect, test } from 'vitest';
+import { ip } from '../../../src/base/ip.js';
+import { allow, leaveV2, queryV1, queryV2, queryV3, reportV2, reportV3, toEx } from '../../support/packet-builder.js';
+import { Bed, ETH1, link, src } from './bed.js';
+
+const G = '239.1.2.3';
+/** Own address 10.0.0.5, so that there is room below. */
+const middle = () => new Bed({ links: [link(ETH1, '10.0.0.5')] });
+const row = (bed: Bed) => bed.module.interfaces()[0]!;
+
+test('IGMP-100 IGMP-103 F21 a lower address takes the role, and its silence gives it back after OQPI', () => {
+  const bed = middle();
+  bed.goTo(1);
+  bed.hearQuery(queryV3(), '10.0.0.1');
+  expect(row(bed)).toMatchObject({ role: 'non-querier', querier: '10.0.0.1', otherQuerierExpiresInMs: 255_000 });
+  expect(bed.log.of('igmp.querier.lost')).toHaveLength(1);
+  bed.goTo(255.9);
+  expect(bed.generalQueriesAt()).toEqual([0]);
+  // regained, with a General Query at once and one every QI
+  bed.goTo(400);
+  expect(bed.generalQueriesAt()).toEqual([0, 256, 381]);
+  expect(row(bed)).toMatchObject({ role: 'querier', querier: '10.0.0.5', otherQuerierExpiresInMs: null });
+  expect(bed.log.of('igmp.querier.gained')).toHaveLength(1);
+});
+
+test('IGMP-101 a higher address changes nothing', () => {
+  const bed = middle();
+  bed.hearQuery(queryV3({ qrv: 7 }), '10.0.0.6');
+  expect(row(bed)).toMatchObject({ role: 'querier', robustness: 2 });
+});
+
+test('IGMP-102 a specific query from a lower address takes no role', () => {
+  const bed = middle();
+  bed.hearQuery(queryV3({ group: G, code: 10 }), '10.0.0.1', G);
+  expect(bed.role()).toBe('querier');
+});
+
+test('IGMP-104 F22 the middle router does not keep the lowest one alive', () => {
+  const bed = middle();
+  bed.hearQuery(queryV3(), '10.0.0.1');
+  for (let sec = 100; sec <= 200; sec += 50) {
+    bed.goTo(sec);
+    bed.hearQuery(queryV3(), '10.0.0.3');
+  }
+  bed.goTo(254.9);
+  expect(row(bed).querier).toBe('10.0.0.1');
+  bed.goTo(255);
+  expect(bed.role()).toBe('querier');
+  // and the middle one takes over with its next query
+  bed.hearQuery(queryV3(), '10.0.0.3');
+  expect(row(bed)).toMatchObject({ role: 'non-querier', querier: '10.0.0.3' });
+  bed.hearQuery(queryV3(), '10.0.0.2');
+  expect(row(bed).querier).toBe('10.0.0.2');
+});
+
+test('IGMP-105 IGMP-106 RV and QI of the querier are adopted, used for OQPI, and given back with the role', () => {
+  const bed = middle();
+  bed.hearQuery(queryV3({ qrv: 3, qqic: 20 }), '10.0.0.1');
+  expect(row(bed)).toMatchObject({
+    robustness: 3,
+    queryIntervalMs: 20_000,
+    configuredRobustness: 2,
+    configuredQueryIntervalMs: 125_000,
+    otherQuerierExpiresInMs: 65_000,
+  });
+  bed.goTo(65);
+  expect(row(bed)).toMatchObject({ role: 'querier', robustness: 2, queryIntervalMs: 125_000 });
+});
+
+test.each([
+  ['QRV 0 and QQIC 0', queryV3({ qrv: 0, qqic: 0 })],
+  ['a v2 query', queryV2()],
+])('IGMP-106 %s say nothing, the configured values count', (_, query) => {
+  const bed = middle();
+  bed.hearQuery(query, '10.0.0.1');
+  expect(row(bed)).toMatchObject({ role: 'non-querier', robustness: 2, queryIntervalMs: 125_000 });
+});
+
+test('IGMP-107 addresses compare unsigned', () => {
+  const wide = (address: string) =>
+    new Bed({
+      links: [
+        link(ETH1, address, {
+          addresses: [{ address: ip(address), prefixLength: 0, secondary: false, peer: undefined }],
+        }),
+      ],
+    });
+  const high = wide('223.0.0.1');
+  high.hearQuery(queryV3(), '192.0.0.1');
+  expect(high.role()).toBe('non-querier');
+  const low = wide('10.0.0.1');
+  low.hearQuery(queryV3(), '192.0.0.1');
+  expect(low.role()).toBe('querier');
+});
+
+test('IGMP-108 IGMP-109 a heard Q(G) with S=0 lowers the timer to its own code times QRV, with S=1 it does not', () => {
+  const bed = middle();
+  bed.hear(reportV3(toEx(G)));
+  bed.hearQuery(queryV3({ group: G, code: 20, qrv: 3, suppress: true }), '10.0.0.1', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+  bed.hearQuery(queryV3({ group: G, code: 20, qrv: 3 }), '10.0.0.1', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 6');
+  // never raised
+  bed.hearQuery(queryV3({ group: G, code: 100 }), '10.0.0.1', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 6');
+  bed.goTo(6);
+  expect(bed.state(G)).toBe('none');
+});
+
+test('IGMP-108 the same for the sources of Q(G,A)', () => {
+  const bed = middle();
+  bed.hear(reportV3(allow(G, src('a'), src('b'))));
+  bed.hearQuery(queryV3({ group: G, code: 10, sources: [src('a'), src('c')] }), '10.0.0.1', G);
+  expect(bed.state(G)).toBe('INCLUDE(a:2,b:270)');
+  bed.goTo(2);
+  expect(bed.state(G)).toBe('INCLUDE(b:268)');
+});
+
+test('IGMP-109 a v2 specific query has no QRV: the own count is taken', () => {
+  const bed = middle();
+  bed.hear(reportV2(G), { to: G });
+  bed.hearQuery(queryV2(15, G), '10.0.0.1', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 3');
+});
+
+test('a specific query with code 0 lowers to the own LMQT instead of ending the group', () => {
+  const bed = middle();
+  bed.hear(reportV3(toEx(G)));
+  bed.hearQuery(queryV3({ group: G, code: 0 }), '10.0.0.1', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
+});
+
+test('IGMP-110 a non-querier ignores v2 leaves', () => {
+  const bed = middle();
+  bed.hear(reportV2(G), { to: G });
+  bed.hearQuery(queryV3(), '10.0.0.1');
+  bed.hear(leaveV2(G), { to: '224.0.0.2' });
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+  expect(bed.dropped('notQuerier')).toBe(1);
+});
+
+test('IGMP-111 own queries that come back are ignored', () => {
+  const bed = middle();
+  bed.hear(reportV3(toEx(G)));
+  bed.hearQuery(queryV3({ group: G, code: 10 }), '10.0.0.5', G);
+  bed.hearQuery(queryV3(), '10.0.0.5');
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+  expect(bed.role()).toBe('querier');
+  expect(bed.dropped('ownMessage')).toBe(2);
+});
+
+test('IGMP-113 F09 a new primary address runs the election again and is the source of queries', () => {
+  const bed = middle();
+  bed.hear(reportV3(toEx(G)));
+  bed.hearQuery(queryV3(), '10.0.0.1');
+  bed.goTo(10);
+  bed.links.change(link(ETH1, '10.0.0.7'));
+  expect(row(bed)).toMatchObject({ role: 'querier', address: '10.0.0.7' });
+  expect(bed.wire.sent.at(-1)).toMatchObject({ text: 'general', source: '10.0.0.7', atMs: 10_000 });
+  bed.goTo(50);
+  expect(bed.generalQueriesAt()).toEqual([0, 10, 41.25]);
+  // members stay
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 220');
+});
+
+test('F10 an interface without an address waits for one, says so once, and hears its hosts', () => {
+  const bed = new Bed({ links: [link(ETH1)], config: { verifySourceSubnet: false } });
+  bed.links.change(link(ETH1, undefined, { mtu: 1400 }));
+  bed.hear(reportV3(toEx(G)));
+  bed.goTo(60);
+  expect(bed.wire.sent).toEqual([]);
+  expect(row(bed)).toMatchObject({ role: 'down', address: null, groups: 1 });
+  expect(bed.log.of('igmp.address.missed')).toHaveLength(1);
+  // when it gets one
+  bed.links.change(link(ETH1, '10.0.0.5'));
+  expect(bed.generalQueriesAt()).toEqual([60]);
+});
+
+test('F24 IGMP-026 a query from 0.0.0.0 changes neither role nor timers', () => {
+  const bed = middle();
+  bed.hear(reportV3(toEx(G)));
+  bed.hearQuery(queryV3(), '0.0.0.0');
+  bed.hearQuery(queryV3({ group: G, code: 10 }), '0.0.0.0', G);
+  expect(bed.role()).toBe('querier');
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+  expect(bed.dropped('zeroSource')).toBe(2);
+});
+
+test('IGMP-127 a query of another version is warned about, not for every packet', () => {
+  const bed = middle();
+  for (let n = 0; n < 50; n++) bed.hearQuery(queryV2(), '10.0.0.6');
+  expect(bed.log.of('igmp.version.differed').length).toBeLessThanOrEqual(3);
+  expect(bed.log.of('igmp.version.differed')[0]).toMatchObject({
+    level: 'warn',
+    fields: { version: 2, configured: 3 },
+  });
+});
+
+test('losing the role to an older router is an error: source filters end there', () => {
+  const bed = middle();
+  bed.hearQuery(queryV1(), '10.0.0.1');
+  expect(bed.log.of('igmp.querier.lost')).toMatchObject([{ level: 'error', fields: { to: '10.0.0.1', version: 1 } }]);
+});
