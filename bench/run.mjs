@@ -1,9 +1,11 @@
 /**
- * npm run bench [-- NAME...] [--reference] [--repeats N] [--no-save]
+ * npm run bench [-- NAME...] [--reference] [--repeats N] [--no-save] [--cpu-prof DIRECTORY]
  *
  * Runs the named measurements, or all, in namespaces of its own and prints one JSON line for each: the daemon's
- * figures, those of the C reference from the same run, and their ratio. `--reference` measures the C program alone.
+ * figures, those of the C reference from the same run, and their ratio. `--reference` measures the C program alone;
+ * `--cpu-prof` leaves the daemon's profiles for bench/profile.mjs, which costs it time.
  */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { burst } from './burst.mjs';
 import { firstPacket } from './first-packet.mjs';
@@ -17,7 +19,12 @@ import { upcall } from './upcall.mjs';
 const BENCHES = { 'first-packet': firstPacket, upcall, burst, handover, idle, start };
 
 function readArguments() {
-  const options = { reference: { type: 'boolean' }, 'no-save': { type: 'boolean' }, repeats: { type: 'string' } };
+  const options = {
+    reference: { type: 'boolean' },
+    'no-save': { type: 'boolean' },
+    repeats: { type: 'string' },
+    'cpu-prof': { type: 'string' },
+  };
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const unknown = positionals.filter((name) => !Object.hasOwn(BENCHES, name));
   if (unknown.length) {
@@ -27,8 +34,9 @@ function readArguments() {
   return {
     names: positionals.length ? positionals : Object.keys(BENCHES),
     referenceOnly: values.reference ?? false,
-    save: !values['no-save'] && !values.reference,
+    save: !values['no-save'] && !values.reference && !values['cpu-prof'],
     repeats: Number(values.repeats ?? 3),
+    profiles: values['cpu-prof'] && resolve(values['cpu-prof']),
   };
 }
 

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-const BASE_STEP = 10_000;
+const BASE_STEP = 20_000;
 let nextBase = 0;
 
 /** Groups that no run before has used; 24 bits are plenty. */
