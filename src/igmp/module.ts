@@ -226,7 +226,7 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
   /** Not ours any more: leaves no timer behind and tells the manager nothing. */
   close(): void {
     this.#opened = false;
-    this.igmp.close(this.#parts.clock.nowMs());
+    this.igmp.close(this.#nowMs());
     this.sync.close();
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -235,13 +235,13 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
 
   linkChanged(link: Link): void {
     if (!this.#opened) return;
-    this.igmp.setLink(this.#parts.clock.nowMs(), linkState(link));
+    this.igmp.setLink(this.#nowMs(), linkState(link));
     this.#arm();
   }
 
   receive(packet: IgmpPacket): void {
     if (!this.#opened) return;
-    this.igmp.receive(this.#parts.clock.nowMs(), packet);
+    this.igmp.receive(this.#nowMs(), packet);
     this.#arm();
   }
 
@@ -254,10 +254,15 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
     this.#timer = this.#parts.clock.after(Math.max(0, dueMs - this.#parts.clock.nowMs()), this.#fired);
   }
 
+  /** Whole milliseconds, rounded up so that nothing is early: small integers cost a group a third of the memory of fractions. */
+  #nowMs(): number {
+    return Math.ceil(this.#parts.clock.nowMs());
+  }
+
   readonly #fired = (): void => {
     this.#timer = undefined;
     this.#armedMs = NEVER;
-    this.igmp.timeout(this.#parts.clock.nowMs());
+    this.igmp.timeout(this.#nowMs());
     this.#arm();
   };
 

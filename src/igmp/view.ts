@@ -91,7 +91,8 @@ export function interfaceRow(at: Named, igmp: IgmpInterface, memberships: Phase,
 
 export function groupRow(at: Named, group: Group, nowMs: number): IgmpGroupRow {
   return {
-    ...at,
+    ifindex: at.ifindex,
+    name: at.name,
     group: formatIp(group.address),
     mode: group.mode,
     compatibility: compatMode(group, nowMs),
