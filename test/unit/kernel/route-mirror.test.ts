@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import { formatIp, ip, parsePrefix } from '../../../src/base/ip.js';
+import type { KernelRoute } from '../../../src/kernel/route-messages.js';
+import { RouteMirror } from '../../../src/kernel/route-mirror.js';
+import type { Ifindex } from '../../../src/port/kernel.js';
+
+function route(prefixText: string, gateway: string, more: Partial<KernelRoute> = {}): KernelRoute {
+  const prefix = parsePrefix(prefixText);
+  if (!prefix.ok) throw new Error(prefix.error);
+  const ifindex = 3 as Ifindex;
+  const base = { table: 200, tos: 0, priority: 0, type: 1, protocol: 4, ifindex };
+  return { ...base, prefix: prefix.value, gateway: ip(gateway), ...more };
+}
+
+function gatewayOf(mirror: RouteMirror, destination: string): string {
+  const found = mirror.lookup(ip(destination));
+  if (found === undefined || found === 'local') return found ?? 'none';
+  return found.gateway === undefined ? 'direct' : formatIp(found.gateway);
+}
+
+function mirrorOf(...routes: readonly KernelRoute[]): RouteMirror {
+  const mirror = new RouteMirror(200);
+  for (const one of routes) mirror.add(one, false);
+  return mirror;
+}
+
+test('the longest prefix wins, /0 and /32 included', () => {
+  const mirror = mirrorOf(
+    route('0.0.0.0/0', '10.0.0.1'),
+    route('10.2.0.0/16', '10.0.0.2'),
+    route('10.2.3.4/32', '10.0.0.3'),
+    route('200.0.0.0/8', '10.0.0.4'),
+  );
+  expect(['192.0.2.1', '10.2.9.9', '10.2.3.4', '200.1.1.1'].map((to) => gatewayOf(mirror, to))).toEqual([
+    '10.0.0.1',
+    '10.0.0.2',
+    '10.0.0.3',
+    '10.0.0.4',
+  ]);
+});
+
+test('of rivals the lowest priority number wins; when it goes the next one does', () => {
+  const low = route('10.2.0.0/16', '10.0.0.2', { priority: 5 });
+  const mirror = mirrorOf(route('10.2.0.0/16', '10.0.0.1', { priority: 10 }), low);
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.2');
+  mirror.remove(low);
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.1');
+  mirror.remove(low);
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.1');
+});
+
+test('a replacement takes the place of the route of its rank, an appended one does not', () => {
+  const mirror = mirrorOf(route('10.2.0.0/16', '10.0.0.1'));
+  mirror.add(route('10.2.0.0/16', '10.0.0.2'), false);
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.1');
+  mirror.add(route('10.2.0.0/16', '10.0.0.3'), true);
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.3');
+});
+
+test('a route that refuses packets hides the wider ones and leads nowhere', () => {
+  const refusing = route('10.2.0.0/16', '0.0.0.0', { type: 7, ifindex: undefined, gateway: undefined });
+  expect(gatewayOf(mirrorOf(route('0.0.0.0/0', '10.0.0.1'), refusing), '10.2.0.1')).toBe('none');
+});
+
+test('the machine’s own addresses come from the local table, everything else of other tables is ignored', () => {
+  const own = route('10.1.0.1/32', '0.0.0.0', { table: 255, type: 2 });
+  const mirror = mirrorOf(own, route('10.9.0.0/16', '10.0.0.1', { table: 254 }));
+  expect(gatewayOf(mirror, '10.1.0.1')).toBe('local');
+  expect(gatewayOf(mirror, '10.9.0.1')).toBe('none');
+  mirror.remove(own);
+  expect(gatewayOf(mirror, '10.1.0.1')).toBe('none');
+});
