@@ -156,7 +156,6 @@ export class Bed {
     return this.#keep(opened('openMembershipSocket', socket));
   }
 
-  /** Note that its first request() opens a second socket, in the namespace of that moment: ask `inside`. */
   netlink(namespace: Namespace): NativeNetlink {
     return this.#keep(
       opened(
@@ -195,7 +194,10 @@ export class Bed {
   }
 }
 
-/** A test with a router between two LANs, all in namespaces of its own. */
+/**
+ * A test with a router between two LANs, all in namespaces of its own. The test's thread is in the router's namespace,
+ * so that sockets which the addon opens later on its own (a full pool, a first netlink request) are made there too.
+ */
 export function addonTest(title: string, body: (bed: Bed) => Promise<void> | void): void {
   netnsTest(title, async (net) => {
     const router = net.router('router');
@@ -205,10 +207,17 @@ export function addonTest(title: string, body: (bed: Bed) => Promise<void> | voi
       net.host('host', router, 'eth1', '10.1.0'),
       net.host('peer', router, 'eth2', '10.2.0'),
     );
+    // A fresh veth drops what is sent before the kernel has noticed its carrier, up to a second later.
+    const up = (namespace: Namespace) => namespace.ip('link').match(/ eth\d.* state UP /g)?.length ?? 0;
+    await eventually('four ends that carry packets', () => up(router) + up(bed.host) + up(bed.peer) === 4);
+    const home = openSync('/proc/thread-self/ns/net', 'r');
+    setns(`/run/netns/${router.name}`);
     try {
       await body(bed);
     } finally {
       bed.close();
+      setns(`/proc/self/fd/${home}`);
+      closeSync(home);
     }
   });
 }

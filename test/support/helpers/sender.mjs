@@ -11,6 +11,7 @@ const targets = expandGroups(groups);
 const socket = createSocket('udp4');
 const next = new Uint32Array(targets.length);
 let sent = 0;
+let inFlight = 0;
 let stopping = false;
 
 function sendOne() {
@@ -18,11 +19,14 @@ function sendOne() {
   const payload = Buffer.allocUnsafe(8);
   payload.writeUInt32BE(index, 0);
   payload.writeUInt32BE(next[index]++, 4);
-  socket.send(payload, port, targets[index]);
   sent++;
+  inFlight++;
+  socket.send(payload, port, targets[index], () => inFlight--);
 }
 
+/** Closing drops what send() has taken and not yet given to the kernel, so the last packets are waited for. */
 function finish() {
+  if (inFlight > 0) return setImmediate(finish);
   socket.close(() => process.stdout.write(`${JSON.stringify({ sent, perGroup: next[0] })}\n`));
 }
 
