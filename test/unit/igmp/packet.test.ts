@@ -188,7 +188,7 @@ test.each([
 });
 
 test.each([9, 10, 11])('IGMP-005 a query of %i bytes is nothing', (length) => {
-  expect(decodeQuery(Uint8Array.from([0x11, ...new Array(length - 1).fill(0)]))).toMatchObject({
+  expect(decodeQuery(new Uint8Array(length).fill(0x11, 0, 1))).toMatchObject({
     ok: false,
     error: { kind: 'badQueryLength' },
   });

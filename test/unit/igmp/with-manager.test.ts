@@ -1,0 +1,97 @@
+/** IGMP on the real manager over the fake kernel: from a host's report to the forwarding entry, and through an ownership change. */
+import { expect, test } from 'vitest';
+import { ip } from '../../../src/base/ip.js';
+import { IgmpModule } from '../../../src/igmp/module.js';
+import type { MgmStatus } from '../../../src/mgm/client.js';
+import type { Ifindex } from '../../../src/port/kernel.js';
+import { settle } from '../../support/fake-clock.js';
+import { Bed as ManagerBed, S0, S2 } from '../../support/manager-bed.js';
+import { allow, block, isEx, leaveV2, reportV2, reportV3, toEx } from '../../support/packet-builder.js';
+import { DEFAULTS } from './bed.js';
+
+const G = '239.1.2.3';
+const s0 = '10.0.0.9';
+
+class Bed extends ManagerBed {
+  readonly module: IgmpModule;
+
+  constructor() {
+    super();
+    const { clock, log, kernel, manager: mgm } = this;
+    const interfaces = new Map(['eth0', 'eth1', 'eth2'].map((name) => [name, DEFAULTS]));
+    this.module = new IgmpModule({ mgm, clock, log, igmp: kernel.igmp, links: kernel.links, interfaces });
+    this.module.start();
+  }
+
+  async take(...ifindexes: readonly Ifindex[]): Promise<MgmStatus[]> {
+    return Promise.all(ifindexes.map((ifindex) => this.module.take(ifindex)));
+  }
+
+  /** A host on eth1 says this. */
+  async hears(payload: Uint8Array): Promise<void> {
+    const [source, destination] = [ip('10.0.1.9'), ip('224.0.0.22')];
+    this.kernel.igmp.receive({ ifindex: this.eth1, source, destination, payload, ttl: 1, routerAlert: true });
+    await settle();
+  }
+}
+
+test('a report opens the interface for a flow that is there, a leave closes it after LMQT', async () => {
+  const bed = new Bed();
+  await bed.take(bed.eth0, bed.eth1);
+  await bed.flow(S0, ip(G), bed.eth0);
+  expect(bed.entry(S0, ip(G))).toBe('eth0 -> ');
+  await bed.hears(reportV2(G));
+  expect(bed.entry(S0, ip(G))).toBe('eth0 -> eth1');
+  await bed.hears(leaveV2(G));
+  await bed.clock.run(1999);
+  expect(bed.entry(S0, ip(G))).toBe('eth0 -> eth1');
+  await bed.clock.run(1);
+  expect(bed.entry(S0, ip(G))).toBe('eth0 -> ');
+});
+
+test('sources that every member refuses stay out: of entries that exist and of new ones', async () => {
+  const bed = new Bed();
+  await bed.take(bed.eth0, bed.eth1, bed.eth2);
+  await bed.hears(reportV3(toEx(G)));
+  await bed.flow(S0, ip(G), bed.eth0);
+  expect(bed.entry(S0, ip(G))).toBe('eth0 -> eth1');
+  // when the only member blocks the source
+  await bed.hears(reportV3(block(G, s0)));
+  await bed.clock.run(2000);
+  expect(bed.entry(S0, ip(G))).toBe('eth0 -> ');
+  // when it wants it again
+  await bed.hears(reportV3(allow(G, s0)));
+  expect(bed.entry(S0, ip(G))).toBe('eth0 -> eth1');
+  // and a flow that starts while it is refused is vetoed at its creation
+  await bed.hears(reportV3(isEx('239.8.8.8', '10.0.2.9')));
+  await bed.flow(S2, ip('239.8.8.8'), bed.eth2);
+  expect(bed.entry(S2, ip('239.8.8.8'))).toBe('eth2 -> ');
+});
+
+test('IGMP-165 an owner that takes the interface finds all memberships of then, and forwarding never stops', async () => {
+  const bed = new Bed();
+  await bed.take(bed.eth0, bed.eth1);
+  await bed.hears(reportV3(toEx(G)));
+  await bed.flow(S0, ip(G), bed.eth0);
+  // when a protocol takes it
+  await bed.client('pim', [bed.eth1]);
+  expect(bed.entry(S0, ip(G))).toBe('eth0 -> eth1');
+  await bed.resync();
+  expect(bed.heard('pim')).toContain(`local-join (*,${G}) eth1`);
+  expect(bed.memberships()).toEqual([`(*,${G}) eth1 igmp`]);
+  expect(bed.entry(S0, ip(G))).toBe('eth0 -> eth1');
+  expect(bed.state(bed.eth1)).toBe('PG');
+  expect(bed.interfaceView(bed.eth1)).toMatchObject({ phase: 'steady', paused: false, stale: 0 });
+});
+
+test('at its end IGMP has released everything, and the clock has nothing of it', async () => {
+  const bed = new Bed();
+  const idle = bed.clock.due();
+  await bed.take(bed.eth0, bed.eth1);
+  await bed.hears(reportV3(toEx(G)));
+  expect(await bed.module.stop()).toMatchObject({ code: 'NO_ERROR' });
+  await settle();
+  expect(bed.memberships()).toEqual([]);
+  expect(bed.clock.due()).toBe(idle);
+  expect(bed.log.complaints()).toEqual([]);
+});
