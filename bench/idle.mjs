@@ -1,9 +1,9 @@
 /** Resident memory and processor time of a router with nothing to do, with 10,000 groups, with their streams. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { GROUPS } from './burst.mjs';
 import { summarize } from './lib/figures.mjs';
 import { interleaved } from './lib/interleaved.mjs';
-import { sleep } from './lib/subjects.mjs';
+import { cpuNs, sleep } from './lib/subjects.mjs';
 import { traffic } from './lib/traffic.mjs';
 
 const IDLE_MS = 10_000;
@@ -11,12 +11,6 @@ const STEADY = { groups: GROUPS, pps: 10_000, ms: 5000 };
 
 function residentKb(pid) {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
-}
-
-/** Nanoseconds on a processor, all threads. */
-function cpuNs(pid) {
-  const ofThread = (tid) => Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]);
-  return readdirSync(`/proc/${pid}/task`).reduce((sum, tid) => sum + ofThread(tid), 0);
 }
 
 async function busyPercent(pid, ms) {

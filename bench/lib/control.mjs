@@ -1,48 +1,45 @@
 /** Changes of an interface's owner through the daemon's control socket, and how long each kept IGMP paused. */
 import { join } from 'node:path';
+import { sleep } from './subjects.mjs';
 
 const CLIENT = join(import.meta.dirname, '../../dist/control/client.js');
-const RESYNC_LIMIT_MS = 5000;
+const RESYNC_LIMIT_MS = 10_000;
+const LOOK_MS = 10;
 
 export async function openControl(subject) {
   const { ControlClient } = await import(CLIENT);
   return ControlClient.connect(subject.socketPath);
 }
 
-/** Hands `name` over and waits until IGMP has added its memberships again, which is when the change is over. */
+/**
+ * Hands `name` over and waits until IGMP has added its memberships again, which is when the change is over. Asks for it
+ * instead of listening: a listener gets an event for each membership, which costs the daemon more than the change.
+ */
 export async function handOver(client, name, [from, to]) {
-  const resynced = nextEvent(client, 'interface.resynced');
-  const answer = await client.call('handover', { interface: name, from, to });
-  await resynced;
-  return answer;
+  const startedMs = performance.now();
+  await client.call('handover', { interface: name, from, to });
+  const answeredMs = performance.now() - startedMs;
+  const limit = startedMs + RESYNC_LIMIT_MS;
+  for (;;) {
+    const on = (await client.rows('interfaces')).find((row) => row.name === name);
+    if (on?.phase === 'steady') return answeredMs;
+    if (performance.now() > limit)
+      throw new Error(`${name} is still in phase ${on?.phase} after ${RESYNC_LIMIT_MS} ms`);
+    await sleep(LOOK_MS);
+  }
 }
 
-function nextEvent(client, evt) {
-  return new Promise((resolve, reject) => {
-    const limit = setTimeout(() => reject(new Error(`no ${evt} within ${RESYNC_LIMIT_MS} ms`)), RESYNC_LIMIT_MS);
-    const forget = client.onEvent((event) => {
-      if (event.evt !== evt) return;
-      clearTimeout(limit);
-      forget();
-      resolve(event);
-    });
-  });
-}
-
-/** Runs `work(client)`; returns each igmp.disabled to igmp.enabled, in milliseconds of the daemon's clock. */
-export async function pausesOf(subject, work) {
-  const client = await openControl(subject);
+/** Runs `work()` and returns what each igmp.disabled to igmp.enabled took, in milliseconds of the daemon's clock. */
+export async function pausesOf(client, work) {
   const pauses = [];
   let disabledMs;
-  client.onEvent((event) => {
+  const forget = client.onEvent((event) => {
     if (event.evt === 'igmp.disabled') disabledMs = event.atMs;
     if (event.evt === 'igmp.enabled' && disabledMs !== undefined) pauses.push(event.atMs - disabledMs);
   });
   await client.call('monitor.start');
-  try {
-    await work(client);
-  } finally {
-    client.close();
-  }
+  await work();
+  await client.call('monitor.stop');
+  forget();
   return pauses;
 }

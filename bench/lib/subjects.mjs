@@ -1,6 +1,6 @@
 /** The two routers under measurement: the C reference and the daemon, started the same way in the same place. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -23,6 +23,17 @@ static: { one: {}, two: {} }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Nanoseconds on a processor so far, all threads. */
+export function cpuNs(pid) {
+  const ofThread = (tid) => Number(readFileSync(`/proc/${pid}/task/${tid}/schedstat`, 'utf8').split(' ')[0]);
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, tid) => sum + ofThread(tid), 0);
+}
+
+/** Wall and processor time of a process from its making until now. */
+function sinceStart(startedNs, pid) {
+  return { startMs: Number(process.hrtime.bigint() - startedNs) / 1e6, startCpuMs: cpuNs(pid) / 1e6 };
+}
+
 function startProcess(words, options) {
   const child = spawn(inRouter[0], [...inRouter.slice(1), ...words], options);
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)));
@@ -44,7 +55,7 @@ export async function startReference(reference) {
   return {
     name: 'reference',
     pid: proc.child.pid,
-    startMs: Number(process.hrtime.bigint() - startedNs) / 1e6,
+    ...sinceStart(startedNs, proc.child.pid),
     /** Rewrites every entry in place; microseconds. */
     async rewrite() {
       proc.child.kill('SIGUSR1');
@@ -91,12 +102,12 @@ export async function startDaemon({ probe = false, nodeArgs = [] } = {}) {
   const words = [process.execPath, ...nodeArgs, ...preload, DAEMON, '--config', path.config];
   const proc = startProcess(words, { stdio: ['ignore', log, log, ...(probe ? ['ipc'] : [])], cwd: directory });
   const socket = await awaitSocket(path.socket, proc, path.log);
-  const startMs = Number(process.hrtime.bigint() - startedNs) / 1e6;
+  const started = sinceStart(startedNs, proc.child.pid);
   socket.destroy();
   return {
     name: 'daemon',
     pid: proc.child.pid,
-    startMs,
+    ...started,
     directory,
     socketPath: path.socket,
     log: () => readFileSync(path.log, 'utf8'),

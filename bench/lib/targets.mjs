@@ -46,6 +46,7 @@ export const TARGETS = {
     row('hand-over with 10,000 groups: packets lost', 0, '', 'lost'),
     row('hand-over: packets duplicated', 0, '', 'duplicated'),
     row('hand-over: longest pause', 50, 'ms', 'pause_max_ms'),
+    row('hand-over: processor time of one', 'none', 'ms', 'cpu_per_change_ms'),
     row('hand-over: longest event-loop delay', 20, 'ms', 'loop_max_ms', undefined, none),
   ],
   idle: [
@@ -54,7 +55,7 @@ export const TARGETS = {
     row('memory per group', 1024, 'bytes', 'bytes_per_group'),
     row('processor, 10,000 streams in steady state', 2, '%', 'cpu_10000_streams_percent'),
   ],
-  start: [row('start to ready', 300, 'ms', 'p50_ms')],
+  start: [row('start to ready', 300, 'ms', 'p50_ms'), row('processor time of the start', 'none', 'ms', 'cpu_p50_ms')],
 };
 
 const show = (value, unit) => (value === undefined ? '' : `${Number(value.toPrecision(3))}${unit && ` ${unit}`}`);

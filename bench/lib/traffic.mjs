@@ -30,7 +30,15 @@ export function startTraffic(reference, command, subject, settings = {}) {
       resolve(figures);
     });
   });
-  return { started, result };
+  return {
+    started,
+    result,
+    /** Ends a stream before its time. */
+    stop() {
+      child.kill('SIGTERM');
+      return result;
+    },
+  };
 }
 
 export function traffic(reference, command, subject, settings) {

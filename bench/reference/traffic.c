@@ -8,6 +8,7 @@
 //
 // `in` is the far end of the link that the streams come by, `out` the far end of the receivers' link, `pid` the router.
 // base=N keeps the groups of several runs against one router apart. Times are microseconds unless named otherwise.
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 enum { SECOND_US = 1000000, LAST_ARRIVALS_US = 200000, SWEEP_BATCH = 32, V2_BATCH = 64 };
 
 static int router;
+static volatile sig_atomic_t stop_wanted;
 
 static void report_all(int version) {
   if (version == 2) send_v2_reports(0, (int)flow_count);
@@ -208,15 +210,22 @@ static int report(void) {
   return 0;
 }
 
-// A steady stream to every group in turn. Says "started" when it runs; the last packets get 200 ms to arrive.
+static void on_signal(int number) {
+  (void)number;
+  stop_wanted = 1;
+}
+
+// A steady stream to every group in turn, until its time is over or SIGTERM comes. Says "started" when it runs; the last
+// packets get 200 ms to arrive.
 static int stream(void) {
   int64_t gap_ns = 1000000000 / option("pps", 20000);
   flows_open((uint32_t)option("groups", 10000));
   flows_wanted_from_start = 1;
+  signal(SIGTERM, on_signal);
   puts("started");
   double cpu = cpu_us_of(router);
   int64_t from = now_ns(), next = from, until = from + option("ms", 3000) * 1000000;
-  for (uint32_t flow = 0; next < until;) {
+  for (uint32_t flow = 0; next < until && !stop_wanted;) {
     int64_t now = now_ns();
     for (int i = 0; i < TRAIN_LIMIT && next <= now && next < until; i++, next += gap_ns) {
       flow_queue(flow);
