@@ -35,6 +35,7 @@ const NO_TABLES =
   'This kernel lacks CONFIG_IP_MROUTE, or CONFIG_IP_MROUTE_MULTIPLE_TABLES for a table other than 253: use table 253 or another kernel.';
 const GONE = 'The interface does not exist (any more); it is used again as soon as it is back.';
 const OPEN_FILES = 'Too many open files: raise LimitNOFILE of the service.';
+const NO_VIF = 'There is no such vif; it goes together with its interface.';
 const PARTED = 'Another program wrote to the table; the reconciler repairs it.';
 
 /** What to do, by operation and error name; `*` stands for any operation. */
@@ -54,7 +55,8 @@ const ADVICE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   MRT_ADD_MFC: { ENFILE: 'The input vif must be 0 to 31.', EINVAL: 'The group must be a multicast address.' },
   MRT_DEL_MFC: { ENOENT: 'The entry is gone already.' },
   SIOCGETSGCNT: { EADDRNOTAVAIL: `There is no such entry. ${PARTED}` },
-  SIOCGETVIFCNT: { EADDRNOTAVAIL: 'There is no such vif; it goes together with its interface.' },
+  // EINVAL: a number above the highest vif in use; EADDRNOTAVAIL: an empty slot below it.
+  SIOCGETVIFCNT: { EADDRNOTAVAIL: NO_VIF, EINVAL: NO_VIF },
   'joining a group': {
     ENOBUFS: 'No socket had room: raise net.ipv4.igmp_max_memberships (20 by default) or net.core.optmem_max.',
     ENODEV: GONE,
