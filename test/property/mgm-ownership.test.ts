@@ -38,7 +38,7 @@ const STEP: fc.Arbitrary<WorldStep> = fc.oneof(
 
 test('whatever happens in whatever order, the ownership machine keeps its promises', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(STEP, { maxLength: 50 }), async (steps) => {
+    fc.asyncProperty(fc.array(STEP, { maxLength: 100, size: 'max' }), async (steps) => {
       // given two protocols, IGMP and four interfaces
       const world = await OwnershipWorld.create();
       // when anything happens, each time followed by what must hold at any moment

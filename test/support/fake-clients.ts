@@ -197,8 +197,18 @@ export class TestIgmp extends TestClient {
     if (!this.#disabled.has(ifindex)) await this.#insist(this.remove(key, ifindex));
   }
 
-  isDisabled(ifindex: Ifindex): boolean {
-    return this.#disabled.has(ifindex);
+  /** What a host wants, without telling the manager: it is re-added when the interface is enabled again. */
+  remember(key: MembershipKey, ifindex: Ifindex, joined: boolean): void {
+    if (joined) this.#known(ifindex).set(keyText(key), key);
+    else this.#known(ifindex).delete(keyText(key));
+  }
+
+  /** A new instance after a death: it knows of no pause and owes no answer. */
+  override register(): MgmStatus {
+    this.#disabled.clear();
+    this.#waiting.clear();
+    for (const [ifindex, pauses] of this.#pauses) this.#pauses.set(ifindex, pauses + 1);
+    return super.register();
   }
 
   /** In mode 'when told': answers the callback that waits for this interface. */

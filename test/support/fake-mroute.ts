@@ -172,7 +172,8 @@ export class FakeMroute implements MroutePort {
 
   vifCounters(vif: Vif): VifCounters | KernelError {
     const slot = this.#vifs[vif];
-    if (!slot) return kernelError('SIOCGETVIFCNT', `vif ${vif}`, 'EADDRNOTAVAIL');
+    const aboveAll = this.#vifs.findLastIndex(Boolean) < vif;
+    if (!slot) return kernelError('SIOCGETVIFCNT', `vif ${vif}`, aboveAll ? 'EINVAL' : 'EADDRNOTAVAIL');
     const { packetsIn, bytesIn, packetsOut, bytesOut } = slot;
     return { packetsIn, bytesIn, packetsOut, bytesOut };
   }

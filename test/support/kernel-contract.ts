@@ -142,7 +142,10 @@ const VIFS_AND_ENTRIES: readonly ContractCase[] = [
       assert.equal(await dumpedEntry(ground), undefined);
       assert.equal(codeOf(ground.mroute.delMfc(SOURCE, GROUP)), 'ENOENT');
       assert.equal(codeOf(ground.mroute.mfcCounters(SOURCE, GROUP)), 'EADDRNOTAVAIL');
-      assert.equal(codeOf(ground.mroute.vifCounters(31 as Vif)), 'EADDRNOTAVAIL');
+      // which of the two depends on what the highest vif is or was; nobody may rely on it
+      assert.match(codeOf(ground.mroute.vifCounters(31 as Vif)), /^(EINVAL|EADDRNOTAVAIL)$/);
+      succeeds(ground.mroute.delVif(VIN));
+      assert.equal(codeOf(ground.mroute.vifCounters(VIN)), 'EADDRNOTAVAIL');
     },
   },
   {

@@ -277,6 +277,7 @@ export class OwnershipWorld {
     if (join === this.#hosts.has(id)) return;
     if (join) this.#hosts.set(id, { ifindex, key });
     else this.#hosts.delete(id);
+    this.#igmp.remember(key, ifindex, join);
     if (!this.#igmpOn.has(ifindex)) return;
     void (join ? this.#igmp.hostJoins(key, ifindex) : this.#igmp.hostLeaves(key, ifindex));
   }

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { test } from 'vitest';
 import { Child } from './child.js';
 import { Daemon } from './daemon.js';
+import { eventually } from './eventually.js';
 import { Receiver, type ReceiverOptions, Sender, type SenderOptions } from './traffic.js';
 
 let counter = 0;
@@ -59,18 +60,26 @@ export class Namespace {
     return this.#net.keep(new Child('ip', ['netns', 'exec', this.name, command, ...args], env));
   }
 
+  /** Waits until every device with carrier passes packets. */
+  async linksPass(): Promise<void> {
+    await linksPass(`the links of ${this.label} to pass packets`, () => this.ipJson('link', 'show'));
+  }
+
   /** Starts a sender and waits until it can send. */
   async sender(options: SenderOptions): Promise<Sender> {
+    await this.linksPass();
     return Sender.start(this, options);
   }
 
   /** Starts a host that can join groups and count. */
   async receiver(options: ReceiverOptions): Promise<Receiver> {
+    await this.linksPass();
     return Receiver.start(this, options);
   }
 
   /** Starts the real daemon (compiled, dist/) with the configuration that `config` gives for its control socket, and waits until it serves. */
   async daemon(config: (controlSocket: string) => string): Promise<Daemon> {
+    await this.linksPass();
     return this.#net.keepDaemon(await this.daemonProcess(config).ready());
   }
 
@@ -97,6 +106,21 @@ export class Namespace {
       })
       .join('');
   }
+}
+
+interface LinkState {
+  readonly operstate: string;
+  readonly flags: readonly string[];
+}
+
+/**
+ * The kernel may take a second after carrier came on before a device's queue lets packets through (it collects such
+ * events when there are many); until then its operational state is not UP and what is sent is dropped.
+ */
+export async function linksPass(what: string, links: () => readonly LinkState[]): Promise<void> {
+  const waits = ({ flags, operstate }: LinkState) =>
+    flags.includes('LOWER_UP') && !flags.includes('LOOPBACK') && operstate !== 'UP' && operstate !== 'UNKNOWN';
+  await eventually(what, () => !links().some(waits), { everyMs: 50 });
 }
 
 /** One end of a link: `[namespace, device, 'address/length']`; several addresses are separated by blanks. */

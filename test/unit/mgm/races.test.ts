@@ -1,0 +1,84 @@
+/** What happens while an answer is awaited: releases, deaths, queued requests (D-CB-1, D-CB-2, D-OWN-4). */
+import { expect, test } from 'vitest';
+import { settle } from '../../support/fake-clock.js';
+import { any, Bed, G1, S2, said } from '../../support/manager-bed.js';
+
+test('MGM-OWN-11 an interface that is released while its owner still owes an RPF answer becomes nobody’s iif', async () => {
+  // given a packet whose RPF callback is not answered
+  const bed = new Bed();
+  const pim = await bed.client('pim', [bed.eth2], { answers: { rpf: () => new Promise(() => undefined) } });
+  await bed.flow(S2, G1, bed.eth2);
+  // when the owner releases and the answer is given up
+  expect(await said(pim.release(bed.eth2))).toBe('NO_ERROR');
+  await bed.clock.run(500);
+  // then no entry names the vif that is free for others now
+  expect(bed.entry(S2, G1)).toBeUndefined();
+});
+
+test('MGM-OWN-11 nor while a creation alert or the second look at an old entry is unanswered', async () => {
+  for (const what of ['creation', 'expiry'] as const) {
+    const bed = new Bed();
+    let silent = what === 'creation';
+    const pim = await bed.client('pim', [bed.eth2]);
+    const dvmrp = await bed.client('dvmrp', [bed.eth1], {
+      answers: { creationAlert: () => (silent ? new Promise(() => undefined) : undefined) },
+    });
+    await dvmrp.add(any(G1), bed.eth1);
+    await bed.flow(S2, G1, bed.eth2);
+    silent = true;
+    if (what === 'expiry') {
+      await bed.flow(S2, G1, bed.eth2);
+      await bed.clock.run(900_000);
+    }
+    await pim.release(bed.eth2);
+    await bed.clock.run(500);
+    expect(bed.entry(S2, G1)).toBeUndefined();
+  }
+});
+
+test('MGM-OWN-19 when the new owner dies before IGMP has acknowledged, the old one still has the interface or knows that it has not', async () => {
+  for (const igmpToo of [false, true]) {
+    // given a handover that waits for IGMP
+    const bed = new Bed();
+    const igmp = await bed.igmp([bed.eth1]);
+    const pim = await bed.client('pim', [bed.eth1]);
+    await bed.resync();
+    igmp.ack = 'when told';
+    const dvmrp = await bed.client('dvmrp');
+    await bed.forget();
+    const handover = bed.manager.handover(bed.eth1, 'pim', 'dvmrp', false);
+    await settle();
+    // when the new owner dies, and IGMP acknowledges or dies too
+    dvmrp.die();
+    if (igmpToo) igmp.die();
+    else {
+      await igmp.acknowledge(bed.eth1);
+      await igmp.acknowledge(bed.eth1);
+    }
+    const { done } = await handover;
+    await bed.resync();
+    // then what pim was told and what the manager says are the same
+    expect(done).toBe(false);
+    const told = bed.heard('pim').includes('lost eth1');
+    expect(bed.interfaceView(bed.eth1)?.owner === pim.name).toBe(!told);
+  }
+});
+
+test('D-CB-2 a client whose Take was queued hears that it has the interface before it hears that it lost it', async () => {
+  // given a Release that waits for IGMP, and behind it a Take and a handover to somebody else
+  const bed = new Bed();
+  const igmp = await bed.igmp([bed.eth1]);
+  const [pim, dvmrp] = [await bed.client('pim'), await bed.client('dvmrp', [bed.eth1])];
+  await bed.resync();
+  await bed.forget();
+  igmp.ack = 'never';
+  const note = async (line: string, answer: ReturnType<typeof pim.take>) => bed.note(`${line} ${await said(answer)}`);
+  void note('dvmrp released', dvmrp.release(bed.eth1));
+  void note('dvmrp took', dvmrp.take(bed.eth1));
+  void bed.manager.handover(bed.eth1, 'dvmrp', pim.name, false);
+  // when IGMP is given up and everything goes on
+  await bed.clock.run(2_000);
+  // then dvmrp heard of it in this order
+  expect(bed.heard('dvmrp')).toEqual(['released NO_ERROR', 'took NO_ERROR', 'lost eth1']);
+  expect(bed.owner(bed.eth1)).toBe('pim');
+});
