@@ -1,6 +1,6 @@
 /**
  * The checks of the C++ side that `npm test` does not need:
- *   node scripts/native.mjs ctest      the plain layer's own tests, with sanitizers, without Node  (cmake, doctest)
+ *   node scripts/native.mjs ctest      the plain layer's own tests, with sanitizers, without Node  (cmake)
  *   node scripts/native.mjs cmake-js   the addon by the second build, in build-cmake/              (cmake)
  *   node scripts/native.mjs asan       the addon with sanitizers, under its namespace tests        (cmake, libasan, iproute2)
  *   node scripts/native.mjs tidy       clang-tidy over native/                                     (cmake, clang-tidy)

@@ -4,7 +4,7 @@
 
 #include <cerrno>
 
-#include <doctest/doctest.h>
+#include "check.h"
 
 #include "fd.h"
 #include "socket.h"

@@ -5,7 +5,7 @@
 #include <initializer_list>
 #include <vector>
 
-#include <doctest/doctest.h>
+#include "check.h"
 
 #include "igmp_socket.h"
 

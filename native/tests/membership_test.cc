@@ -7,7 +7,7 @@
 #include <array>
 #include <cerrno>
 
-#include <doctest/doctest.h>
+#include "check.h"
 
 #include "descriptor_bag.h"
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include <doctest/doctest.h>
+#include "check.h"
 
 namespace {
 

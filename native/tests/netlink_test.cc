@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#include <doctest/doctest.h>
+#include "check.h"
 
 namespace {
 
