@@ -103,7 +103,9 @@ function buildAddon() {
   needs('g++', 'g++');
   const gyp = join(dirname(npmCli()), '../node_modules/node-gyp/bin/node-gyp.js');
   if (!existsSync(gyp)) fail(`npm at ${npmCli()} brings no node-gyp; use the npm that comes with Node.js`);
-  run(process.execPath, [gyp, 'rebuild', `--nodedir=${nodeDir()}`, '--jobs=max'], 'building the addon');
+  const nodedir = `--nodedir=${nodeDir()}`;
+  run(process.execPath, [gyp, 'configure', nodedir], 'configuring the addon');
+  run(process.execPath, [gyp, 'build', nodedir, '--jobs=max'], 'building the addon');
 }
 
 /** Two setups at once (npm start in one terminal, npm test in another) take turns. */
