@@ -24,8 +24,20 @@ export interface PlanStep {
 /** The memberships held, by lane. */
 export type HeldLanes = readonly (MembershipFilter | undefined)[];
 
-/** One filter that serves all wishes; sources sorted, each once. Undefined when nothing is wanted. */
-export function merged(wishes: Iterable<MembershipFilter>): MembershipFilter | undefined {
+/** Sources sorted, each once. Undefined for an include list without sources, which wants nothing. */
+export function normalised(filter: MembershipFilter): MembershipFilter | undefined {
+  if (filter.sources.length === 0) return filter.mode === 'include' ? undefined : filter;
+  return filterOf(filter.mode, [...new Set(filter.sources)]);
+}
+
+/** One filter that serves all wishes, which are normalised, and is so itself. Undefined when nothing is wanted. */
+export function merged(wishes: ReadonlyMap<string, MembershipFilter>): MembershipFilter | undefined {
+  if (wishes.size > 1) return mergedOf(wishes.values());
+  for (const only of wishes.values()) return only;
+  return undefined;
+}
+
+function mergedOf(wishes: Iterable<MembershipFilter>): MembershipFilter | undefined {
   const included = new Set<IpAddress>();
   let excluded: ReadonlySet<IpAddress> | undefined;
   for (const { mode, sources } of wishes) {
@@ -44,7 +56,7 @@ function filterOf(mode: MembershipFilter['mode'], sources: IpAddress[]): Members
   return { mode, sources: sources.sort(compareIp) };
 }
 
-/** Both as `merged` makes them. */
+/** Both normalised. */
 export function sameFilter(a: MembershipFilter | undefined, b: MembershipFilter | undefined): boolean {
   if (a === b) return true;
   if (a === undefined || b === undefined || a.mode !== b.mode || a.sources.length !== b.sources.length) return false;
@@ -59,7 +71,7 @@ export function plan(held: HeldLanes, wanted: MembershipFilter | undefined): rea
     const rank = rankOf(held[lane], targets[lane]);
     if (rank !== undefined) steps.push({ rank, lane, filter: targets[lane] });
   }
-  return steps.sort((a, b) => a.rank - b.rank);
+  return steps.length > 1 ? steps.sort((a, b) => a.rank - b.rank) : steps;
 }
 
 function rankOf(now: MembershipFilter | undefined, target: MembershipFilter | undefined): PlanStep['rank'] | undefined {

@@ -8,7 +8,7 @@ import type { IpAddress } from '../base/ip.js';
 import type { Ifindex, MembershipCounters, MembershipFilter, MembershipPort } from '../port/kernel.js';
 import type { NativeMembershipSocket } from './addon.js';
 import { MembershipLanes, type OpenMembershipPool } from './membership-lanes.js';
-import { merged, type PlanStep, plan, RANK } from './membership-plan.js';
+import { merged, normalised, type PlanStep, plan, RANK } from './membership-plan.js';
 
 interface GatedGroup {
   readonly group: IpAddress;
@@ -51,7 +51,7 @@ export class MembershipGate implements MembershipPort {
     group: IpAddress,
     filter: MembershipFilter | undefined,
   ): KernelError | undefined {
-    const wanted = filter && merged([filter]);
+    const wanted = filter && normalised(filter);
     const gated = this.#interfaces.get(ifindex) ?? (wanted && this.#gate(ifindex));
     const of = gated?.groups.get(group) ?? (gated && wanted && addGroup(gated, group));
     if (!gated || !of) return undefined;
@@ -161,7 +161,7 @@ function addGroup(gated: GatedInterface, group: IpAddress): GatedGroup {
 }
 
 function stepsOf(of: GatedGroup): readonly DueStep[] {
-  return plan(of.lanes, merged(of.wishes.values())).map((step) => ({ ...step, of }));
+  return plan(of.lanes, merged(of.wishes)).map((step) => ({ ...step, of }));
 }
 
 function inOrder(a: DueStep, b: DueStep): number {
