@@ -11,12 +11,13 @@ function outsidePid(): string {
   return readlinkSync('/proc/self');
 }
 
-export function exploreHints(): string {
+/** `ownUser`: the laboratory has a user namespace of its own, which nsenter has to enter first. */
+export function exploreHints(ownUser: boolean): string {
   const pid = outsidePid();
   const cli = fileURLToPath(new URL('../cli/main.js', import.meta.url));
   const mgmctl = `node ${cli} --socket /proc/${pid}/root${RUN.socket}`;
   const [first, second] = PROTOCOLS;
-  const user = process.env['MGMD_LAB_USER_NAMESPACE'] === '1' ? '--user --preserve-credentials ' : '';
+  const user = ownUser ? '--user --preserve-credentials ' : '';
   return `
 The laboratory stays up. In another terminal:
 

@@ -1,4 +1,4 @@
-/** The first process inside the laboratory's namespaces (`inside.js SECONDS keep|end`): everything ends when it ends. */
+/** The first process inside the laboratory's namespaces (`inside.js SECONDS keep|end user|root`): everything ends when it ends. */
 import { existsSync } from 'node:fs';
 import { lastWords } from './crew.js';
 import { Screen } from './display.js';
@@ -9,14 +9,18 @@ import { buildTopology } from './topology.js';
 /** sysexits.h: the system refused something. */
 const EX_OSERR = 71;
 
-const [seconds = '20', end = 'end'] = process.argv.slice(2);
+const [seconds = '20', end = 'end', who = 'root'] = process.argv.slice(2);
 const screen = new Screen(process.stdout);
 
 /** 0 passed, 1 not passed, 71 the laboratory itself failed. */
 async function run(): Promise<number> {
   screen.line('building the network: sender - router - host3 (IGMPv3), host2 (IGMPv2)');
   buildTopology();
-  const laboratory = new Laboratory(screen, { seconds: Number(seconds), keep: end === 'keep' });
+  const laboratory = new Laboratory(screen, {
+    seconds: Number(seconds),
+    keep: end === 'keep',
+    ownUser: who === 'user',
+  });
   const stop = () => laboratory.stop();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   process.on('message', stop);

@@ -15,6 +15,8 @@ export interface LaboratoryOptions {
   /** What the whole run is to take, start and end included; 0: no tour. */
   readonly seconds: number;
   readonly keep: boolean;
+  /** It has a user namespace of its own. */
+  readonly ownUser: boolean;
 }
 
 /** What drain and end take of the whole, about. */
@@ -139,7 +141,7 @@ export class Laboratory {
 
   async #stayUp(): Promise<void> {
     this.#doing = 'staying up; Ctrl-C ends it';
-    this.#screen.say(exploreHints());
+    this.#screen.say(exploreHints(this.#options.ownUser));
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });

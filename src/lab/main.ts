@@ -38,7 +38,11 @@ function runLab({ keep, seconds }: Flags): void {
   const uid = process.getuid?.() ?? 0;
   const possible = checkNamespaces(uid);
   if (!possible.ok) return fail(possible.error.exitCode, possible.error.message);
-  const child = spawnInside(uid, module('./inside.js'), [String(seconds), keep ? 'keep' : 'end']);
+  const child = spawnInside(uid, module('./inside.js'), [
+    String(seconds),
+    keep ? 'keep' : 'end',
+    uid === 0 ? 'root' : 'user',
+  ]);
   endWith(child, () => child.connected && child.send('stop'));
 }
 

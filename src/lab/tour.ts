@@ -28,6 +28,8 @@ export interface TourParts {
   tellHosts(name: RouterInterface, order: (host: number) => OtherGroups): number;
   /** A change begins: for the display. */
   onChange(sentence: string): void;
+  /** What was wished for in a pause has to show within this time after it; 3 s by default. */
+  readonly patienceMs?: number;
 }
 
 interface Change {
@@ -39,7 +41,7 @@ interface Change {
 const [FIRST, SECOND] = PROTOCOLS;
 
 /** One round: six changes of owner. */
-export const ROUND: readonly Change[] = (['recv', 'send'] as const).flatMap((name) => [
+const ROUND: readonly Change[] = (['recv', 'send'] as const).flatMap((name) => [
   { interface: name, sentence: `${FIRST} takes ${name}`, run: (control) => control.take(name, FIRST) },
   {
     interface: name,
@@ -49,18 +51,31 @@ export const ROUND: readonly Change[] = (['recv', 'send'] as const).flatMap((nam
   { interface: name, sentence: `${SECOND} releases ${name}`, run: (control) => control.release(name, SECOND) },
 ]);
 
-/** What was wished for in a pause has to show within this time after it. */
-const APPEAR_MS = 3_000;
+const PATIENCE_MS = 3_000;
 const LOOK_EVERY_MS = 20;
+/** Changes of owner this far apart leave time for everything to come; more rounds are made when there is more time. */
+const COMFORTABLE_MS = 1_300;
+
+/** What was wished for in one pause. */
+interface Wishes {
+  readonly interface: RouterInterface;
+  readonly change: number;
+  /** What the hosts on the LAN joined. */
+  readonly groups: readonly string[];
+  /** Membership calls that the router's own wishes come to, once the pause is over. */
+  readonly calls: number;
+  /** All orders have been given and answered. */
+  readonly settled: Promise<unknown>;
+}
 
 export class Tour {
   readonly failures: string[] = [];
   changes = 0;
   readonly #parts: TourParts;
-  /** Where the previous change happened: what was joined then is left in the next pause on the same interface. */
+  /** The last change on each interface: what was joined then is left in the next pause. */
   readonly #joined = new Map<RouterInterface, number>();
-  #inside: Promise<void> | undefined;
   #current: RouterInterface | undefined;
+  #wishes: Wishes | undefined;
 
   constructor(parts: TourParts) {
     this.#parts = parts;
@@ -68,85 +83,107 @@ export class Tour {
 
   /** Whole rounds, at least one, as many as fit into `durationMs`, spread evenly. `stopped` ends it after a change. */
   async run(durationMs: number, stopped: () => boolean): Promise<void> {
-    const rounds = Math.max(1, Math.floor(durationMs / (ROUND.length * 1_300)));
+    const rounds = Math.max(1, Math.floor(durationMs / (ROUND.length * COMFORTABLE_MS)));
     const everyMs = durationMs / (rounds * ROUND.length);
     const startMs = monotonicMs();
     for (let n = 0; n < rounds * ROUND.length && !stopped(); n++) {
       await this.#change(ROUND[n % ROUND.length]!);
       await sleep(startMs + (n + 1) * everyMs - monotonicMs());
     }
+    this.#checkPassing();
   }
 
   /** To be called when IGMP was disabled on an interface: the pause has begun. */
   pauseBegan(name: RouterInterface): void {
-    if (name === this.#current) this.#inside = this.#fillPause(name, this.changes);
+    if (name === this.#current) this.#wishes = this.#wish(name, this.changes);
   }
 
   async #change(change: Change): Promise<void> {
-    const { control, ledger } = this.#parts;
+    const { control, onChange } = this.#parts;
     this.changes++;
     this.#current = change.interface;
-    this.#inside = undefined;
-    this.#parts.onChange(change.sentence);
-    ledger.reading(membershipCalls(await control.counters()));
+    this.#wishes = undefined;
+    onChange(change.sentence);
     try {
+      const before = await this.#read();
       await change.run(control);
-      await this.#inside;
+      const wishes = this.#wishes as Wishes | undefined;
+      await wishes?.settled;
+      if (wishes) await this.#wishesCame(wishes, before);
     } catch (error) {
       this.failures.push(`${change.sentence}: ${error instanceof Error ? error.message : String(error)}`);
     }
     this.#current = undefined;
-    if (this.#inside) await this.#wishesCame(change.interface, this.changes);
     this.#joined.set(change.interface, this.changes);
   }
 
   /** Hosts and router change their minds, and the daemon's counters are read until the pause is over. */
-  async #fillPause(name: RouterInterface, n: number): Promise<void> {
-    const { control, ledger, tellHosts } = this.#parts;
+  #wish(name: RouterInterface, change: number): Wishes {
+    const { control, tellHosts } = this.#parts;
     const before = this.#joined.get(name);
-    tellHosts(name, (host) => ({
+    const hosts = tellHosts(name, (host) => ({
       kind: 'others',
-      join: [otherGroup(n, host)],
+      join: [otherGroup(change, host)],
       leave: before === undefined ? [] : [otherGroup(before, host)],
     }));
-    const wishes = [
-      control.join(name, ownGroup(n, 1)),
-      control.join(name, ownGroup(n, 2)),
-      control.leave(name, ownGroup(n, 2)),
+    const orders = [
+      control.join(name, ownGroup(change, 1)),
+      control.join(name, ownGroup(change, 2)),
+      control.leave(name, ownGroup(change, 2)),
       ...(before === undefined ? [] : [control.leave(name, ownGroup(before, 1))]),
     ];
-    while (ledger.open(name)) ledger.reading(membershipCalls(await control.counters()));
-    await Promise.all(wishes);
+    const settled = Promise.all([...orders, this.#readUntilOver(name)]);
+    settled.catch(() => undefined); // whoever awaits it hears of it
+    const groups = Array.from({ length: hosts }, (_, host) => otherGroup(change, host));
+    return { interface: name, change, groups, calls: before === undefined ? 1 : 2, settled };
   }
 
-  /** Section 4 of the design: the net difference is issued once, after the pause; a join and leave in it leave no trace. */
-  async #wishesCame(name: RouterInterface, n: number): Promise<void> {
-    const { control, ledger } = this.#parts;
-    const hosts = this.#parts.tellHosts(name, () => ({ kind: 'others', join: [], leave: [] }));
-    const wanted = Array.from({ length: hosts }, (_, host) => otherGroup(n, host));
-    const untilMs = monotonicMs() + APPEAR_MS;
-    for (let missing = await this.#missing(name, n, wanted); missing.length > 0; ) {
+  async #readUntilOver(name: RouterInterface): Promise<void> {
+    while (this.#parts.ledger.open(name)) await this.#read();
+  }
+
+  async #read(): Promise<number> {
+    const calls = membershipCalls(await this.#parts.control.counters());
+    this.#parts.ledger.reading(calls);
+    return calls;
+  }
+
+  /** Section 4 of the design: what was held comes after the pause, each net difference as one call. */
+  async #wishesCame(wishes: Wishes, callsBefore: number): Promise<void> {
+    const untilMs = monotonicMs() + (this.#parts.patienceMs ?? PATIENCE_MS);
+    for (let missing = await this.#missing(wishes); missing.length > 0; missing = await this.#missing(wishes)) {
       if (monotonicMs() > untilMs) return void this.failures.push(...missing);
       await sleep(LOOK_EVERY_MS);
-      missing = await this.#missing(name, n, wanted);
     }
-    if (ledger.reported(ownGroup(n, 2), 'join') || ledger.reported(ownGroup(n, 2), 'leave'))
+    const calls = (await this.#read()) - callsBefore;
+    if (calls !== wishes.calls)
       this.failures.push(
-        `${ownGroup(n, 2)} was joined and left inside one pause, and the router reported it all the same`,
+        `change ${wishes.change} (${wishes.interface}): ${wishes.calls} membership calls were held, and ${calls} were made after the pause`,
       );
-    ledger.reading(membershipCalls(await control.counters()));
   }
 
-  async #missing(name: RouterInterface, n: number, wanted: readonly string[]): Promise<readonly string[]> {
-    const groups = await this.#parts.control.groups(name, 'igmp');
+  async #missing({ interface: name, change, groups }: Wishes): Promise<readonly string[]> {
+    const { control, ledger } = this.#parts;
+    const known = await control.groups(name, 'igmp');
+    const own = ownGroup(change, 1);
     return [
-      ...wanted
-        .filter((group) => !groups.includes(group))
+      ...groups
+        .filter((group) => !known.includes(group))
         .map((group) => `a host joined ${group} during a pause of ${name}, and IGMP has not added it after the pause`),
-      ...(this.#parts.ledger.reported(ownGroup(n, 1), 'join')
+      ...(ledger.reported(own, 'join')
         ? []
-        : [`the router joined ${ownGroup(n, 1)} during a pause of ${name}, and no report was seen after the pause`]),
+        : [`the router joined ${own} during a pause of ${name}, and no report of it was seen after the pause`]),
     ];
+  }
+
+  /** What was joined and left inside one pause has left no trace on the wire. */
+  #checkPassing(): void {
+    const { ledger } = this.#parts;
+    for (let change = 1; change <= this.changes; change++) {
+      const group = ownGroup(change, 2);
+      if (ledger.reported(group, 'join') || ledger.reported(group, 'leave'))
+        this.failures.push(`${group} was joined and left inside one pause, and the router reported it all the same`);
+    }
   }
 }
 
