@@ -1,0 +1,106 @@
+/** Somebody else writes the table: D-LIN-2 and the failure modes F02, F03 and F47, on the fake kernel. */
+import { expect, test } from 'vitest';
+import { KernelError } from '../../../src/base/errors.js';
+import { type Mfc, type Vif, VIFS } from '../../../src/port/kernel.js';
+import { settle } from '../../support/fake-clock.js';
+import { any, Bed, type BedConfig, G1, G2, S2 } from '../../support/manager-bed.js';
+
+/** pim owns eth2 and eth1; (S2,G1) flows to eth1. */
+async function flowing(config: BedConfig = {}) {
+  const bed = new Bed(config);
+  const pim = await bed.client('pim', [bed.eth2, bed.eth1]);
+  await pim.add(any(G1), bed.eth1);
+  await bed.flow(S2, G1, bed.eth2);
+  const [iif, oif] = [bed.kernel.mroute.vifOf(bed.eth2)!, bed.kernel.mroute.vifOf(bed.eth1)!];
+  const entry = (group: typeof G1, oifs: readonly Vif[]): Mfc => {
+    const ttls = new Uint8Array(VIFS);
+    for (const vif of oifs) ttls[vif] = 1;
+    return { source: S2, group, iif, ttls };
+  };
+  await bed.forget();
+  return { bed, pim, oif, entry };
+}
+
+test('F47 an entry that somebody deletes is restored within a second, without waiting for a packet', async () => {
+  const { bed } = await flowing();
+  bed.kernel.mroute.foreign.delMfc(S2, G1);
+  await bed.clock.run(1_000);
+  expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
+  expect(bed.journal).toEqual([]);
+});
+
+test('F47 an entry that somebody overwrites is written as it was within a second', async () => {
+  const { bed, entry } = await flowing();
+  bed.kernel.mroute.foreign.addMfc(entry(G1, []));
+  await bed.clock.run(1_000);
+  expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
+});
+
+test('F47 what changed while notifications were lost is found by a dump', async () => {
+  // given a kernel that tells nobody
+  const { bed } = await flowing();
+  bed.kernel.mroute.onChange(() => undefined);
+  bed.kernel.mroute.foreign.delMfc(S2, G1);
+  await settle();
+  expect(bed.kernelText(S2, G1)).toBeUndefined();
+  // when the time of the regular comparison has come
+  await bed.clock.run(60_000);
+  // then it is repaired
+  expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
+});
+
+test('F47 a notice that notifications were lost causes a dump at once', async () => {
+  const { bed } = await flowing();
+  let dumps = 0;
+  const dump = bed.kernel.mroute.dump.bind(bed.kernel.mroute);
+  bed.kernel.mroute.dump = () => {
+    dumps++;
+    return dump();
+  };
+  bed.kernel.mroute.loseNotifications();
+  await bed.clock.run(1_000);
+  expect(dumps).toBeGreaterThan(0);
+});
+
+test('F02 a foreign entry is left, shown as foreign and logged once', async () => {
+  const { bed, entry, oif } = await flowing();
+  bed.kernel.mroute.foreign.addMfc(entry(G2, [oif]));
+  await bed.clock.run(120_000);
+  expect(bed.kernelText(S2, G2)).toBe('eth2 -> eth1');
+  const shown = bed.manager
+    .snapshot()
+    .mfc()
+    .filter((view) => view.state === 'foreign');
+  expect(shown.map(({ group, iif, oifs }) => [group, iif, oifs])).toEqual([['239.1.1.2', 'eth2', ['eth1']]]);
+  expect(bed.log.complaints()).toHaveLength(1);
+});
+
+test('F02 a foreign entry is removed when the configuration says so', async () => {
+  const { bed, entry, oif } = await flowing({ foreign: 'remove' });
+  bed.kernel.mroute.foreign.addMfc(entry(G2, [oif]));
+  await bed.clock.run(1_000);
+  expect(bed.kernelText(S2, G2)).toBeUndefined();
+  expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
+});
+
+test('a quiet table is compared without a write', async () => {
+  const { bed } = await flowing();
+  const calls = { ...bed.kernel.mroute.calls };
+  await bed.clock.run(600_000);
+  expect(bed.kernel.mroute.calls).toEqual(calls);
+  expect(bed.log.complaints()).toEqual([]);
+});
+
+test('a dump that the kernel refuses is reported, and the next one repairs', async () => {
+  const { bed } = await flowing();
+  const dump = bed.kernel.mroute.dump.bind(bed.kernel.mroute);
+  bed.kernel.mroute.dump = () =>
+    Promise.resolve(new KernelError('RTM_GETROUTE', 'the multicast routes', 12, 'ENOMEM', 'Free memory.'));
+  await bed.clock.run(60_000);
+  expect(bed.log.complaints().length).toBeGreaterThan(0);
+  bed.kernel.mroute.dump = dump;
+  bed.kernel.mroute.onChange(() => undefined);
+  bed.kernel.mroute.foreign.delMfc(S2, G1);
+  await bed.clock.run(60_000);
+  expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
+});
