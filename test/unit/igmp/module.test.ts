@@ -128,28 +128,61 @@ test('the resync adds 512 memberships per turn', () => {
   expect(turns).toEqual([512, 512, 1200 - 1024 + 1]);
 });
 
+/** Starts a resync and does something between its first and its second slice. Returns the calls since then. */
+function betweenSlices(bed: Bed, act: () => void): string[] {
+  disable(bed);
+  enable(bed);
+  const later = bed.clock.after.bind(bed.clock);
+  // the first slice is armed already
+  let turns = 0;
+  bed.clock.after = (ms, fire) =>
+    later(ms, () => {
+      if (ms === 0 && turns++ === 0) {
+        bed.mgm.drain();
+        act();
+      }
+      fire();
+    });
+  bed.clock.advance(0);
+  return bed.mgm.drain();
+}
+
 test('hosts that join during the resync are told as usual', () => {
   const bed = new Bed();
   joined(bed, 600);
   bed.hear(reportV3(allow('232.1.1.1', src('a'))));
-  disable(bed);
-  enable(bed);
-  bed.mgm.drain();
-  // given the first slice is through
-  const first = bed.clock.nextMs();
-  expect(first).toBe(0);
-  let turns = 0;
-  const later = bed.clock.after.bind(bed.clock);
-  bed.clock.after = (ms, fire) => later(ms, () => (turns++ === 0 ? (between(), fire()) : fire()));
-  function between(): void {
+  const calls = betweenSlices(bed, () => {
     bed.hear(reportV3(toEx('239.77.0.1')));
     bed.hear(reportV3(allow('232.1.1.1', src('b'))));
-  }
-  bed.clock.advance(0);
-  const calls = bed.mgm.drain();
+  });
   expect(calls.at(-1)).toBe('resyncDone');
   for (const wanted of ['add (*,239.77.0.1)', 'add (a,232.1.1.1)', 'add (b,232.1.1.1)'])
     expect(calls).toContain(wanted);
+});
+
+const manySources = Array.from({ length: 600 }, (_, n) => `198.18.${n >> 8}.${n & 255}`);
+const withManySources = (config = {}): Bed => {
+  const bed = new Bed({ config: { maxSourcesPerGroup: 1000, ...config } });
+  bed.hear(reportV3(allow(G, ...manySources.slice(0, 300)), allow(G, ...manySources.slice(300))));
+  return bed;
+};
+
+test('a group that becomes EXCLUDE in the middle of its resync has no source added behind that', () => {
+  const calls = betweenSlices(withManySources(), () => undefined);
+  expect(calls).toHaveLength(88 + 1);
+  const bed = withManySources();
+  const flipped = betweenSlices(bed, () => {
+    bed.hear(reportV3(isEx(G, ...manySources.slice(0, 300)), allow(G, manySources[599]!)));
+  });
+  expect(flipped.filter((call) => call.startsWith('add'))).toEqual([`add (*,${G})`]);
+  expect(flipped.at(-1)).toBe('resyncDone');
+});
+
+test('a group that ends in the middle of its resync is not added again', () => {
+  const bed = withManySources({ fastLeave: true });
+  const calls = betweenSlices(bed, () => bed.hear(reportV3(toIn(G))));
+  expect(calls.filter((call) => call.startsWith('add'))).toEqual([]);
+  expect(calls.filter((call) => call.startsWith('delete'))).toHaveLength(600);
 });
 
 test('IGMP-164 a disable in the resync cancels it, the next enable starts over', () => {

@@ -180,3 +180,24 @@ test('IGMP-112 questions that are pending when the role is lost are asked to the
   expect(bed.asked()).toEqual([`0 Q(${G}) S=0`, `1 Q(${G}) S=0`]);
   expect(bed.state(G)).toBe('none');
 });
+
+test('IGMP-091 the same leave twice in one tick is asked about once', () => {
+  const bed = new Bed();
+  bed.hear(reportV3(allow(G, src('a'))));
+  bed.hear(reportV3(block(G, src('a'))));
+  bed.hear(reportV3(block(G, src('a'))));
+  bed.goTo(1);
+  expect(bed.asked()).toEqual([`0 Q(${G},{a}) S=0`, `1 Q(${G},{a}) S=0`]);
+});
+
+test('a source that another router had everybody refuse is asked for no more', () => {
+  const bed = new Bed({ config: { lastMemberQueryCount: 7 } });
+  bed.hear(reportV3(toEx(G), block(G, src('a'))));
+  // given another router's query gives less time than ours
+  bed.hearQuery(queryV3({ group: G, code: 15, qrv: 1, sources: [src('a')] }), '10.0.0.7', G);
+  bed.goTo(1.5);
+  expect(bed.state(G)).toBe('EXCLUDE({},{a}) 268.5');
+  bed.asked();
+  bed.goTo(10);
+  expect(bed.asked()).toEqual([]);
+});
