@@ -52,7 +52,7 @@ export class IgmpSocket implements IgmpPort {
   readonly #packet = new ReusedPacket();
   /** The payload view each slot had last: reports of one kind are equally long, so it usually fits again. */
   readonly #payloads: Uint8Array[];
-  readonly #subscribers: (((packet: IgmpPacket) => void) | undefined)[] = new Array(256).fill(undefined);
+  readonly #subscribers: (((packet: IgmpPacket) => void) | undefined)[] = Array.from({ length: 256 });
   #onUpcalls: (upcalls: readonly Upcall[]) => void = () => {};
   #pendingUpcalls: Upcall[] = [];
   readonly #counts = { packets: 0, upcalls: 0, unknownType: 0, malformed: 0 };
@@ -61,7 +61,7 @@ export class IgmpSocket implements IgmpPort {
     this.#native = native;
     this.#slab = native.slab;
     this.#words = new Uint32Array(this.#slab.buffer, this.#slab.byteOffset, SLOTS * WORDS_PER_SLOT);
-    this.#payloads = new Array(SLOTS).fill(this.#packet.payload);
+    this.#payloads = Array.from({ length: SLOTS }, () => this.#packet.payload);
   }
 
   /** Throws when a type has a subscriber already: two modules for one protocol are a mistake of the wiring. */

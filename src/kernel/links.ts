@@ -50,6 +50,7 @@ export class Links implements LinkPort {
     this.#log = log;
   }
 
+  /** Reads everything before it returns; handlers hear what changes from then on. */
   static open(addon: Addon, log: Log): Result<Links, KernelError> {
     const questions = NetlinkQuestions.open(addon, TARGET);
     if (!questions.ok) return questions;
@@ -60,6 +61,7 @@ export class Links implements LinkPort {
     return err(error);
   }
 
+  /** In the kernel's order; a snapshot. */
   links(): readonly Link[] {
     return [...this.#links.values()];
   }
@@ -68,6 +70,7 @@ export class Links implements LinkPort {
     return this.#links.get(ifindex);
   }
 
+  /** By the present name; a renamed link is not found by its old one. */
   byName(name: string): Link | undefined {
     for (const link of this.#links.values()) if (link.name === name) return link;
     return undefined;
@@ -127,13 +130,14 @@ export class Links implements LinkPort {
     this.#log.warn({ evt: 'kernel.read.failed', code: error.code }, error.message);
   }
 
+  /** Compares all links with what is known and tells the differences. Returns 0 or the errno. */
   #readAll(): number {
     const { rows, errno } = this.#questions.dump(linkDumpRequest(), (view, message) =>
       message.type === RTM_NEWLINK ? decodeLink(view, message, this.#linkAttributes) : undefined,
     );
     if (errno !== 0) return errno;
     const present = new Set(rows.map((row) => row.ifindex));
-    for (const ifindex of [...this.#links.keys()]) if (!present.has(ifindex)) this.#remove(ifindex);
+    for (const ifindex of this.#links.keys()) if (!present.has(ifindex)) this.#remove(ifindex);
     const addresses = this.#dumpAddresses();
     if (typeof addresses === 'number') return addresses;
     for (const row of rows) this.#put({ ...row, addresses: addresses.get(row.ifindex) ?? [] });
@@ -143,10 +147,11 @@ export class Links implements LinkPort {
   #readAddresses(): number {
     const addresses = this.#dumpAddresses();
     if (typeof addresses === 'number') return addresses;
-    for (const link of [...this.#links.values()]) this.#put({ ...link, addresses: addresses.get(link.ifindex) ?? [] });
+    for (const link of this.#links.values()) this.#put({ ...link, addresses: addresses.get(link.ifindex) ?? [] });
     return 0;
   }
 
+  /** In kernel order for each link, or the errno. */
   #dumpAddresses(): ReadonlyMap<Ifindex, readonly LinkAddress[]> | number {
     const { rows, errno } = this.#questions.dump(addressDumpRequest(), (view, message) =>
       message.type === RTM_NEWADDR ? decodeAddress(view, message, this.#addressAttributes) : undefined,
@@ -161,6 +166,7 @@ export class Links implements LinkPort {
     return byLink;
   }
 
+  /** Tells only a real difference: the kernel announces many things that are none here. */
   #put(link: Link): void {
     const before = this.#links.get(link.ifindex);
     if (before && sameLink(before, link)) return;
@@ -176,7 +182,7 @@ export class Links implements LinkPort {
   }
 
   #tell(change: LinkChange): void {
-    for (const handler of [...this.#handlers]) handler(change);
+    for (const handler of this.#handlers.slice()) handler(change);
   }
 }
 

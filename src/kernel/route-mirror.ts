@@ -12,7 +12,7 @@ export const LOCAL_TABLE = 255;
 
 export class RouteMirror {
   /** By prefix length, then by network as a host-order number; rivals for one prefix are sorted by priority. */
-  readonly #byLength: (Map<number, KernelRoute[]> | undefined)[] = new Array(33).fill(undefined);
+  readonly #byLength: (Map<number, KernelRoute[]> | undefined)[] = Array.from({ length: 33 });
   readonly #own = new Map<number, KernelRoute>();
 
   constructor(readonly table: number) {}

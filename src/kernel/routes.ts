@@ -89,6 +89,7 @@ export class Routes implements RoutePort {
     this.#log = options.log;
   }
 
+  /** A mirrored table is complete when this returns. */
   static open(addon: Addon, options: RoutesOptions): Result<Routes, KernelError> {
     const questions = NetlinkQuestions.open(addon, TARGET);
     if (!questions.ok) return questions;

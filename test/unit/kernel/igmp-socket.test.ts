@@ -65,12 +65,12 @@ class FakeIgmpSocket implements NativeIgmpSocket {
 }
 
 function igmp(type: number, ...rest: readonly number[]): Given {
-  return { packet: [...new Array(24).fill(0x46), type, ...rest], flags: 1 | SLOT_ROUTER_ALERT };
+  return { packet: [...new Uint8Array(24).fill(0x46), type, ...rest], flags: 1 | SLOT_ROUTER_ALERT };
 }
 
 function upcall(last: number, type = 1, vif = 2): Given {
   const header = [0x45, 0, 0, 0, 0, 0, 0, 0, type, 0, vif, 0, 10, 1, 0, 2, 239, 1, 1, last];
-  return { packet: [...header, ...new Array(8).fill(0xee)], flags: SLOT_UPCALL, payloadAt: 0 };
+  return { packet: [...header, ...new Uint8Array(8).fill(0xee)], flags: SLOT_UPCALL, payloadAt: 0 };
 }
 
 function bed() {
@@ -126,7 +126,7 @@ test('packets without a payload and truncated ones are counted, not delivered', 
   let heard = 0;
   socket.subscribe([0x16], () => heard++);
   native.deliver([
-    { packet: new Array(20).fill(0), payloadAt: 20 },
+    { packet: [...new Uint8Array(20)], payloadAt: 20 },
     { packet: [], payloadAt: 0 },
     { ...igmp(0x16), flags: SLOT_TRUNCATED },
   ]);

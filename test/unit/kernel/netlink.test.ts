@@ -204,7 +204,7 @@ test('an error, an interrupted dump and garbage each have their errno', () => {
   expect(walkAnswer(viewOf(refused), refused.length, 1, () => undefined)).toEqual({ done: true, errno: 1 });
   const interrupted = Uint8Array.from(message(3, 1, [0, 0, 0, 0], 0x10));
   expect(walkAnswer(viewOf(interrupted), interrupted.length, 1, () => undefined)).toEqual({ done: true, errno: 4 });
-  const garbage = Uint8Array.from([5, 0, 0, 0, ...new Array(20).fill(0)]);
+  const garbage = Uint8Array.from([5, 0, 0, 0, ...new Uint8Array(20)]);
   expect(walkAnswer(viewOf(garbage), garbage.length, 1, () => undefined)).toEqual({ done: false, errno: 74 });
 });
 
