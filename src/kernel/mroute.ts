@@ -20,7 +20,7 @@ import type {
 } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Addon, NativeMroute } from './addon.js';
-import { EADDRINUSE, kernelError, refusal } from './errno.js';
+import { EADDRINUSE, EBUSY, kernelError, refusal } from './errno.js';
 import type { IgmpSocket } from './igmp-socket.js';
 import { decodeMfc, decodeVifs, MFC_ATTRIBUTES, mfcDumpRequest, vifDumpRequest } from './mroute-messages.js';
 import { Attributes, RTM_DELROUTE, RTM_NEWLINK, RTM_NEWROUTE, RTNLGRP_IPV4_MROUTE } from './netlink.js';
@@ -173,7 +173,8 @@ export class Mroute implements MroutePort {
 
   #init(inherited: boolean): KernelError | undefined {
     const errno = this.#native.init();
-    if (errno === 0 || (inherited && errno === EADDRINUSE)) return undefined;
+    // The answers of a socket that is the owner already: EBUSY to another table's number, EADDRINUSE to MRT_INIT.
+    if (errno === 0 || (inherited && (errno === EADDRINUSE || errno === EBUSY))) return undefined;
     if (errno === EADDRINUSE) return kernelError('MRT_INIT', SOCKET, errno, this.#heldByAnother());
     return kernelError(this.#table === DEFAULT_TABLE ? 'MRT_INIT' : 'MRT_TABLE', SOCKET, errno);
   }

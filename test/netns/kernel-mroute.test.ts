@@ -153,14 +153,14 @@ test('F53 another table has an owner and entries of its own', async () => {
   });
 });
 
-test('a successor takes the table over as it is', async () => {
+test.each([253, 100])('a successor takes table %i over as it is', async (table) => {
   const a = veth('a', '10.1.0.1/24');
-  const { kernel } = openOwn();
+  const { kernel } = openOwn({ table });
   kernel.mroute.addVif(V0, a);
   kernel.mroute.addMfc(entry());
   const fd = kernel.duplicateSocket();
   if (fd instanceof KernelError) throw fd;
-  const { kernel: successor } = openOwn({ inheritedFd: fd });
+  const { kernel: successor } = openOwn({ table, inheritedFd: fd });
   expect(successor.leftovers).toEqual({ entries: 0, vifs: 0 });
   expect((await dumpOf(successor)).entries.map(({ group }) => group)).toEqual([G]);
   expect(successor.mroute.addMfc(entry(G, []))).toBeUndefined();
