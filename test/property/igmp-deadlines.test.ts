@@ -11,7 +11,7 @@ const operation = fc.record({
 
 test('whatever is queued, moved and removed, the first is always the earliest', () => {
   fc.assert(
-    fc.property(fc.array(operation, { maxLength: 200 }), (operations) => {
+    fc.property(fc.array(operation, { minLength: 40, maxLength: 200 }), (operations) => {
       const heap = new DeadlineHeap<Queued>();
       const items: Queued[] = Array.from({ length: 31 }, () => ({ queuedMs: 0, heapIndex: -1 }));
       const model = new Map<Queued, number>();
@@ -33,7 +33,14 @@ test('whatever is queued, moved and removed, the first is always the earliest', 
         expect(heap.size).toBe(model.size);
         expect(heap.earliestMs).toBe(Math.min(...model.values()));
       }
+      // and all of it comes out in order
+      const order: number[] = [];
+      for (let first = heap.first; first !== undefined; first = heap.first) {
+        order.push(first.queuedMs);
+        heap.remove(first);
+      }
+      expect(order).toEqual([...model.values()].sort((a, b) => a - b));
     }),
-    { numRuns: 300 },
+    { numRuns: 1000 },
   );
 });
