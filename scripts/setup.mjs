@@ -1,154 +1,165 @@
 /**
- * Makes a checkout ready to run: dependencies, addon, compiled TypeScript; each only when what it is made from changed.
- * Runs before `npm start` and `npm test`, needs nothing but Node, and says nothing when there is nothing to do.
+ * Makes a checkout ready to run; `npm start` and `npm test` call it first. Needs nothing but Node. Three steps, each only
+ * when what it reads has changed since it was last done:
+ *   dependencies  npm ci                package.json, package-lock.json
+ *   addon         node-gyp              native/ without its tests, binding.gyp, the ABI of this Node
+ *   compile       tsc -b, src/ to dist/ src/, tsconfig*.json
+ * Says nothing when there is nothing to do. Two at a time take turns.
  */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import {
+  filesBelow,
+  hasCommand,
+  hashOf,
+  main,
+  Refusal,
+  readStamp,
+  removeStamp,
+  root,
+  runQuietly,
+  writeStamp,
+} from './support.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const stamps = join(root, 'node_modules/.cache/mgmd');
-const lock = join(root, '.setup.lock');
-const LOCK_WAIT_MS = 300_000;
+const DEBIAN_TOOLS = 'On Debian: apt-get install python3 make g++';
 
-function fail(message) {
-  console.error(`setup: ${message}`);
-  process.exit(1);
+const STEPS = [
+  {
+    name: 'dependencies',
+    made: ['node_modules/.package-lock.json'],
+    hash: () => hashOf(['package.json', 'package-lock.json']),
+    run: installDependencies,
+  },
+  {
+    name: 'addon',
+    made: ['build/Release/mgmd.node'],
+    hash: () => hashOf([...addonSources(), 'binding.gyp'], `${process.versions.modules} ${process.arch}`),
+    run: buildAddon,
+  },
+  {
+    name: 'compile',
+    made: ['dist/daemon/main.js', 'dist/cli/main.js', 'dist/lab/main.js'],
+    hash: () => hashOf(['src', ...readdirSync(root).filter((name) => /^tsconfig.*\.json$/.test(name))]),
+    run: compile,
+  },
+];
+
+function addonSources() {
+  return filesBelow('native').filter((file) => !file.startsWith('native/tests/'));
 }
 
-function filesUnder(path) {
-  const full = join(root, path);
-  if (!existsSync(full)) return [];
-  if (!statSync(full).isDirectory()) return [path];
-  return readdirSync(full)
-    .sort()
-    .flatMap((name) => filesUnder(join(path, name)));
+function isMade(step) {
+  return step.made.every((file) => existsSync(path.join(root, file)));
 }
 
-function hashOf(paths, ...more) {
-  const hash = createHash('sha256');
-  for (const file of paths.flatMap(filesUnder))
-    hash
-      .update(file)
-      .update('\0')
-      .update(readFileSync(join(root, file)));
-  return hash.update(more.join('\0')).digest('hex');
+function isDone(step) {
+  return isMade(step) && readStamp(step.name) === step.hash();
 }
 
-/** Runs `make` unless `product` exists and was made from what is there now. */
-function step(name, product, hash, make) {
-  const stamp = join(stamps, name);
-  if (existsSync(join(root, product)) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash) return;
-  const startedMs = performance.now();
-  console.error(`setup: ${name} ...`);
-  make();
-  mkdirSync(stamps, { recursive: true });
-  writeFileSync(stamp, hash);
-  console.error(`setup: ${name} done in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
-}
-
-/** Output is shown only when the command fails. */
-function run(command, args, what) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
-  });
-  if (status === 0) return;
-  process.stderr.write(`${stdout ?? ''}${stderr ?? ''}`);
-  fail(`${what} failed${error ? `: ${error.message}` : ''}; see above`);
-}
-
-function needs(command, debianPackage) {
-  if (spawnSync(command, ['--version'], { stdio: 'ignore' }).status !== 0)
-    fail(`${command} is needed to build the addon and cannot be run. On Debian: apt-get install ${debianPackage}`);
-}
-
-/** npm's own files, whether npm runs us or not. */
+/** npm's own JavaScript, whether npm runs us or not: what it brings along is run by this very Node. */
 function npmCli() {
-  const beside = join(dirname(process.execPath), '..');
-  const places = [
-    process.env.npm_execpath,
-    join(beside, 'lib/node_modules/npm/bin/npm-cli.js'),
-    join(beside, 'share/nodejs/npm/bin/npm-cli.js'),
-  ];
-  const found = places.find((place) => place?.endsWith('npm-cli.js') && existsSync(place));
-  return found ?? fail('npm was not found beside node; start with "npm run setup"');
+  const beside = path.resolve(process.execPath, '../../lib/node_modules/npm/bin/npm-cli.js');
+  const onPath = (process.env['PATH'] ?? '').split(':').map((folder) => path.join(folder, 'npm'));
+  for (const file of [process.env['npm_execpath'], beside, ...onPath]) {
+    if (!file || !existsSync(file)) continue;
+    const real = realpathSync(file);
+    if (path.basename(real) === 'npm-cli.js') return real;
+  }
+  throw new Refusal('npm cannot be found. It comes with Node.js; with Debian it is the package npm.');
 }
 
-/** Node's headers lie beside the binary in every common installation; without them node-gyp would want to download some. */
+function installDependencies() {
+  // The development dependencies too, whatever NODE_ENV says: the compiler is one of them.
+  const flags = ['--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'];
+  runQuietly('npm ci', process.execPath, [npmCli(), 'ci', ...flags]);
+}
+
+/** The folder that holds include/node for this Node; without it node-gyp would try to download one. */
 function nodeDir() {
-  const prefix = join(dirname(process.execPath), '..');
-  if (existsSync(join(prefix, 'include/node/node_api.h'))) return prefix;
-  return fail(
-    `Node's headers are not at ${join(prefix, 'include/node')}. They come with the official archive and with NodeSource's package; with Debian's own nodejs install libnode-dev`,
+  const prefix = path.resolve(process.execPath, '../..');
+  const hasHeaders = (folder) => folder && existsSync(path.join(folder, 'include/node/node_api.h'));
+  const found = [prefix, process.env['npm_config_nodedir']].find(hasHeaders);
+  if (found) return found;
+  throw new Refusal(
+    `the headers of Node.js are not in ${path.join(prefix, 'include/node')}. The archive of nodejs.org and NodeSource's package ` +
+      "bring them along; with Debian's own nodejs install libnode-dev. Are they elsewhere, set npm_config_nodedir to the " +
+      'folder that holds include/node.',
   );
 }
 
-function buildAddon() {
-  needs('python3', 'python3');
-  needs('make', 'make');
-  needs('g++', 'g++');
-  const gyp = join(dirname(npmCli()), '../node_modules/node-gyp/bin/node-gyp.js');
-  if (!existsSync(gyp)) fail(`npm at ${npmCli()} brings no node-gyp; use the npm that comes with Node.js`);
-  const nodedir = `--nodedir=${nodeDir()}`;
-  run(process.execPath, [gyp, 'configure', nodedir], 'configuring the addon');
-  run(process.execPath, [gyp, 'build', nodedir, '--jobs=max'], 'building the addon');
+function checkCompilers() {
+  const missing = ['python3', 'make', 'g++'].filter((name) => !hasCommand(name));
+  if (missing.length > 0)
+    throw new Refusal(`the addon is built here, and ${missing.join(', ')} cannot be found. ${DEBIAN_TOOLS}`);
+  if (spawnSync('python3', ['-c', 'import shlex']).status !== 0)
+    throw new Refusal(
+      `python3 cannot import shlex, which node-gyp needs; python3-minimal is not enough. ${DEBIAN_TOOLS}`,
+    );
 }
 
-/** Two setups at once (npm start in one terminal, npm test in another) take turns. */
-function withLock(body) {
-  const deadlineMs = performance.now() + LOCK_WAIT_MS;
-  for (;;) {
-    try {
-      closeSync(openSync(lock, 'wx'));
-      break;
-    } catch {
-      if (performance.now() > deadlineMs) fail(`another setup holds ${lock}; delete the file if none runs`);
-      if (ownerGone()) rmSync(lock, { force: true });
-      else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
-    }
-  }
-  process.on('exit', () => rmSync(lock, { force: true }));
-  writeFileSync(lock, String(process.pid));
-  body();
-}
-
-function ownerGone() {
+function nodeGyp() {
   try {
-    const pid = Number(readFileSync(lock, 'utf8'));
-    return pid > 0 && !existsSync(`/proc/${pid}`);
+    return createRequire(npmCli()).resolve('node-gyp/bin/node-gyp.js');
   } catch {
-    return false;
+    throw new Refusal(
+      'this npm brings no node-gyp. Use the npm that comes with Node.js; on Debian: apt-get install node-gyp',
+    );
   }
 }
 
-const [major, minor] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 19)) fail(`Node.js ${process.version} is too old; 20.19 or newer is needed`);
-
-withLock(() => {
-  step('dependencies', 'node_modules/.package-lock.json', hashOf(['package.json', 'package-lock.json']), () =>
-    run(process.execPath, [npmCli(), 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], 'npm ci'),
-  );
-  const abi = `${process.versions.modules} ${process.arch}`;
-  step('addon', 'build/Release/mgmd.node', hashOf(['native', 'binding.gyp'], abi), buildAddon);
-  step('compile', 'dist/daemon/main.js', hashOf(['src', ...tsconfigs()], ''), () =>
-    run(process.execPath, ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.json'], 'compiling'),
-  );
-});
-
-function tsconfigs() {
-  return readdirSync(root).filter((name) => /^tsconfig.*\.json$/.test(name));
+/** Not `rebuild`: make compiles again only what has changed. */
+function buildAddon() {
+  checkCompilers();
+  const gyp = [nodeGyp(), `--nodedir=${nodeDir()}`, '--loglevel=warn'];
+  runQuietly('configuring the addon', process.execPath, [...gyp, 'configure']);
+  runQuietly('building the addon', process.execPath, [...gyp, 'build', '--jobs=max']);
 }
+
+function compile(step) {
+  // tsc trusts its own records in dist/, so it would not notice a file that somebody removed there.
+  const force = isMade(step) ? [] : ['--force'];
+  const tsc = ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.json', ...force];
+  runQuietly('compiling', process.execPath, tsc);
+}
+
+function perform(step) {
+  const startedMs = performance.now();
+  console.error(`setup: ${step.name} ...`);
+  // Taken before it runs: what is edited meanwhile makes it run again.
+  const hash = step.hash();
+  removeStamp(step.name);
+  step.run(step);
+  writeStamp(step.name, hash);
+  console.error(`setup: ${step.name} done in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+}
+
+/** Runs this script again with a lock on its own file, which the system takes back however that run ends. */
+function againWithLock() {
+  const BUSY = 75;
+  const self = fileURLToPath(import.meta.url);
+  const flock = (...flags) =>
+    spawnSync('flock', [...flags, self, process.execPath, self, '--locked'], { cwd: root, stdio: 'inherit' });
+  let result = flock('--nonblock', '--conflict-exit-code', String(BUSY));
+  if (result.status === BUSY) {
+    console.error('setup: waits for another setup of this checkout');
+    result = flock();
+  }
+  if (result.error) throw new Refusal(`flock cannot be run: ${result.error.message}. It is in the package util-linux.`);
+  process.exitCode = result.status ?? 1;
+}
+
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  throw new Refusal(`Node.js ${process.version} (${process.execPath}) is too old; 20.19 or newer is needed.`);
+}
+
+main('setup', () => {
+  checkNode();
+  if (STEPS.every(isDone)) return;
+  if (!process.argv.includes('--locked')) return againWithLock();
+  for (const step of STEPS) if (!isDone(step)) perform(step);
+});

@@ -1,97 +1,97 @@
 /**
- * `npm test`: every test, inside namespaces of its own, so that no root is needed and nothing is left behind.
+ * `npm test`: every test (unit, property, scenario, namespace, native) in namespaces of its own, so that no root is needed
+ * and this machine's network stays as it is. Where they cannot be made it fails and says why; no test is ever skipped.
  * Words behind `--` go to vitest: `npm test -- test/unit/mgm`. The last line is `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { runNativeTests } from './native-tests.mjs';
+import { hasCommand, main, Refusal, run } from './support.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const words = process.argv.slice(2);
-const INSIDE = 'MGMD_TEST_INSIDE';
+const INSIDE = '--inside';
+/** `ip` may be in sbin, which is not on every user's PATH. */
+const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
+/** `ip netns` writes to /run, and programs expect a loopback interface that is up. */
 const PREPARE = 'mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"';
 
-function fail(message) {
-  console.error(`test: ${message}`);
-  process.exit(1);
+function unshare(flags, command) {
+  return [flags, '--fork', '--kill-child', 'sh', '-c', PREPARE, 'sh', ...command];
 }
 
-function run(command, args, options = {}) {
-  return spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
-}
-
-/** Runs this file again inside; fails, and does not skip, where that is not allowed. */
-function enterNamespaces() {
-  const flags = process.getuid() === 0 ? ['-nm'] : ['-Urnm'];
-  const unshare = ['unshare', ...flags, '--fork', '--kill-child', 'sh', '-c', PREPARE, 'sh'];
-  const trial = run(unshare[0], [...unshare.slice(1), 'true'], { stdio: 'pipe', encoding: 'utf8' });
-  if (trial.status !== 0) {
-    const why = trial.error?.message ?? trial.stderr.trim();
-    fail(
-      `network namespaces cannot be made here (${why}). The tests need root, or user namespaces for this user ` +
-        '(sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone), and iproute2 and util-linux.',
-    );
+/** The flags of unshare(1) that work here; root stays root of this machine where it may. */
+function namespaceFlags() {
+  const isRoot = process.getuid?.() === 0;
+  const said = [];
+  for (const flags of isRoot ? ['-nm', '-Urnm'] : ['-Urnm']) {
+    const tried = spawnSync('unshare', unshare(flags, ['true']), { encoding: 'utf8', env });
+    if (tried.status === 0) return flags;
+    said.push(`unshare ${flags}: ${tried.error?.message ?? tried.stderr.trim()}`);
   }
-  const inside = run(unshare[0], [...unshare.slice(1), process.execPath, fileURLToPath(import.meta.url), ...words], {
-    env: { ...process.env, [INSIDE]: '1' },
-  });
-  process.exit(inside.status ?? 1);
+  const advice = isRoot
+    ? 'Run them where root is real root; a container needs CAP_SYS_ADMIN and CAP_NET_ADMIN.'
+    : 'Run them as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, ' +
+      'kernel.apparmor_restrict_unprivileged_userns=0).';
+  throw new Refusal(
+    `the tests need network namespaces of their own, and they were refused: ${said.join('; ')}. ${advice}`,
+  );
 }
 
-/** The tests of the C++ layer, with nothing but g++; returns [passed, failed]. */
-function nativeTests() {
-  const folder = mkdtempSync(join(tmpdir(), 'mgmd-native-'));
+function enterNamespaces(words) {
+  for (const [command, debianPackage] of [
+    ['unshare', 'util-linux'],
+    ['ip', 'iproute2'],
+  ])
+    if (!hasCommand(command, env.PATH))
+      throw new Refusal(
+        `the tests need ${command}, which cannot be found. On Debian: apt-get install ${debianPackage}`,
+      );
+  const self = fileURLToPath(import.meta.url);
+  return run('unshare', unshare(namespaceFlags(), [process.execPath, self, INSIDE, ...words]), { env });
+}
+
+/** Runs vitest with its own output, and counts from its report. */
+function runVitest(words) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'mgmd-test-'));
   try {
-    const { variables } = JSON.parse(readFileSync(join(root, 'native/sources.gypi'), 'utf8'));
-    const tests = readdirSync(join(root, 'native/tests')).filter((name) => name.endsWith('.cc'));
-    const sources = [...variables.core_sources, ...tests.map((name) => `native/tests/${name}`)];
-    const flags = [
-      '-std=c++20',
-      '-Wall',
-      '-Wextra',
-      '-fno-exceptions',
-      '-g',
-      '-iquote',
-      'native',
-      '-iquote',
-      'native/tests',
-    ];
-    const built = run('g++', [...flags, ...sources, '-o', join(folder, 'tests')]);
-    if (built.status !== 0) return [0, 1];
-    const { stdout, status } = run(join(folder, 'tests'), [], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      encoding: 'utf8',
-    });
-    process.stdout.write(stdout ?? '');
-    const counts = /native: (\d+) passed, (\d+) failed/.exec(stdout ?? '');
-    return counts ? [Number(counts[1]), Number(counts[2]) || Number(status !== 0)] : [0, 1];
+    const report = path.join(folder, 'report.json');
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const status = run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...words]);
+    if (!existsSync(report)) return { passed: 0, failed: 1 };
+    return countOf(JSON.parse(readFileSync(report, 'utf8')), status);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-/** Every vitest project; returns [passed, failed]. */
-function vitest() {
-  const folder = join(root, 'node_modules/.cache/mgmd');
-  mkdirSync(folder, { recursive: true });
-  const report = join(folder, `vitest-${process.pid}.json`);
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-  const { status } = run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...words]);
-  try {
-    const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, 'utf8'));
-    return [numPassedTests, numFailedTests || Number(status !== 0)];
-  } catch {
-    return [0, 1];
-  } finally {
-    rmSync(report, { force: true });
-  }
+/** A file that did not load and an error outside of all tests count as failures. */
+function countOf(report, status) {
+  const leftOut = report.testResults
+    .flatMap((file) => file.assertionResults)
+    .filter((test) => ['skipped', 'pending', 'todo', 'disabled'].includes(test.status));
+  const unloaded = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
+  const failed = report.numFailedTests + unloaded.length;
+  return {
+    passed: report.numPassedTests,
+    leftOut: leftOut.length,
+    failed: status === 0 ? failed : Math.max(failed, 1),
+  };
 }
 
-if (!process.env[INSIDE]) enterNamespaces();
-const results = words.length > 0 ? [vitest()] : [nativeTests(), vitest()];
-const passed = results.reduce((sum, [count]) => sum + count, 0);
-const failed = results.reduce((sum, [, count]) => sum + count, 0);
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 && passed > 0 ? 0 : 1);
+main('test', () => {
+  const [first, ...words] = process.argv.slice(2);
+  if (first !== INSIDE) {
+    process.exitCode = enterNamespaces(process.argv.slice(2));
+    return;
+  }
+  const counts = words.length > 0 ? [runVitest(words)] : [runNativeTests(), runVitest(words)];
+  const sum = (key) => counts.reduce((total, count) => total + (count[key] ?? 0), 0);
+  // Somebody who asks for a part (-t NAME) leaves the others out on purpose; otherwise no test may be.
+  const leftOut = words.length > 0 ? 0 : sum('leftOut');
+  if (leftOut > 0) console.error(`test: ${leftOut} tests were left out, which counts as failed`);
+  const failed = sum('failed') + leftOut;
+  console.log(`${sum('passed')} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && sum('passed') > 0 ? 0 : 1;
+});
