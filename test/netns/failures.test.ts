@@ -91,6 +91,7 @@ netnsTest('F02 F47 a foreign entry is shown, and an entry deleted behind our bac
     mfc().some((row) => row.group === '239.9.9.9' && row.state === 'foreign'),
   );
   await eventually('our entry in the kernel', () => router.ip('mroute').includes('239.1.1.1'));
+  await eventually('the log to tell', () => daemon.events('kernel.foreign-change').length > 0);
   expect(daemon.events('kernel.foreign-change')).toHaveLength(1);
 });
 
