@@ -1,0 +1,197 @@
+/**
+ * Who should be on which interface, by NAME: at first what the configuration says, then what operators changed. Applied
+ * when an interface appears, however often (F07, F08): first the owner, then IGMP, so that IGMP's memberships reach the
+ * owner as local joins and nobody is told to wait (section 4.6 of the manager's specification).
+ */
+import type { InterfaceConfig } from '../config/types.js';
+import type { MgmStatus, Protocol } from '../mgm/client.js';
+import type { Ifindex, Link, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
+import type { Clock, Timer } from '../port/clock.js';
+import type { Log } from '../port/log.js';
+
+export interface AssignmentsParts {
+  readonly links: LinkPort;
+  readonly membership: MembershipPort;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** By name; IGMP is the one called 'igmp'. */
+  readonly protocols: ReadonlyMap<string, Protocol>;
+  readonly interfaces: readonly InterfaceConfig[];
+}
+
+export interface Assignment {
+  readonly name: string;
+  readonly owner: string | undefined;
+  readonly igmp: boolean;
+  /** Why it is not as it should be; undefined when it is, or when the interface is absent. */
+  readonly problem: string | undefined;
+}
+
+interface Intended {
+  owner: string | undefined;
+  igmp: boolean;
+  problem: string | undefined;
+}
+
+const IGMP = 'igmp';
+
+export class Assignments {
+  readonly #parts: AssignmentsParts;
+  readonly #intended = new Map<string, Intended>();
+  #unsubscribe: () => void = () => undefined;
+  #retry: Timer | undefined;
+
+  constructor(parts: AssignmentsParts) {
+    this.#parts = parts;
+    for (const { name, owner, igmp } of parts.interfaces)
+      this.#intended.set(name, { owner, igmp: igmp !== undefined, problem: undefined });
+  }
+
+  /** Applies to every interface there is; resolves when each has been tried. */
+  async start(): Promise<void> {
+    const { links, log } = this.#parts;
+    this.#unsubscribe = links.onChange((change) => void this.#linkChanged(change));
+    for (const { name } of this.list()) {
+      const link = links.byName(name);
+      if (link) await this.#apply(link);
+    }
+    const absent = this.absent();
+    if (absent.length > 0)
+      log.warn(
+        { evt: 'interface.absent', names: absent },
+        `configured but not there: ${absent.join(', ')}; each is served as soon as it appears`,
+      );
+  }
+
+  stop(): void {
+    this.#unsubscribe();
+    this.#retry?.cancel();
+  }
+
+  list(): readonly Assignment[] {
+    return [...this.#intended].map(([name, intended]) => ({ name, ...intended }));
+  }
+
+  /** Names of those that have a job and do not exist. */
+  absent(): readonly string[] {
+    const { links } = this.#parts;
+    const jobs = this.list().filter(({ owner, igmp }) => owner !== undefined || igmp);
+    return jobs.map(({ name }) => name).filter((name) => !links.byName(name));
+  }
+
+  async take(link: Link, protocol: Protocol): Promise<MgmStatus> {
+    const status = await protocol.take(link.ifindex);
+    if (status.code === 'NO_ERROR') this.#remember(link.name, protocol.name, true);
+    return status;
+  }
+
+  async release(link: Link, protocol: Protocol): Promise<MgmStatus> {
+    const status = await protocol.release(link.ifindex);
+    if (status.code !== 'NO_ERROR') return status;
+    this.#remember(link.name, protocol.name, false);
+    this.#retrySoon(); // there is room for one that was refused
+    return status;
+  }
+
+  /** An interface was handed over; `to` is its owner from now on, also when it comes again. */
+  handedOver(name: string, to: string): void {
+    this.#remember(name, to, true);
+  }
+
+  #remember(name: string, protocol: string, on: boolean): void {
+    const intended = this.#intended.get(name) ?? { owner: undefined, igmp: false, problem: undefined };
+    this.#intended.set(name, intended);
+    intended.problem = undefined;
+    if (protocol === IGMP) intended.igmp = on;
+    else intended.owner = on ? protocol : undefined;
+  }
+
+  async #linkChanged({ kind, link, before }: LinkChange): Promise<void> {
+    if (kind === 'added') return this.#appeared(link);
+    if (kind === 'removed') return this.#gone(link);
+    if (before && before.name !== link.name) await this.#renamed(link, before.name);
+  }
+
+  async #appeared(link: Link): Promise<void> {
+    const intended = this.#intended.get(link.name);
+    if (!intended || (intended.owner === undefined && !intended.igmp)) return;
+    this.#parts.log.info(
+      { evt: 'interface.appeared', ifname: link.name, ifindex: link.ifindex },
+      `${link.name} has appeared; ${jobOf(intended)}`,
+    );
+    await this.#apply(link);
+  }
+
+  /** The manager has forgotten it already; its host memberships are dead whether it was owned or not. */
+  #gone({ ifindex, name }: Link): void {
+    this.#parts.membership.interfaceGone(ifindex);
+    const intended = this.#intended.get(name);
+    if (intended) intended.problem = undefined;
+    this.#retrySoon();
+  }
+
+  /** What belonged to the old name ends, what belongs to the new one begins. */
+  async #renamed(link: Link, oldName: string): Promise<void> {
+    const [old, now] = [this.#intended.get(oldName), this.#intended.get(link.name)];
+    const { protocols } = this.#parts;
+    if (old?.igmp && !now?.igmp) await protocols.get(IGMP)?.release(link.ifindex);
+    if (old?.owner !== undefined && old.owner !== now?.owner) await protocols.get(old.owner)?.release(link.ifindex);
+    await this.#appeared(link);
+  }
+
+  async #apply(link: Link): Promise<void> {
+    const intended = this.#intended.get(link.name);
+    if (!intended) return;
+    intended.problem = undefined;
+    if (!link.multicast) this.#warnAboutFlag(link);
+    if (intended.owner !== undefined) await this.#takeFor(link, intended, intended.owner);
+    if (intended.igmp) await this.#takeFor(link, intended, IGMP);
+  }
+
+  async #takeFor(link: Link, intended: Intended, name: string): Promise<void> {
+    const protocol = this.#parts.protocols.get(name);
+    const status: MgmStatus = protocol
+      ? await protocol.take(link.ifindex)
+      : { code: 'ERROR_NOT_FOUND', detail: 'noSuchClient', message: `no protocol named ${name} is running` };
+    if (status.code === 'NO_ERROR' || status.detail === 'alreadyTaken' || !this.#isThere(link.ifindex)) return;
+    const why = status.message ?? status.detail ?? status.code;
+    intended.problem = `${name}: ${why}`;
+    this.#parts.log.error(
+      { evt: 'interface.refused', ifname: link.name, client: name, code: status.code, detail: status.detail },
+      `${name} is not on ${link.name}, as configured: ${why}; it is tried again when an interface is released or goes away`,
+    );
+  }
+
+  #isThere(ifindex: Ifindex): boolean {
+    return this.#parts.links.byIndex(ifindex) !== undefined;
+  }
+
+  /** F38: WireGuard and some tunnels come without it, and everything looks fine. */
+  #warnAboutFlag({ name }: Link): void {
+    this.#parts.log.warn(
+      { evt: 'interface.multicast.off', ifname: name },
+      `${name} lacks the MULTICAST flag, so nothing will be heard there; "ip link set dev ${name} multicast on" sets it`,
+    );
+  }
+
+  /** In a later turn, when everybody has heard of the change that made room. */
+  #retrySoon(): void {
+    if (this.list().every(({ problem }) => problem === undefined)) return;
+    this.#retry ??= this.#parts.clock.after(0, () => {
+      this.#retry = undefined;
+      void this.#retryRefused();
+    });
+  }
+
+  async #retryRefused(): Promise<void> {
+    for (const { name, problem } of this.list()) {
+      const link = this.#parts.links.byName(name);
+      if (problem !== undefined && link) await this.#apply(link);
+    }
+  }
+}
+
+function jobOf({ owner, igmp }: Intended): string {
+  const names = [owner, igmp ? 'IGMP' : undefined].filter((name) => name !== undefined);
+  return `${names.join(' and ')} ${names.length > 1 ? 'take' : 'takes'} it`;
+}

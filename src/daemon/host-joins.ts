@@ -1,0 +1,112 @@
+/**
+ * Groups that an operator makes the router itself a member of (`mgmctl join`). The wish belongs to the interface's name:
+ * it is told to the kernel again when the interface is created anew (F08).
+ */
+import { formatIp, type IpAddress } from '../base/ip.js';
+import type { MgmStatus } from '../mgm/client.js';
+import {
+  ANY_SOURCE_FILTER,
+  type Link,
+  type LinkChange,
+  type LinkPort,
+  type MembershipFilter,
+  type MembershipPort,
+} from '../port/kernel.js';
+import type { Log } from '../port/log.js';
+
+/** The holder's name behind the membership gate. */
+const HOLDER = 'manual';
+
+interface Wish {
+  any: boolean;
+  readonly sources: Set<IpAddress>;
+}
+
+export interface HostJoinsParts {
+  readonly links: LinkPort;
+  readonly membership: MembershipPort;
+  readonly log: Log;
+}
+
+export class HostJoins {
+  readonly #parts: HostJoinsParts;
+  readonly #wishes = new Map<string, Map<IpAddress, Wish>>();
+  #unsubscribe: () => void = () => undefined;
+
+  constructor(parts: HostJoinsParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#parts.links.onChange((change) => this.#linkChanged(change));
+  }
+
+  /** Leaves everything. */
+  stop(): void {
+    this.#unsubscribe();
+    for (const link of this.#parts.links.links()) this.#unset(link, link.name);
+    this.#wishes.clear();
+  }
+
+  join(link: Link, group: IpAddress, source: IpAddress | undefined): MgmStatus {
+    const groups = this.#wishes.get(link.name) ?? new Map<IpAddress, Wish>();
+    const before = groups.get(group);
+    const wish = { any: source === undefined || before?.any === true, sources: new Set(before?.sources) };
+    if (source !== undefined) wish.sources.add(source);
+    const error = this.#parts.membership.set(HOLDER, link.ifindex, group, filterOf(wish));
+    if (error) return { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'kernelRefused', message: error.message };
+    this.#wishes.set(link.name, groups.set(group, wish));
+    return { code: 'NO_ERROR' };
+  }
+
+  leave(link: Link, group: IpAddress, source: IpAddress | undefined): MgmStatus {
+    const groups = this.#wishes.get(link.name);
+    const wish = groups?.get(group);
+    if (!groups || !wish || !(source === undefined ? wish.any : wish.sources.has(source)))
+      return notJoined(link, group);
+    if (source === undefined) wish.any = false;
+    else wish.sources.delete(source);
+    const filter = filterOf(wish);
+    if (!filter) groups.delete(group);
+    const error = this.#parts.membership.set(HOLDER, link.ifindex, group, filter);
+    return error
+      ? { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'kernelRefused', message: error.message }
+      : { code: 'NO_ERROR' };
+  }
+
+  #linkChanged({ kind, link, before }: LinkChange): void {
+    if (kind === 'added') this.#setAll(link);
+    if (kind !== 'changed' || !before || before.name === link.name) return;
+    this.#unset(link, before.name);
+    this.#setAll(link);
+  }
+
+  #setAll(link: Link): void {
+    for (const [group, wish] of this.#wishes.get(link.name) ?? []) {
+      const error = this.#parts.membership.set(HOLDER, link.ifindex, group, filterOf(wish));
+      if (!error) continue;
+      this.#parts.log.error(
+        { evt: 'host.join.refused', ifname: link.name, group: formatIp(group), code: error.code },
+        `${formatIp(group)} is not joined on ${link.name}, as it was before: ${error.message}`,
+      );
+    }
+  }
+
+  #unset(link: Link, name: string): void {
+    for (const group of this.#wishes.get(name)?.keys() ?? [])
+      this.#parts.membership.set(HOLDER, link.ifindex, group, undefined);
+  }
+}
+
+function filterOf({ any, sources }: Wish): MembershipFilter | undefined {
+  if (any) return ANY_SOURCE_FILTER;
+  return sources.size === 0 ? undefined : { mode: 'include', sources: [...sources] };
+}
+
+function notJoined({ name }: Link, group: IpAddress): MgmStatus {
+  return {
+    code: 'ERROR_NOT_FOUND',
+    detail: 'noSuchEntry',
+    message: `nobody joined it there by mgmctl; "mgmctl show joins" lists what is joined (${formatIp(group)} on ${name})`,
+  };
+}

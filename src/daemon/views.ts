@@ -1,0 +1,127 @@
+/** What `mgmctl show` can show: the manager's snapshot beside what should be, and what the modules tell of themselves. */
+import { formatIp } from '../base/ip.js';
+import type { Row } from '../control/messages.js';
+import type { View } from '../control/operator.js';
+import type { IgmpModule } from '../igmp/module.js';
+import type { InterfaceView, ManagerSnapshot } from '../mgm/snapshot.js';
+import type { LinkPort, MembershipPort } from '../port/kernel.js';
+import type { Assignment, Assignments } from './assignments.js';
+
+export interface ViewsParts {
+  readonly snapshot: ManagerSnapshot;
+  readonly assignments: Assignments;
+  readonly igmp: IgmpModule;
+  readonly links: LinkPort;
+  readonly membership: MembershipPort;
+}
+
+export function viewsOf(parts: ViewsParts): ReadonlyMap<string, View> {
+  return new Map([...managerViews(parts), ...igmpViews(parts.igmp)]);
+}
+
+function managerViews({ snapshot, assignments, links, membership }: ViewsParts): readonly [string, View][] {
+  const interfaces = () => interfaceRows(snapshot.interfaces(), assignments.list(), links);
+  return [
+    ['interfaces', { columns: INTERFACE_COLUMNS, rows: interfaces }],
+    ['owners', { columns: OWNER_COLUMNS, rows: interfaces }],
+    ['groups', view(() => snapshot.memberships(), ['group', 'source', 'interface', 'client', 'stale'])],
+    ['mfc', view(() => snapshot.mfc(), MFC_COLUMNS)],
+    ['clients', view(() => snapshot.clients(), CLIENT_COLUMNS)],
+    ['counters', view(() => Object.entries(snapshot.counters()).map(([name, value]) => ({ name, value })))],
+    ['joins', view(() => joinRows(membership, links))],
+  ];
+}
+
+const INTERFACE_COLUMNS = [
+  'name',
+  'ifindex',
+  'vif',
+  'status',
+  'owner',
+  'igmp',
+  'memberships',
+  'counters.packetsIn',
+  'counters.packetsOut',
+];
+const OWNER_COLUMNS = ['name', 'owner', 'igmp', 'status', 'wantedOwner', 'wantedIgmp', 'problem'];
+const MFC_COLUMNS = [
+  'source',
+  'group',
+  'iif',
+  'iifOwner',
+  'oifs',
+  'state',
+  'packets',
+  'wrongIf',
+  'upTime',
+  'expiresIn',
+];
+const CLIENT_COLUMNS = ['name', 'interfaces', 'memberships', 'calls', 'callbacks', 'failures'];
+
+function igmpViews(igmp: IgmpModule): readonly [string, View][] {
+  const named = <T extends { readonly name: string }>(rows: () => readonly T[]) =>
+    view(() => rows().map(({ name, ...row }) => ({ interface: name, ...row })));
+  return [
+    ['igmp', { ...named(() => igmp.interfaces()), columns: IGMP_COLUMNS }],
+    ['igmp.groups', { ...named(() => igmp.groups()), columns: IGMP_GROUP_COLUMNS }],
+    ['igmp.counters', { ...named(() => igmp.counters()), columns: ['interface', 'received', 'sent', 'dropped'] }],
+  ];
+}
+
+const IGMP_COLUMNS = ['interface', 'version', 'role', 'address', 'querier', 'nextQueryInMs', 'groups', 'memberships'];
+const IGMP_GROUP_COLUMNS = [
+  'interface',
+  'group',
+  'mode',
+  'sources',
+  'compatibility',
+  'lastReporter',
+  'expiresInMs',
+  'upMs',
+];
+
+/** Rows are plain objects already; this only says so. */
+function view(rows: () => readonly object[], columns?: readonly string[]): View {
+  return { rows: () => rows() as readonly Row[], ...(columns && { columns }) };
+}
+
+/** Those the manager has, then those that should be and are not: absent, or refused. */
+function interfaceRows(
+  present: readonly InterfaceView[],
+  wanted: readonly Assignment[],
+  links: LinkPort,
+): readonly Row[] {
+  const wishes = new Map(wanted.map((wish) => [wish.name, wish]));
+  const shown = new Set(present.map(({ name }) => name));
+  const missing = wanted.filter(({ name, owner, igmp }) => !shown.has(name) && (owner !== undefined || igmp));
+  return [
+    ...present.map((row) => ({ ...row, ...wishOf(wishes.get(row.name)), status: statusOf(row) })),
+    ...missing.map((wish) => missingRow(wish, links.byName(wish.name)?.ifindex ?? null)),
+  ];
+}
+
+function missingRow(wish: Assignment, ifindex: number | null): Row {
+  const status = ifindex === null ? 'absent' : 'refused';
+  const nothing = { vif: null, owner: null, igmp: false, paused: false, memberships: 0, stale: 0, counters: null };
+  return { ifindex, name: wish.name, state: status, phase: 'steady', ...nothing, ...wishOf(wish), status };
+}
+
+function wishOf(wish: Assignment | undefined): Row {
+  return { wantedOwner: wish?.owner ?? null, wantedIgmp: wish?.igmp ?? false, problem: wish?.problem ?? null };
+}
+
+function statusOf({ phase, paused }: InterfaceView): string {
+  if (paused || phase === 'T') return 'changing owner';
+  return phase === 'R' ? 'resync' : 'steady';
+}
+
+function joinRows(membership: MembershipPort, links: LinkPort): readonly Row[] {
+  return membership.list().map(({ holder, ifindex, group, filter, held }) => ({
+    interface: links.byIndex(ifindex)?.name ?? `#${ifindex}`,
+    group: formatIp(group),
+    mode: filter.mode,
+    sources: filter.sources.map(formatIp),
+    by: holder,
+    held,
+  }));
+}

@@ -1,0 +1,138 @@
+/**
+ * Every object of a daemon and who knows whom. A new protocol is one line in `#protocolsOf`. Nothing here is global, so
+ * several daemons fit in one process; tests bring a kernel of their own.
+ */
+import type { Socket } from 'node:net';
+import { defaultIgmpConfig } from '../config/check.js';
+import type { Config, IgmpInterfaceConfig } from '../config/types.js';
+import { type ControlProblem, ControlServer } from '../control/server.js';
+import { IgmpModule } from '../igmp/module.js';
+import type { MgmStatus, Protocol } from '../mgm/client.js';
+import { Manager } from '../mgm/manager.js';
+import type { Clock } from '../port/clock.js';
+import type { IgmpPort, LinkPort, MembershipPort, MroutePort, RoutePort } from '../port/kernel.js';
+import type { Log } from '../port/log.js';
+import { StaticModule } from '../static/module.js';
+import { Assignments } from './assignments.js';
+import { HostJoins } from './host-joins.js';
+import { DaemonOperator } from './operator.js';
+import type { LogThreshold } from './pino-log.js';
+import { viewsOf } from './views.js';
+
+/** The kernel as a daemon needs it. */
+export interface KernelPorts {
+  readonly mroute: MroutePort;
+  readonly membership: MembershipPort;
+  readonly igmp: IgmpPort;
+  readonly links: LinkPort;
+  readonly routes: RoutePort;
+  /** Begins to deliver, when everybody listens. Throws when it cannot. */
+  start?(): void;
+}
+
+export interface DaemonParts {
+  readonly config: Config;
+  readonly kernel: KernelPorts;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly threshold: LogThreshold;
+  readonly version: string;
+  readonly control: {
+    readonly peerUid: (socket: Socket) => number | undefined;
+    readonly groupId?: number | undefined;
+  };
+}
+
+/** How often the manager compares its table with the kernel's (F02, F47). */
+const RECONCILE_MS = 60_000;
+
+export class Daemon {
+  readonly manager: Manager;
+  readonly operator: DaemonOperator;
+  readonly #parts: DaemonParts;
+  readonly #protocols: ReadonlyMap<string, Protocol>;
+  readonly #assignments: Assignments;
+  readonly #joins: HostJoins;
+  #control: ControlServer | undefined;
+
+  constructor(parts: DaemonParts) {
+    const { config, kernel, clock, log, threshold, version } = parts;
+    this.#parts = parts;
+    this.manager = new Manager({ clock, log: log.child({ mod: 'mgm' }), ...kernel, config: managerConfig(config) });
+    const igmpConfigs = igmpConfigsOf(config);
+    const igmp = new IgmpModule({ mgm: this.manager, clock, log, ...kernel, interfaces: igmpConfigs });
+    this.#protocols = this.#protocolsOf(igmp);
+    const { links, membership } = kernel;
+    const { interfaces } = config;
+    this.#assignments = new Assignments({ links, membership, clock, log, protocols: this.#protocols, interfaces });
+    this.#joins = new HostJoins({ links, membership, log });
+    const snapshot = this.manager.snapshot();
+    const assignments = this.#assignments;
+    this.operator = new DaemonOperator({
+      config,
+      version,
+      clock,
+      threshold,
+      links,
+      manager: this.manager,
+      protocols: this.#protocols,
+      assignments,
+      joins: this.#joins,
+      views: viewsOf({ snapshot, assignments, igmp, links, membership }),
+      prepareIgmp: (name) => {
+        if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig());
+      },
+    });
+  }
+
+  /** Resolves when everything configured has been taken and the control socket accepts (F50); with the problem when it does not. */
+  async start(): Promise<ControlProblem | undefined> {
+    const { kernel, config, log, version, control } = this.#parts;
+    this.manager.start();
+    for (const protocol of this.#protocols.values()) mustWork(`starting ${protocol.name}`, protocol.start());
+    kernel.start?.();
+    this.#joins.start();
+    await this.#assignments.start();
+    const { operator } = this;
+    const server = await ControlServer.listen({ path: config.control.socket, operator, log, version, ...control });
+    if (!server.ok) return server.error;
+    this.#control = server.value;
+    return undefined;
+  }
+
+  /** Releases every interface, leaves every group, empties the kernel's table. Harmless after a start that failed. */
+  async stop(): Promise<void> {
+    await this.#control?.close();
+    this.#assignments.stop();
+    this.#joins.stop();
+    // IGMP first: an owner that releases then has nobody to make wait.
+    for (const protocol of this.#protocols.values()) await protocol.stop();
+    await this.manager.stop();
+  }
+
+  #protocolsOf(igmp: IgmpModule): ReadonlyMap<string, Protocol> {
+    const { config, kernel, clock, log } = this.#parts;
+    const mgm = this.manager;
+    const statics = config.statics.map((one) => new StaticModule({ mgm, clock, log, ...kernel, config: one }));
+    return new Map<string, Protocol>([igmp, ...statics].map((protocol) => [protocol.name, protocol]));
+  }
+}
+
+function managerConfig(config: Config) {
+  const thresholds = new Map(config.interfaces.map(({ name, threshold }) => [name, threshold]));
+  return {
+    mfeExpiry: config.mfe.expiry,
+    foreign: config.foreign,
+    rpfRoutes: config.rpf.routes,
+    thresholdOf: (name: string) => thresholds.get(name) ?? 1,
+    reconcileMs: RECONCILE_MS,
+  };
+}
+
+function igmpConfigsOf({ interfaces }: Config): Map<string, IgmpInterfaceConfig> {
+  return new Map(interfaces.flatMap(({ name, igmp }) => (igmp ? [[name, igmp] as const] : [])));
+}
+
+function mustWork(what: string, { code, detail, message }: MgmStatus): void {
+  if (code !== 'NO_ERROR') throw new Error(`${what}: ${code} ${detail ?? ''} ${message ?? ''}`);
+}
