@@ -18,12 +18,20 @@ export const DECISION_LIMIT_MS = 500;
 export const ACKNOWLEDGE_LIMIT_MS = 2000;
 /** Deliveries in one go before other work of the event loop gets its turn. */
 const DELIVERIES_PER_TURN = 2048;
+/** Microtasks that a late answer gets to travel up a client's chain of awaits before the next message follows it. */
+const TICKS_FOR_A_REPLY = 16;
+
+interface Message {
+  readonly deliver: () => void;
+  /** The late answer to a call of the client's own. */
+  readonly isReply: boolean;
+}
 
 export class Courier {
   readonly #core: Core;
   #depth = 0;
   readonly #waitingCalls: (() => void)[] = [];
-  readonly #boxes = new Map<Client, (() => void)[]>();
+  readonly #boxes = new Map<Client, Message[]>();
   readonly #asked = new Map<Client, Set<() => void>>();
   #pumpDue = false;
 
@@ -69,6 +77,12 @@ export class Courier {
     });
   }
 
+  /** Gives a late answer to a call, in its place among the client's messages; a dead client's promises are kept too. */
+  reply(client: Client, give: () => void): void {
+    if (client.alive) this.#post(client, give, true);
+    else give();
+  }
+
   /**
    * Asks a client and goes on with its answer: in the same turn when it is there, else when it comes, at the latest after
    * `limitMs`. `next` gets undefined unless the outcome is 'answered'.
@@ -86,7 +100,9 @@ export class Courier {
 
   /** The client is gone: what it was asked counts as unanswered, what waits for it is dropped. */
   forget(client: Client): void {
+    const box = this.#boxes.get(client) ?? [];
     this.#boxes.delete(client);
+    for (const { isReply, deliver } of box) if (isReply) deliver();
     const asked = this.#asked.get(client);
     this.#asked.delete(client);
     for (const giveUp of asked ?? []) giveUp();
@@ -148,11 +164,11 @@ export class Courier {
     return asked;
   }
 
-  #post(client: Client, deliver: () => void): void {
+  #post(client: Client, deliver: () => void, isReply = false): void {
     if (!client.alive) return;
     const box = this.#boxes.get(client);
-    if (box) box.push(deliver);
-    else this.#boxes.set(client, [deliver]);
+    if (box) box.push({ deliver, isReply });
+    else this.#boxes.set(client, [{ deliver, isReply }]);
     this.#schedulePump();
   }
 
@@ -161,38 +177,43 @@ export class Courier {
     const box = this.#boxes.get(client);
     if (!box) return;
     this.#boxes.delete(client);
-    for (const deliver of box) if (client.alive) deliver();
+    for (const { deliver, isReply } of box) if (client.alive || isReply) deliver();
   }
 
-  #schedulePump(): void {
+  #schedulePump(ticks = 1): void {
     if (this.#pumpDue) return;
     this.#pumpDue = true;
-    void Promise.resolve().then(() => this.#pump());
+    const wait = (left: number): void => {
+      void Promise.resolve().then(() => (left > 1 ? wait(left - 1) : this.#pump()));
+    };
+    wait(ticks);
   }
 
   #pump(): void {
     this.#pumpDue = false;
     for (let left = DELIVERIES_PER_TURN; left > 0; left--) {
-      if (!this.#deliverNext()) return;
+      const delivered = this.#deliverNext();
+      if (delivered === 'nothing') return;
+      if (delivered === 'reply') return this.#schedulePump(TICKS_FOR_A_REPLY);
     }
     this.#pumpDue = true;
     this.#core.ports.clock.after(0, () => this.#pump());
   }
 
   /** Waiting calls first: they were made before anything that was decided since. */
-  #deliverNext(): boolean {
+  #deliverNext(): 'message' | 'reply' | 'nothing' {
     const call = this.#waitingCalls.shift();
     if (call) {
       call();
-      return true;
+      return 'message';
     }
     const [first] = this.#boxes;
-    if (!first) return false;
+    if (!first) return 'nothing';
     const [client, box] = first;
-    const deliver = box.shift();
+    const { deliver, isReply } = box.shift()!;
     if (box.length === 0) this.#boxes.delete(client);
-    if (client.alive) deliver?.();
-    return true;
+    if (client.alive || isReply) deliver();
+    return isReply ? 'reply' : 'message';
   }
 
   #failed(client: Client, what: string, error: unknown): void {

@@ -88,10 +88,10 @@ export class Creation {
       const candidates = this.#forwarding.candidates(entry, incoming.iif.ifindex).filter(asked);
       return whenAnswered(this.#vetoes(entry, incoming.iif, candidates), (vetoed) => {
         if (entry.deleted) return;
-        if (incoming.iif.gone) return this.#forwarding.remove(entry);
+        if (incoming.iif.closed) return this.#forwarding.remove(entry);
         for (const on of candidates) {
           entry.clearOverride(on, 'off');
-          if (vetoed.has(on)) entry.setOverride(on, 'off');
+          if (vetoed.has(on) && !on.closed) entry.setOverride(on, 'off');
         }
         this.#settle(entry, incoming);
       });
@@ -129,11 +129,11 @@ export class Creation {
   }
 
   #install(key: MembershipKey, incoming: Incoming, vetoed: ReadonlySet<Interface>): void {
-    if (this.#core.stopped || incoming.iif.gone) return this.#core.count('creation.abandoned');
+    if (this.#core.stopped || incoming.iif.closed) return this.#core.count('creation.abandoned');
     const timeoutSec = incoming.unowned ? UNOWNED_TIMEOUT_SEC : DEFAULT_TIMEOUT_SEC;
     const entry = new Entry(key.source, key.group, incoming.iif, this.#core.nowMs, timeoutSec);
     entry.unowned = incoming.unowned;
-    for (const on of vetoed) if (!on.gone) entry.setOverride(on, 'off');
+    for (const on of vetoed) if (!on.closed) entry.setOverride(on, 'off');
     entry.upstreamNeighbor = incoming.upstreamNeighbor;
     entry.route = incoming.route;
     this.#core.entries.set(entry);
@@ -181,7 +181,7 @@ export class Creation {
 
   #entryIif(key: MembershipKey): Interface | undefined {
     const iif = this.#core.entries.get(key.source, key.group)?.iif;
-    return iif && !iif.gone ? iif : undefined;
+    return iif && !iif.closed ? iif : undefined;
   }
 
   /** What an RPF reply changes: only an interface of the same client is accepted (D-RPF-2). */

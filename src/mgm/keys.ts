@@ -42,7 +42,7 @@ export function keyProblem(key: MaskedKey): MgmDetail | undefined {
 
 /** What is wrong with the flags for this key, or undefined (D-FLAG-1, D-FLAG-2). */
 export function flagsProblem(key: MembershipKey, flags: number): MgmDetail | undefined {
-  if (flags === 0 || (flags & ~(JOIN | FORWARD)) !== 0) return 'badFlags';
+  if (!Number.isInteger(flags) || flags === 0 || (flags & ~(JOIN | FORWARD)) !== 0) return 'badFlags';
   if (flags & FORWARD && (isAny(key.source) || isAny(key.group))) return 'wildcardForward';
   return undefined;
 }

@@ -37,8 +37,8 @@ export class Interface {
   paused = false;
   /** The owner on its way out: no callbacks about this interface any more (D-REL-2). */
   leaving: Client | undefined;
-  /** The kernel removed the device. */
-  gone = false;
+  /** Nobody is on it any more, or the kernel removed the device: the vif may be another's by now. */
+  closed = false;
   /** Entries made in an earlier epoch are stale (D-OWN-9): one increment marks them all. */
   epoch = 0;
   /** Every key with an entry on this interface, stale ones too. */

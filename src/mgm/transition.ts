@@ -4,7 +4,7 @@
  * at its end what nobody wanted any more goes, what comes in on the interface is decided anew, and each entry that
  * really differs is overwritten in place.
  */
-import { type Answer, whenAnswered } from '../base/answer.js';
+import { type Answer, isLater } from '../base/answer.js';
 import { ip } from '../base/ip.js';
 import { ANY_SOURCE_FILTER, type Ifindex } from '../port/kernel.js';
 import type { Alerts } from './alerts.js';
@@ -100,7 +100,6 @@ export class Transitions {
   /** The kernel removed the device (D-OWN-8). The vif is gone already, silently; entries still name its number (facts J4). */
   interfaceGone(on: Interface): void {
     const { owner, igmp } = on;
-    on.gone = true;
     on.phase = 'steady';
     on.owner = undefined;
     on.igmp = undefined;
@@ -132,8 +131,11 @@ export class Transitions {
     change.client.requests++;
     return new Promise((resolve) => {
       on.waiting.push(() => {
-        change.client.requests--;
-        resolve(change.client.alive ? this.#request(change, ifindex) : invalid('badHandle'));
+        const { client } = change;
+        client.requests--;
+        const result = client.alive ? this.#request(change, ifindex) : invalid('badHandle');
+        if (isLater(result)) resolve(result);
+        else this.#courier.reply(client, () => resolve(result));
       });
     });
   }
@@ -185,12 +187,19 @@ export class Transitions {
     change.client.requests++;
     this.#core.ports.membership.pause(on.ifindex);
     this.#core.emit('igmp.disabled', () => ({ interface: on.name, ifindex: on.ifindex }));
-    const disabled = this.#askIgmp(igmp, 'disableIgmp', on, () => {
-      if (on.gone) return undefined;
-      this.#changeData(on, change);
+    let changed = false;
+    const paused = this.#askIgmp(igmp, 'disableIgmp', on, () => {
+      if (on.closed) return undefined;
+      changed = this.#changeData(on, change);
       return on.igmp?.alive ? this.#askIgmp(on.igmp, 'enableIgmp', on, () => undefined) : undefined;
     });
-    return whenAnswered(disabled, () => this.#courier.enter(() => this.#endPause(on, change)));
+    if (!isLater(paused)) return this.#endPause(on, change, changed);
+    return new Promise((resolve) => {
+      void paused.then(() => {
+        const result = this.#courier.enter(() => this.#endPause(on, change, changed));
+        this.#courier.reply(change.client, () => resolve(result));
+      });
+    });
   }
 
   /** A late acknowledgement makes IGMP count as dead (D-CB-1); the change goes on without it. */
@@ -207,33 +216,37 @@ export class Transitions {
     );
   }
 
-  /** D-OWN-9 (a) to (d). No kernel entry is touched. */
-  #changeData(on: Interface, { event, to, client }: Change): void {
+  /** D-OWN-9 (a) to (d). No kernel entry is touched. False, and nothing changed: who should own it died meanwhile. */
+  #changeData(on: Interface, { event, to, client }: Change): boolean {
+    const owner = event === 'owner-takes' ? client : to;
+    if (owner && !owner.alive) return false;
     on.epoch++;
-    const owner = event === 'owner-takes' ? client : event === 'handover' ? to : undefined;
-    this.#setOwner(on, owner?.alive ? owner : undefined);
+    this.#setOwner(on, owner);
     for (const entry of this.#core.entries) entry.clearOverride(on);
+    return true;
   }
 
-  #endPause(on: Interface, change: Change): MgmStatus {
+  #endPause(on: Interface, change: Change, changed: boolean): MgmStatus {
     change.client.requests--;
     on.leaving = undefined;
-    if (on.gone) return cannotComplete('interfaceGone', `${on.name} was removed meanwhile`);
+    if (on.closed) return cannotComplete('interfaceGone', `${on.name} was removed meanwhile`);
     on.paused = false;
     for (const error of this.#core.ports.membership.resume(on.ifindex)) this.#core.kernelRefused(error);
     this.#core.emit('igmp.enabled', () => ({ interface: on.name, ifindex: on.ifindex }));
-    this.#announce(on, change);
-    this.#startResync(on, change);
+    if (changed) this.#announce(on, change);
+    this.#startResync(on, changed ? change : undefined);
     if (on.owner && !on.owner.alive) void this.release(on.owner, on.ifindex);
     this.#runWaiting(on);
-    return DONE;
+    return changed ? DONE : cannotComplete('noSuchClient', `${(change.to ?? change.client).name} died meanwhile`);
   }
 
-  #startResync(on: Interface, { event, to, client }: Change): void {
+  #startResync(on: Interface, change: Change | undefined): void {
     if (on.state === 'U') return this.#close(on, false);
-    const awaited = [on.igmp, event === 'handover' ? to : undefined].filter((one) => one?.alive) as Client[];
+    const to = change?.to;
+    const awaited = [on.igmp, to].filter((one): one is Client => one?.alive === true);
     this.#resync.start(on, awaited);
-    if (event !== 'handover' || !to) return;
+    if (!to) return;
+    const { client } = change;
     this.#courier.notify(client, 'interfaceLost', () =>
       client.callbacks.interfaceLost?.(on.ifindex, `handed over to ${to.name}`),
     );
@@ -273,7 +286,7 @@ export class Transitions {
   }
 
   #controlGroups(on: Interface, wanted: boolean): void {
-    if (on.gone) return;
+    if (on.closed) return;
     for (const group of CONTROL_GROUPS) {
       const filter = wanted ? ANY_SOURCE_FILTER : undefined;
       const error = this.#core.ports.membership.set(HOLDER, on.ifindex, group, filter);
@@ -314,6 +327,7 @@ export class Transitions {
    */
   #close(on: Interface, gone: boolean): void {
     this.#resync.cancel(on);
+    on.closed = true;
     on.phase = 'steady';
     this.#core.interfaces.delete(on.ifindex);
     this.#members.dropAll(on);
