@@ -50,9 +50,7 @@ export function startDaemon(gone: (sentence: string) => void): ChildProcess {
   const node = [process.execPath, '--import', module('./hold.js'), module('../daemon/main.js'), '--config', RUN.config];
   const child = spawn('ip', inNamespace(ROUTER, node), { stdio: ['ignore', log, log], detached: true });
   child.on('error', (error) => gone(`the daemon could not be started: ${error.message}`));
-  child.on('exit', (code, signal) =>
-    gone(`the daemon ended (${signal ?? `exit code ${code}`}); its last words:\n${lastWords()}`),
-  );
+  child.on('exit', (code, signal) => gone(`the daemon ended (${signal ?? `exit code ${code}`})`));
   return child;
 }
 

@@ -17,7 +17,7 @@ export interface Scene {
 /** The lines of the live picture. */
 export function picture(scene: Scene): readonly string[] {
   return [
-    `mgmd hand-over lab  ${seconds(scene.elapsedMs)}  ${scene.doing}`,
+    `mgmd hand-over lab  ${clockText(scene.elapsedMs)}  ${scene.doing}`,
     `  changes of owner: ${scene.changes}   pauses of IGMP: ${scene.pauses}`,
     '',
     ...scene.interfaces.map(ownerLine),
@@ -45,14 +45,14 @@ export function ownerLine({ name, state, phase, owner, igmp, paused, memberships
   return `  ${name.padEnd(6)} owner ${who.padEnd(16)} state ${state.padEnd(3)} groups ${String(memberships).padEnd(4)}${passing}`.trimEnd();
 }
 
-/** An event of the manager as a line; undefined for those that come too often to be watched. */
-export function eventLine(event: ManagerEvent, sinceMs: number): string | undefined {
+/** An event of the manager as a line, `elapsedMs` into the run; undefined for those that come too often to be watched. */
+export function eventLine(event: ManagerEvent, elapsedMs: number): string | undefined {
   const where = event['interface'] === undefined ? '' : ` ${String(event['interface'])}`;
   const who = ['client', 'from', 'to', 'owner']
     .filter((field) => event[field] !== undefined && event[field] !== null)
     .map((field) => ` ${field} ${String(event[field])}`)
     .join('');
-  return SHOWN.has(event.evt) ? `${seconds(event.atMs - sinceMs)} ${event.evt}${where}${who}` : undefined;
+  return SHOWN.has(event.evt) ? `${clockText(elapsedMs)} ${event.evt}${where}${who}` : undefined;
 }
 
 const SHOWN: ReadonlySet<ManagerEvent['evt']> = new Set<ManagerEvent['evt']>([
@@ -98,7 +98,8 @@ function cell(value: string | number): string {
   return String(value).padStart(10);
 }
 
-function seconds(ms: number): string {
+/** "   1.234 s" */
+export function clockText(ms: number): string {
   return `${(ms / 1000).toFixed(3).padStart(8)} s`;
 }
 
@@ -120,8 +121,9 @@ export class Screen {
     if (!this.live) return;
     const width = this.#out.columns || 80;
     const up = this.#drawn > 0 ? `\x1b[${this.#drawn}A` : '';
-    this.#out.write(`${up}\r\x1b[J${lines.map((line) => line.slice(0, width - 1)).join('\n')}\n`);
-    this.#drawn = lines.length;
+    const fitting = lines.slice(0, (this.#out.rows || 24) - 1).map((line) => line.slice(0, width - 1));
+    this.#out.write(`${up}\r\x1b[J${fitting.join('\n')}\n`);
+    this.#drawn = fitting.length;
   }
 
   /** Elsewhere only. */

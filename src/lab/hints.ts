@@ -23,7 +23,7 @@ The laboratory stays up. In another terminal:
 
   alias mgmctl='${mgmctl}'
   mgmctl show interfaces
-  mgmctl take recv --client ${first}
+  mgmctl take recv --by ${first}
   mgmctl handover recv --from ${first} --to ${second}
   mgmctl monitor
 

@@ -9,7 +9,7 @@ import { buildTopology } from './topology.js';
 /** sysexits.h: the system refused something. */
 const EX_OSERR = 71;
 
-const [seconds = '20', end = 'end', who = 'root'] = process.argv.slice(2);
+const [seconds = '20', then = 'end', who = 'root'] = process.argv.slice(2);
 const screen = new Screen(process.stdout);
 
 /** 0 passed, 1 not passed, 71 the laboratory itself failed. */
@@ -18,7 +18,7 @@ async function run(): Promise<number> {
   buildTopology();
   const laboratory = new Laboratory(screen, {
     seconds: Number(seconds),
-    keep: end === 'keep',
+    keep: then === 'keep',
     ownUser: who === 'user',
   });
   const stop = () => laboratory.stop();
@@ -28,11 +28,13 @@ async function run(): Promise<number> {
   return laboratory.run();
 }
 
-run().then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    process.stderr.write(`mgmd lab: ${error instanceof Error ? error.message : String(error)}\n`);
-    if (existsSync(RUN.log)) process.stderr.write(`the daemon's last words:\n${lastWords()}\n`);
-    process.exit(EX_OSERR);
-  },
-);
+/** The log goes with the laboratory, so its end is shown when something went wrong. */
+function end(code: number): never {
+  if (code !== 0 && existsSync(RUN.log)) process.stderr.write(`the daemon's last words:\n${lastWords()}\n`);
+  process.exit(code);
+}
+
+run().then(end, (error: unknown) => {
+  process.stderr.write(`mgmd lab: ${error instanceof Error ? error.message : String(error)}\n`);
+  end(EX_OSERR);
+});

@@ -1,7 +1,7 @@
 /** Runs the laboratory: starts everybody, waits until the streams flow, makes the tour, drains, judges. */
 import type { ManagerEvent } from '../mgm/snapshot.js';
 import { type Host, startDaemon, startHost } from './crew.js';
-import { ownerLine, picture, type Screen, streamsLine, verdictLines } from './display.js';
+import { clockText, ownerLine, picture, type Screen, streamsLine, verdictLines } from './display.js';
 import { exploreHints } from './hints.js';
 import { monotonicMs, sleep } from './time.js';
 import type { FromHost, OtherGroups, ToReceiver, ToSender } from './messages.js';
@@ -28,13 +28,14 @@ const FLOW_LIMIT_MS = 15_000;
 /** How long packets may be on their way after the sender stopped. */
 const DRAIN_LIMIT_MS = 2_000;
 const DRAW_EVERY_MS = 100;
+const OWNERS_EVERY_MS = 500;
 const PLAIN_EVERY_MS = 2_000;
 
 export class Laboratory {
   readonly #screen: Screen;
   readonly #options: LaboratoryOptions;
   readonly #startedMs = monotonicMs();
-  readonly #seen = new Observations();
+  readonly #seen = new Observations(this.#startedMs);
   readonly #receivers: Host<ToReceiver>[] = [];
   #router: Router | undefined;
   #sender: Host<ToSender> | undefined;
@@ -56,17 +57,19 @@ export class Laboratory {
 
   /** The exit code: 0 passed, 1 failed. Throws when the laboratory itself cannot go on. */
   async run(): Promise<number> {
+    const repeating = [
+      setInterval(() => this.#draw(), DRAW_EVERY_MS),
+      setInterval(() => this.#lookAtOwners(), OWNERS_EVERY_MS),
+      setInterval(() => this.#screen.line(this.#plainLine()), PLAIN_EVERY_MS),
+    ];
     await this.#startRouter();
     await this.#startHosts();
-    const drawing = setInterval(() => this.#draw(), DRAW_EVERY_MS);
-    const telling = setInterval(() => this.#screen.line(this.#plainLine()), PLAIN_EVERY_MS);
     await this.#waitForFlow();
     for (const receiver of this.#receivers) receiver.tell({ kind: 'begin' });
     if (this.#options.seconds > 0) await this.#makeTour();
     if (this.#options.keep && !this.#stopped) await this.#stayUp();
     await this.#drain();
-    clearInterval(drawing);
-    clearInterval(telling);
+    for (const repeated of repeating) clearInterval(repeated);
     return this.#giveVerdict();
   }
 
@@ -82,7 +85,7 @@ export class Laboratory {
     this.#router = await Promise.race([connectRouter((event) => this.#event(event)), death]);
     death.catch(() => undefined); // from now on it is one more failure
     this.#doing = 'waiting for the streams';
-    await this.#lookAtOwners();
+    this.#lookAtOwners();
   }
 
   async #startHosts(): Promise<void> {
@@ -122,10 +125,10 @@ export class Laboratory {
       tellHosts: (name, order) => this.#tellHosts(name, order),
       onChange: (sentence) => {
         this.#doing = sentence;
-        this.#screen.line(`${this.#clock()} ${sentence}`);
+        this.#screen.line(`${clockText(this.#elapsedMs())} ${sentence}`);
       },
     });
-    const spentMs = monotonicMs() - this.#startedMs + END_MS;
+    const spentMs = this.#elapsedMs() + END_MS;
     await this.#tour.run(this.#options.seconds * 1000 - spentMs, () => this.#stopped);
     this.#seen.failures.push(...this.#tour.failures);
   }
@@ -165,16 +168,21 @@ export class Laboratory {
     if (event.evt === 'igmp.disabled') this.#tour?.pauseBegan(event['interface'] as RouterInterface);
     if (line === undefined) return;
     this.#screen.line(line);
-    this.#lookAtOwners().catch(() => undefined); // a daemon that is gone has been noticed elsewhere
+    this.#lookAtOwners();
   }
 
-  async #lookAtOwners(): Promise<void> {
-    this.#seen.interfaces = (await this.#router?.interfaces()) ?? [];
+  #lookAtOwners(): void {
+    this.#router?.interfaces().then(
+      (views) => {
+        this.#seen.interfaces = views;
+      },
+      () => undefined, // a daemon that is gone is noticed by its end
+    );
   }
 
   #draw(): void {
     const { interfaces, changes, happened, ledger } = this.#seen;
-    const elapsedMs = monotonicMs() - this.#startedMs;
+    const elapsedMs = this.#elapsedMs();
     const pauses = ledger.closed().length;
     const streams = this.#seen.streams();
     this.#screen.draw(picture({ elapsedMs, doing: this.#doing, interfaces, streams, changes, pauses, happened }));
@@ -182,11 +190,11 @@ export class Laboratory {
 
   #plainLine(): string {
     const owners = this.#seen.interfaces.map((view) => ownerLine(view).trim().replace(/ {2,}/g, ' '));
-    return [this.#clock(), [streamsLine(this.#seen.streams()), ...owners].join('; ')].join(' ');
+    return [clockText(this.#elapsedMs()), [streamsLine(this.#seen.streams()), ...owners].join('; ')].join(' ');
   }
 
-  #clock(): string {
-    return `[${((monotonicMs() - this.#startedMs) / 1000).toFixed(1)} s]`;
+  #elapsedMs(): number {
+    return monotonicMs() - this.#startedMs;
   }
 
   #giveVerdict(): number {

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Flags, parseFlags, USAGE } from './flags.js';
-import { checkNamespaces, spawnInside } from './namespaces.js';
+import { findNamespaces, spawnInside } from './namespaces.js';
 
 /** sysexits.h */
 const EX_USAGE = 64;
@@ -35,14 +35,10 @@ function runDaemon(config: string): void {
 }
 
 function runLab({ keep, seconds }: Flags): void {
-  const uid = process.getuid?.() ?? 0;
-  const possible = checkNamespaces(uid);
-  if (!possible.ok) return fail(possible.error.exitCode, possible.error.message);
-  const child = spawnInside(uid, module('./inside.js'), [
-    String(seconds),
-    keep ? 'keep' : 'end',
-    uid === 0 ? 'root' : 'user',
-  ]);
+  const namespaces = findNamespaces(process.getuid?.() === 0);
+  if (!namespaces.ok) return fail(namespaces.error.exitCode, namespaces.error.message);
+  const words = [String(seconds), keep ? 'keep' : 'end', namespaces.value.ownUser ? 'user' : 'root'];
+  const child = spawnInside(namespaces.value, module('./inside.js'), words);
   endWith(child, () => child.connected && child.send('stop'));
 }
 

@@ -27,7 +27,12 @@ export class Observations {
   changes = 0;
   readonly #counted = new Map<HostName, Counted>();
   #sent: Sent = { kind: 'sent', packets: { asm: 0, ssm: 0 }, refused: 0, stopped: false };
-  #firstEventMs: number | undefined;
+  readonly #startedMs: number;
+
+  /** `startedMs`: what the lines count from, by the machine's clock. */
+  constructor(startedMs: number) {
+    this.#startedMs = startedMs;
+  }
 
   heard(message: FromHost): void {
     if (message.kind === 'report') this.ledger.report(message);
@@ -37,10 +42,9 @@ export class Observations {
 
   /** Returns the event as a line when it is one to be shown. */
   event(event: ManagerEvent, arrivedMs: number): string | undefined {
-    this.#firstEventMs ??= event.atMs;
     this.ledger.event(event, arrivedMs);
     if (CHANGES.has(event.evt) && event['client'] !== 'igmp') this.changes++;
-    const line = eventLine(event, this.#firstEventMs);
+    const line = eventLine(event, this.ledger.machineMs(event.atMs) - this.#startedMs);
     if (line === undefined) return undefined;
     this.happened.push(line);
     if (this.happened.length > REMEMBERED_LINES) this.happened.shift();

@@ -72,6 +72,11 @@ export class PauseLedger {
     if (!this.#reports.has(key)) this.#reports.set(key, { group, change, atMs, interface: lan[0] });
   }
 
+  /** A time of the daemon's clock by the machine's. */
+  machineMs(daemonMs: number): number {
+    return daemonMs + this.#offsetMs;
+  }
+
   open(name: RouterInterface): Pause | undefined {
     return this.#pauses.find((pause) => pause.interface === name && pause.enabledAtMs === undefined);
   }
@@ -110,8 +115,8 @@ export class PauseLedger {
   }
 
   #reportsCrossing(pause: Pause, n: number): readonly string[] {
-    const from = pause.disabledAtMs + this.#offsetMs;
-    const to = (pause.enabledAtMs ?? Number.POSITIVE_INFINITY) + this.#offsetMs;
+    const from = this.machineMs(pause.disabledAtMs);
+    const to = this.machineMs(pause.enabledAtMs ?? Number.POSITIVE_INFINITY);
     return [...this.#reports.values()]
       .filter((report) => report.interface === pause.interface && report.atMs >= from && report.atMs < to)
       .map(({ change, group, atMs }) => {
