@@ -74,7 +74,18 @@ int DescriptorBag::Create(DescriptorBag& out) {
   return 0;
 }
 
-int DescriptorBag::Adopt(int fd, DescriptorBag& out) { return AdoptSocket(kBag, fd, out.fd_); }
+int DescriptorBag::Adopt(int fd, DescriptorBag& out) {
+  // Only a bag is connected to its own name.
+  sockaddr_un self{};
+  sockaddr_un peer{};
+  socklen_t self_length = sizeof self;
+  socklen_t peer_length = sizeof peer;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&self), &self_length) != 0) return errno;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_length) != 0) return EINVAL;
+  const bool named = self_length > sizeof self.sun_family;
+  if (!named || self_length != peer_length || std::memcmp(&self, &peer, self_length) != 0) return EINVAL;
+  return AdoptSocket(kBag, fd, out.fd_);
+}
 
 int DescriptorBag::List(std::vector<UniqueFd>& out) const {
   // Each look moves the offset on by the message's one byte; nothing leaves the queue.

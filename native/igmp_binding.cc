@@ -102,10 +102,11 @@ bool IgmpBinding::Report(Napi::Object self, int count) {
 void IgmpBinding::Pin(bool wanted) {
   if (wanted == pinned_) return;
   pinned_ = wanted;
-  if (wanted)
+  if (wanted) {
     Ref();
-  else
+  } else {
     Unref();
+  }
 }
 
 }  // namespace mgmd

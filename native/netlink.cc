@@ -1,11 +1,11 @@
 #include "netlink.h"
 
 #include <poll.h>
-#include <time.h>
 
 #include <linux/netlink.h>
 
 #include <cstring>
+#include <ctime>
 
 #include "socket.h"
 

@@ -12,7 +12,7 @@
 namespace mgmd {
 
 // The kernel's largest dump datagram is 32 KiB.
-inline constexpr size_t kNetlinkDatagramBytes = 32 * 1024;
+inline constexpr size_t kNetlinkDatagramBytes = 32'768;
 inline constexpr size_t kNetlinkSlabBytes = 4 * kNetlinkDatagramBytes;
 
 enum class Answer { kMore, kDone, kError };

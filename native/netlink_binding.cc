@@ -115,10 +115,11 @@ void NetlinkBinding::OnReadable() {
 void NetlinkBinding::Pin(bool wanted) {
   if (wanted == pinned_) return;
   pinned_ = wanted;
-  if (wanted)
+  if (wanted) {
     Ref();
-  else
+  } else {
     Unref();
+  }
 }
 
 }  // namespace mgmd

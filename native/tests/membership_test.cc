@@ -87,7 +87,7 @@ TEST_CASE("a bag keeps its content when it is listed, and grows past what its qu
   REQUIRE(mgmd::DescriptorBag::Create(bag) == 0);
   int added = 0;
   int error = 0;
-  while ((error = bag.Add(bag.get() == 0 ? 1 : 0)) == 0 && added < 5000) added++;
+  while ((error = bag.Add(0)) == 0 && added < 5000) added++;
   CHECK(error == EAGAIN);
   std::vector<mgmd::UniqueFd> inside;
   CHECK(bag.List(inside) == 0);
@@ -104,6 +104,12 @@ TEST_CASE("a pool refuses to adopt what is neither a bag nor a UDP socket") {
   const mgmd::UniqueFd tcp(::socket(AF_INET, SOCK_STREAM, 0));
   CHECK(pool.Open(tcp.get()) == EINVAL);
   CHECK(::fcntl(tcp.get(), F_GETFD) >= 0);
+  std::array<int, 2> pair{};
+  REQUIRE(::socketpair(AF_UNIX, SOCK_DGRAM, 0, pair.data()) == 0);
+  const mgmd::UniqueFd left(pair[0]);
+  const mgmd::UniqueFd right(pair[1]);
+  CHECK(pool.Open(left.get()) == EINVAL);
+  CHECK(::fcntl(left.get(), F_GETFD) >= 0);
 }
 
 TEST_CASE("after close every call answers EBADF") {

@@ -1,7 +1,7 @@
 /** NativeIgmpSocket on the wire: what hosts' kernels send arrives with its fields, what is sent arrives elsewhere. */
 import { expect } from 'vitest';
 import { type NativeIgmpSocket, SLOT_ROUTER_ALERT, SLOT_TRUNCATED, SLOTS } from '../../src/kernel/addon.js';
-import { type Bed, addon, addonTest, ERRNO, Inbox, ip, type Received } from '../support/addon.js';
+import { addon, addonTest, type Bed, ERRNO, Inbox, ip, type Received } from '../support/addon.js';
 import { eventually } from '../support/eventually.js';
 
 const V2_REPORT = 0x16;

@@ -1,6 +1,6 @@
 /** NativeMembershipSocket: what it holds is read back from /proc/net/igmp and /proc/net/mcfilter of the namespace. */
 import { expect } from 'vitest';
-import { type Bed, addonTest, ERRNO, ip, procNet } from '../support/addon.js';
+import { addonTest, type Bed, ERRNO, ip, procNet } from '../support/addon.js';
 import { eventually } from '../support/eventually.js';
 
 const GROUP = ip('239.5.0.0');
