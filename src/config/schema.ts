@@ -4,7 +4,7 @@
  * more than one value is in check.ts. Bounds and defaults of IGMP: section 18 of its specification.
  */
 import { z } from 'zod';
-import { isLinkLocalGroup, isMulticast, isUnicast, parseIp, parsePrefix } from '../base/ip.js';
+import { type IpAddress, isLinkLocalGroup, isMulticast, isUnicast, parseIp, parsePrefix } from '../base/ip.js';
 import { formatDuration, parseDuration } from './durations.js';
 
 export const DEFAULT_TABLE = 253;
@@ -72,12 +72,12 @@ function text<T>(fits: string, read: (raw: string) => T | undefined) {
 
 const flag = leaf('true or false', (raw) => (typeof raw === 'boolean' ? raw : undefined));
 
-const source = text('a unicast IPv4 address such as 192.0.2.1', (raw) => {
+const source = text<IpAddress>('a unicast IPv4 address such as 192.0.2.1', (raw) => {
   const parsed = parseIp(raw);
   return parsed.ok && isUnicast(parsed.value) ? parsed.value : undefined;
 });
 
-const group = text('a multicast group from 224.0.1.0 to 239.255.255.255', (raw) => {
+const group = text<IpAddress>('a multicast group from 224.0.1.0 to 239.255.255.255', (raw) => {
   const parsed = parseIp(raw);
   return parsed.ok && isMulticast(parsed.value) && !isLinkLocalGroup(parsed.value) ? parsed.value : undefined;
 });
