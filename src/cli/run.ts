@@ -12,6 +12,7 @@ export const EXIT = { done: 0, refused: 1, usage: 2, daemonAway: 69 } as const;
 export interface Surroundings {
   /** The words behind the program's name. */
   readonly argv: readonly string[];
+  readonly version: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   out(text: string): void;
   err(text: string): void;
@@ -48,6 +49,7 @@ type Go = (options: GlobalOptions, work: Work) => Promise<void>;
 function programOf(around: Surroundings, go: Go): Commander {
   const program = new Commander('mgmctl')
     .description('drives a running mgmd; unique prefixes of commands and views work (mgmctl sh int)')
+    .version(around.version, '--version', 'print the version of the tool')
     .exitOverride()
     .configureOutput({ writeOut: around.out, writeErr: around.err })
     .showHelpAfterError('(mgmctl --help says more)');
@@ -91,8 +93,8 @@ function addCommand(
         .option('--socket <path>', `control socket (MGMD_SOCKET, ${DEFAULT_SOCKET})`);
   command.action(async () => {
     const given = command.optsWithGlobals<Record<string, string | boolean | undefined>>();
-    const socket = given['socket'] ?? program.opts()['socket'] ?? env['MGMD_SOCKET'] ?? DEFAULT_SOCKET;
-    const json = given['json'] === true || program.opts()['json'] === true;
+    const socket = given['socket'] ?? program.opts<typeof given>()['socket'] ?? env['MGMD_SOCKET'] ?? DEFAULT_SOCKET;
+    const json = given['json'] === true || program.opts<typeof given>()['json'] === true;
     const words = { args: command.processedArgs.flat() as string[], options: command.opts() };
     await run(words, { socket: String(socket), json });
   });

@@ -1,15 +1,7 @@
 /** A client of the control socket, for the tool, the laboratory and the tests. One object per connection. */
 import { createConnection, type Socket } from 'node:net';
 import { LineReader, LineWriter } from './frame.js';
-import {
-  type Answer,
-  type ErrorData,
-  ERROR,
-  type Hello,
-  PROTOCOL_VERSION,
-  type Row,
-  type RowsPage,
-} from './messages.js';
+import { type Answer, type ErrorData, type Hello, PROTOCOL_VERSION, type Row, type RowsPage } from './messages.js';
 
 /** Far above a page of rows; only a stranger at the other end would exceed it. */
 const ANSWER_LIMIT = 64 * 1024 * 1024;
@@ -162,7 +154,7 @@ export class ControlClient {
     if (!waiting) return; // an answer to nothing we asked, such as the farewell after a line that was too long
     this.#waiting.delete(message.id as number);
     if (!('error' in message) || !message.error) return waiting.resolve((message as { result?: unknown }).result);
-    const { code = ERROR.internal, message: text, data } = message.error;
+    const { code, message: text, data } = message.error;
     waiting.reject(new ControlError(code, text, data));
   }
 

@@ -38,7 +38,7 @@ export async function obtainKernel(opening: Opening): Promise<Result<Kernel, Exi
     }
     if (tries === 0) sayThatWeWait(opened.error, log);
     else log.debug({ evt: 'daemon.waited', tries }, 'the table is still held');
-    await abortableSleep(WAIT_MS, stop);
+    await abortableSleep(clock, WAIT_MS, stop);
   }
   return err('stopped');
 }
@@ -54,14 +54,14 @@ function sayThatWeWait({ message }: KernelError, log: Log): void {
   log.warn({ evt: 'daemon.table.held', suspects: suspects() }, `${message} mgmd waits until it is free.`);
 }
 
-function abortableSleep(ms: number, stop: AbortSignal): Promise<void> {
+function abortableSleep(clock: Clock, ms: number, stop: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      clearTimeout(timeout);
+      timer.cancel();
       stop.removeEventListener('abort', done);
       resolve();
     };
-    const timeout = setTimeout(done, ms);
+    const timer = clock.after(ms, done);
     stop.addEventListener('abort', done);
   });
 }

@@ -37,6 +37,7 @@ async function mgmctl(...argv: string[]): Promise<{ code: number; out: string; e
   let err = '';
   const code = await run({
     argv,
+    version: '1.2.3',
     env: { MGMD_SOCKET: path },
     out: (text) => {
       out += text;
@@ -158,6 +159,10 @@ test.each([
   expect(code).toBe(2);
 });
 
+test('the version is that of the tool', async () => {
+  expect(await mgmctl('--version')).toEqual({ code: 0, out: '1.2.3\n', err: '' });
+});
+
 test('help is exit code 0', async () => {
   const { code, out } = await mgmctl('--help');
   expect(code).toBe(0);
@@ -188,6 +193,7 @@ test('monitor prints one line per event until it is interrupted', async () => {
     let interrupt: () => void = () => undefined;
     const ended = run({
       argv: json ? ['mon', '--json'] : ['monitor'],
+      version: '1.2.3',
       env: { MGMD_SOCKET: path },
       out: (text) => {
         out += text;

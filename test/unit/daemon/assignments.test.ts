@@ -1,0 +1,196 @@
+/** The intended owner and IGMP by interface name, against links that come and go and protocols that write down what they hear. */
+import { expect, test } from 'vitest';
+import { defaultIgmpConfig } from '../../../src/config/check.js';
+import type { InterfaceConfig } from '../../../src/config/types.js';
+import { Assignments } from '../../../src/daemon/assignments.js';
+import type { MgmStatus, Protocol } from '../../../src/mgm/client.js';
+import type { Ifindex } from '../../../src/port/kernel.js';
+import { settle } from '../../support/fake-clock.js';
+import { FakeKernel } from '../../support/fake-kernel.js';
+import { RecordingLog } from '../../support/recording-log.js';
+
+const NO_VIF: MgmStatus = { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'noVif', message: 'all 32 are in use' };
+
+/** Two routing protocols and IGMP; `room` is how many interfaces can be taken at once. */
+function given(interfaces: readonly InterfaceConfig[], { room = 32 } = {}) {
+  const kernel = new FakeKernel();
+  const log = new RecordingLog();
+  const journal: string[] = [];
+  const held = new Set<string>();
+  const nameOf = (ifindex: Ifindex) => kernel.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+  const protocol = (name: string): Protocol => ({
+    name,
+    start: () => ({ code: 'NO_ERROR' }),
+    stop: () => ({ code: 'NO_ERROR' }),
+    take: (ifindex) => {
+      if (held.size >= room) return NO_VIF;
+      held.add(`${name} ${ifindex}`);
+      journal.push(`${name} takes ${nameOf(ifindex)}`);
+      return { code: 'NO_ERROR' };
+    },
+    release: (ifindex) => {
+      held.delete(`${name} ${ifindex}`);
+      journal.push(`${name} releases ${nameOf(ifindex)}`);
+      return { code: 'NO_ERROR' };
+    },
+  });
+  const protocols = new Map(['igmp', 'red', 'blue'].map((name) => [name, protocol(name)]));
+  const { links, membership, clock } = kernel;
+  const assignments = new Assignments({ links, membership, clock, log, protocols, interfaces });
+  const appears = (name: string): Ifindex => kernel.addDevice(name, '10.0.9.1/24');
+  const goes = async (ifindex: Ifindex) => {
+    for (const one of held) if (one.endsWith(` ${ifindex}`)) held.delete(one);
+    kernel.deleteDevice(ifindex);
+    await settle();
+  };
+  const heard = () => journal.splice(0);
+  return { kernel, clock, log, protocols, assignments, appears, goes, heard };
+}
+
+function configured(name: string, owner?: string, igmp = false): InterfaceConfig {
+  return { name, owner, igmp: igmp ? defaultIgmpConfig() : undefined, threshold: 1 };
+}
+
+test('what is there at start is served in order, first by its owner, then by IGMP', async () => {
+  const { assignments, appears, heard } = given([configured('eth0', 'red', true), configured('eth1', undefined, true)]);
+  appears('eth1');
+  appears('eth0');
+  appears('eth2');
+  await assignments.start();
+  expect(heard()).toEqual(['red takes eth0', 'igmp takes eth0', 'igmp takes eth1']);
+});
+
+test('F07 an interface that is absent at start is named in a warning and served when it appears', async () => {
+  const { assignments, appears, heard, log } = given([configured('ppp0', 'red', true), configured('eth9')]);
+  await assignments.start();
+  expect(assignments.absent()).toEqual(['ppp0']);
+  expect(log.of('interface.absent').map((line) => line.message)).toEqual([
+    'configured but not there: ppp0; each is served as soon as it appears',
+  ]);
+  appears('ppp0');
+  await settle();
+  expect(heard()).toEqual(['red takes ppp0', 'igmp takes ppp0']);
+  expect(assignments.absent()).toEqual([]);
+  expect(log.of('interface.appeared')[0]?.message).toBe('ppp0 has appeared; red and IGMP take it');
+});
+
+test('F08 an interface that is re-created gets the owner it had last, not the one of the configuration', async () => {
+  const { kernel, assignments, protocols, appears, goes, heard } = given([configured('eth0', 'red', true)]);
+  const first = appears('eth0');
+  await assignments.start();
+  // when an operator hands it over and puts IGMP away, and the interface is created anew
+  assignments.handedOver('eth0', 'blue');
+  await assignments.release(kernel.links.byName('eth0')!, protocols.get('igmp')!);
+  await goes(first);
+  heard();
+  const second = appears('eth0');
+  await settle();
+  // then
+  expect(second).not.toBe(first);
+  expect(heard()).toEqual(['blue takes eth0']);
+});
+
+test('F08 an interface that only an operator assigned is remembered as well, and forgotten after a release', async () => {
+  const { kernel, assignments, protocols, appears, goes, heard } = given([]);
+  let ifindex = appears('eth0');
+  await assignments.start();
+  await assignments.take(kernel.links.byName('eth0')!, protocols.get('red')!);
+  await goes(ifindex);
+  heard();
+  ifindex = appears('eth0');
+  await settle();
+  expect(heard()).toEqual(['red takes eth0']);
+  await assignments.release(kernel.links.byName('eth0')!, protocols.get('red')!);
+  await goes(ifindex);
+  heard();
+  appears('eth0');
+  await settle();
+  expect(heard()).toEqual([]);
+});
+
+test('F14 one that finds no room is an error that names it; the others are served', async () => {
+  const { assignments, appears, log, heard } = given(
+    [configured('a', 'red'), configured('b', 'red'), configured('c', 'red')],
+    { room: 2 },
+  );
+  for (const name of ['a', 'b', 'c']) appears(name);
+  await assignments.start();
+  expect(heard()).toEqual(['red takes a', 'red takes b']);
+  expect(log.of('interface.refused').map(({ level, message }) => [level, message])).toEqual([
+    [
+      'error',
+      'red is not on c, as configured: all 32 are in use; it is tried again when an interface is released or goes away',
+    ],
+  ]);
+  expect(assignments.list().map(({ name, problem }) => [name, problem])).toEqual([
+    ['a', undefined],
+    ['b', undefined],
+    ['c', 'red: all 32 are in use'],
+  ]);
+});
+
+test('F14 F12 what was refused is tried again when an interface is released or goes away', async () => {
+  const { kernel, clock, assignments, protocols, appears, goes, heard } = given(
+    [configured('a', 'red'), configured('b', 'red'), configured('c', 'red'), configured('d', 'red')],
+    { room: 2 },
+  );
+  const [a] = ['a', 'b', 'c', 'd'].map(appears);
+  await assignments.start();
+  heard();
+  await goes(a!);
+  await clock.run(0);
+  expect(heard()).toEqual(['red takes c']);
+  await assignments.release(kernel.links.byName('b')!, protocols.get('red')!);
+  await clock.run(0);
+  expect(heard()).toEqual(['red releases b', 'red takes d']);
+});
+
+test('a renamed interface loses what belonged to its old name and gets what belongs to the new one', async () => {
+  const { kernel, assignments, appears, heard } = given([
+    configured('eth0', 'red', true),
+    configured('lan', 'blue', true),
+  ]);
+  const ifindex = appears('eth0');
+  await assignments.start();
+  heard();
+  kernel.changeDevice(ifindex, { name: 'lan' });
+  await settle();
+  expect(heard()).toEqual(['red releases lan', 'blue takes lan', 'igmp takes lan']);
+  expect(assignments.absent()).toEqual(['eth0']);
+});
+
+test('a change that is neither arrival nor renaming touches nothing', async () => {
+  const { kernel, assignments, appears, heard } = given([configured('eth0', 'red')]);
+  const ifindex = appears('eth0');
+  await assignments.start();
+  heard();
+  for (const up of [false, true]) {
+    kernel.changeDevice(ifindex, { up, running: up });
+    await settle();
+  }
+  expect(heard()).toEqual([]);
+});
+
+test('F38 an interface without the MULTICAST flag is served, with a warning that names the remedy', async () => {
+  const { kernel, assignments, log, heard } = given([configured('wg0', 'red')]);
+  kernel.addDevice('wg0', '10.0.0.1/24', { multicast: false });
+  await assignments.start();
+  expect(heard()).toEqual(['red takes wg0']);
+  expect(log.of('interface.multicast.off')[0]?.message).toContain('"ip link set dev wg0 multicast on" sets it');
+});
+
+test('after stop nothing is served any more and no timer is left', async () => {
+  const { clock, assignments, appears, goes, heard } = given([configured('a', 'red'), configured('b', 'red')], {
+    room: 1,
+  });
+  const a = appears('a');
+  appears('b');
+  await assignments.start();
+  heard();
+  await goes(a);
+  assignments.stop();
+  appears('a');
+  await clock.run(1000);
+  expect(heard()).toEqual([]);
+  expect(clock.due()).toBe(0);
+});
