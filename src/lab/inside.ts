@@ -25,6 +25,7 @@ async function run(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   process.on('message', stop);
   process.on('disconnect', () => process.exit(1));
+  process.stdout.on('error', () => process.exit(1)); // nobody reads any more: npm start | head
   return laboratory.run();
 }
 

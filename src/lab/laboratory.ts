@@ -131,6 +131,7 @@ export class Laboratory {
     const spentMs = this.#elapsedMs() + END_MS;
     await this.#tour.run(this.#options.seconds * 1000 - spentMs, () => this.#stopped);
     this.#seen.failures.push(...this.#tour.failures);
+    if (this.#tour.changes === 0) this.#fail('it was stopped before the first change of owner');
   }
 
   /** The hosts on the router's LAN `name`, in the order of their numbers. */
@@ -184,13 +185,16 @@ export class Laboratory {
     const { interfaces, changes, happened, ledger } = this.#seen;
     const elapsedMs = this.#elapsedMs();
     const pauses = ledger.closed().length;
-    const streams = this.#seen.streams();
+    const streams = this.#seen.measured();
     this.#screen.draw(picture({ elapsedMs, doing: this.#doing, interfaces, streams, changes, pauses, happened }));
   }
 
   #plainLine(): string {
     const owners = this.#seen.interfaces.map((view) => ownerLine(view).trim().replace(/ {2,}/g, ' '));
-    return [clockText(this.#elapsedMs()), [streamsLine(this.#seen.streams()), ...owners].join('; ')].join(' ');
+    return [
+      clockText(this.#elapsedMs()),
+      [streamsLine(this.#seen.measured()) || this.#doing, ...owners].join('; '),
+    ].join(' ');
   }
 
   #elapsedMs(): number {

@@ -48,10 +48,10 @@ function missing(error: Error): Refusal {
 }
 
 function advice(isRoot: boolean): string {
-  return isRoot
-    ? 'Run it where root is real root; a container needs CAP_SYS_ADMIN and CAP_NET_ADMIN.'
-    : 'Run it as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces, ' +
-        'kernel.apparmor_restrict_unprivileged_userns=0).';
+  const allow =
+    'allow them (sysctl user.max_user_namespaces and user.max_net_namespaces, kernel.unprivileged_userns_clone=1, ' +
+    'kernel.apparmor_restrict_unprivileged_userns=0)';
+  return isRoot ? `Give this container CAP_SYS_ADMIN and CAP_NET_ADMIN, or ${allow}.` : `Run it as root, or ${allow}.`;
 }
 
 /** Runs a module of the laboratory as the first process of new namespaces, with the terminal and a channel to here. */

@@ -62,6 +62,11 @@ export class Observations {
     );
   }
 
+  /** Those whose counting has begun: before that, gaps are nobody's fault. */
+  measured(): readonly StreamResult[] {
+    return this.streams().filter(({ host, stream }) => (this.#counted.get(host)?.streams[stream]?.base ?? 0) > 0);
+  }
+
   /** Every stream of every host has brought something. */
   allFlowing(): boolean {
     const expected = Object.values(HOSTS).reduce((sum, { streams }) => sum + streams.length, 0);

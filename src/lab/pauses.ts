@@ -52,6 +52,8 @@ export class PauseLedger {
       case 'membership.added':
       case 'membership.deleted':
         if (event['client'] === 'igmp') open?.changesInside.push(`${event.evt} ${String(event['group'])}`);
+        break;
+      default: // of no interest to a pause
     }
   }
 

@@ -56,7 +56,10 @@ function report(): void {
 
 obey<ToReceiver>((order) => {
   if (order.kind === 'others') return others.change(order);
-  for (const stream of streams) order.kind === 'begin' ? stream.tracker.begin() : stream.join();
+  for (const stream of streams) {
+    if (order.kind === 'begin') stream.tracker.begin();
+    else stream.join();
+  }
 });
 setInterval(report, TELL_EVERY_MS);
 if (HOSTS[host].igmp === 3) await watchReports(address, ROUTER_ADDRESS.recv);

@@ -54,6 +54,13 @@ class LabOnEmptyMachine extends Lab {
   }
 }
 
+class LabWithoutNamespaces extends Lab {
+  protected override before(): readonly string[] {
+    const forbid = 'echo 0 > /proc/sys/user/max_net_namespaces && exec "$@"';
+    return ['unshare', '--user', '--map-root-user', 'sh', '-c', forbid, 'sh'];
+  }
+}
+
 /** Empty when the process has ended meanwhile. */
 function environmentOf(pid: string): string {
   try {
@@ -131,6 +138,13 @@ test('a wrong flag is refused with the usage and exit code 64', async () => {
   expect(await lab.child.end()).toBe(64);
   expect(lab.output()).toContain("Unknown option '--sekonds'");
   expect(lab.output()).toContain('usage: npm start');
+});
+
+test('where namespaces are not allowed the lab says so, with what to do, and ends with exit code 77', async () => {
+  const lab = new LabWithoutNamespaces();
+  expect(await lab.child.end()).toBe(77);
+  expect(lab.output()).toContain('the lab needs network namespaces of its own, and they were refused');
+  expect(lab.output()).toContain('user.max_net_namespaces');
 });
 
 test('with --config the daemon itself runs in the foreground: its exit code is ours, and a signal ends it', async () => {
