@@ -73,7 +73,7 @@ export class Courier {
   /** A notification whose answer matters: asked in its turn, `next` gets the answer as with `ask`. */
   request<T>(client: Client, what: string, call: () => Answer<T>, next: (reply: T | undefined) => void): void {
     this.#post(client, () => {
-      this.enter(() => this.#put(client, what, DECISION_LIMIT_MS, call, next));
+      void this.enter(() => this.#put(client, what, DECISION_LIMIT_MS, call, next));
     });
   }
 

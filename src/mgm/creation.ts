@@ -213,7 +213,7 @@ export class Creation {
     }
     const vetoed = new Set<Interface>();
     const asked = [...byDecider].map(([decider, own]) => this.#askCreation(key, iif, decider, own, vetoed));
-    return asked.some(isLater) ? Promise.all(asked).then(() => vetoed) : vetoed;
+    return asked.some(isLater) ? Promise.all(asked.filter(isLater)).then(() => vetoed) : vetoed;
   }
 
   #askCreation(

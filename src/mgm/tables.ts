@@ -3,8 +3,7 @@ import type { IpAddress } from '../base/ip.js';
 import { ANY4 } from '../base/ip.js';
 import type { MembershipKey } from './client.js';
 import { compareKeys } from './keys.js';
-import type { Client, Interface, Member } from './state.js';
-import { Entry, KeyRecord } from './state.js';
+import { type Client, type Entry, type Interface, KeyRecord, type Member } from './state.js';
 
 /** A map with the two-part key (group, source); groups first because every event asks by group. */
 class GroupSourceMap<T extends MembershipKey> {
@@ -26,7 +25,7 @@ class GroupSourceMap<T extends MembershipKey> {
 
   set(value: T): void {
     let sources = this.#groups.get(value.group);
-    if (!sources) this.#groups.set(value.group, (sources = new Map()));
+    if (!sources) this.#groups.set(value.group, (sources = new Map<IpAddress, T>()));
     if (!sources.has(value.source)) this.#size++;
     sources.set(value.source, value);
     this.#sorted = undefined;

@@ -57,7 +57,7 @@ export class Views implements ManagerSnapshot {
   counters(): CountersView {
     const { joins, leaves, filters } = this.#core.ports.membership.counters();
     const calls = { 'membership.joins': joins, 'membership.leaves': leaves, 'membership.filters': filters };
-    return { ...calls, ...Object.fromEntries([...this.#core.counters].sort()) };
+    return { ...calls, ...Object.fromEntries([...this.#core.counters].sort(([a], [b]) => (a < b ? -1 : 1))) };
   }
 
   onEvent(handler: (event: ManagerEvent) => void): () => void {

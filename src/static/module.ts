@@ -139,7 +139,7 @@ export class StaticModule implements Protocol {
   /** Later only when the manager answered one of the calls later. */
   #addMemberships(ifindex: Ifindex, name: string): Answer<unknown> {
     const answers = keysLeavingBy(this.#parts.config.routes, name).map((key) => this.#add(key, ifindex, name));
-    return answers.some(isLater) ? Promise.all(answers) : undefined;
+    return answers.some(isLater) ? Promise.all(answers.filter(isLater)) : undefined;
   }
 
   #add(key: MembershipKey, ifindex: Ifindex, name: string): Answer<void> {

@@ -245,7 +245,7 @@ export class TestIgmp extends TestClient {
 
   #known(ifindex: Ifindex): Map<string, MembershipKey> {
     let keys = this.#hosts.get(ifindex);
-    if (!keys) this.#hosts.set(ifindex, (keys = new Map()));
+    if (!keys) this.#hosts.set(ifindex, (keys = new Map<string, MembershipKey>()));
     return keys;
   }
 

@@ -34,7 +34,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   lab: ['node:'],
 };
 
-const STATIC_IMPORT = /^(?:import|export)(?:\s[^'\";=]*?\sfrom)?\s'([^']+)';$/gm;
+const STATIC_IMPORT = /^(?:import|export)(?:\s[^'";=]*?\sfrom)?\s'([^']+)';$/gm;
 const DYNAMIC_IMPORT = /\bimport\('([^']+)'\)/g;
 
 interface Import {

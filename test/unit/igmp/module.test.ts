@@ -16,7 +16,7 @@ import {
   toEx,
   toIn,
 } from '../../support/packet-builder.js';
-import { Bed, ETH1, ETH2, FakeLinks, link, src } from './bed.js';
+import { Bed, ETH1, ETH2, type FakeLinks, link, src } from './bed.js';
 
 const G = '239.1.2.3';
 const disable = (bed: Bed, on: Ifindex = ETH1) => bed.mgm.callbacks.disableIgmp?.(on);
@@ -68,7 +68,7 @@ test('IGMP-161 IGMP-163 in the pause nothing is added or deleted there, while qu
   bed.hear(reportV2(G), { to: G });
   bed.mgm.drain();
   // given
-  disable(bed);
+  void disable(bed);
   // when hosts join and leave, and sources are refused
   bed.hear(reportV3(toEx('239.9.9.9', src('a')), allow('232.1.1.1', src('b'))));
   bed.hear(leaveV2(G), { to: '224.0.0.2' });
@@ -88,13 +88,13 @@ test('IGMP-162 after the pause all that is wanted then is added, in a later turn
   const bed = new Bed();
   bed.hear(reportV2(G), { to: G });
   bed.hear(reportV3(toEx('239.0.0.1')));
-  disable(bed);
+  void disable(bed);
   bed.hear(reportV3(isEx('239.9.9.9', src('a'), src('b')), allow('232.1.1.1', src('c'), src('d'))));
   bed.hear(leaveV2(G), { to: '224.0.0.2' });
   bed.goTo(5);
   bed.mgm.drain();
   // when
-  enable(bed);
+  void enable(bed);
   // then not from inside the callback
   expect(bed.mgm.drain()).toEqual([]);
   bed.clock.advance(0);
@@ -113,7 +113,7 @@ test('IGMP-162 after the pause all that is wanted then is added, in a later turn
 test('the resync adds 512 memberships per turn', () => {
   const bed = new Bed();
   joined(bed, 1200);
-  disable(bed);
+  void disable(bed);
   bed.mgm.drain();
   const turns: number[] = [];
   const later = bed.clock.after.bind(bed.clock);
@@ -122,7 +122,7 @@ test('the resync adds 512 memberships per turn', () => {
       fire();
       turns.push(bed.mgm.drain().length);
     });
-  enable(bed);
+  void enable(bed);
   bed.clock.advance(0);
   // the last turn says that it is done, too
   expect(turns).toEqual([512, 512, 1200 - 1024 + 1]);
@@ -130,8 +130,8 @@ test('the resync adds 512 memberships per turn', () => {
 
 /** Starts a resync and does something between its first and its second slice. Returns the calls since then. */
 function betweenSlices(bed: Bed, act: () => void): string[] {
-  disable(bed);
-  enable(bed);
+  void disable(bed);
+  void enable(bed);
   const later = bed.clock.after.bind(bed.clock);
   // the first slice is armed already
   let turns = 0;
@@ -188,13 +188,13 @@ test('a group that ends in the middle of its resync is not added again', () => {
 test('IGMP-164 a disable in the resync cancels it, the next enable starts over', () => {
   const bed = new Bed();
   joined(bed, 600);
-  disable(bed);
-  enable(bed);
+  void disable(bed);
+  void enable(bed);
   bed.mgm.drain();
-  disable(bed);
+  void disable(bed);
   bed.clock.advance(0);
   expect(bed.mgm.drain()).toEqual([]);
-  enable(bed);
+  void enable(bed);
   bed.clock.advance(0);
   const calls = bed.mgm.drain();
   expect(calls).toHaveLength(601);
@@ -205,27 +205,27 @@ test('IGMP-164 callbacks may repeat: one pause, one resync; an enable without a 
   const bed = new Bed();
   bed.hear(reportV3(toEx(G)));
   bed.mgm.drain();
-  enable(bed);
+  void enable(bed);
   bed.clock.advance(0);
   expect(bed.mgm.drain()).toEqual([]);
-  disable(bed);
-  disable(bed);
-  enable(bed);
-  enable(bed);
+  void disable(bed);
+  void disable(bed);
+  void enable(bed);
+  void enable(bed);
   bed.clock.advance(0);
   expect(bed.mgm.drain()).toEqual([`add (*,${G})`, 'resyncDone']);
 });
 
 test('pauses of two interfaces overlap without mixing', () => {
   const bed = new Bed({ links: [link(ETH1, '10.0.0.2'), link(ETH2, '10.1.0.2')] });
-  disable(bed, ETH1);
-  disable(bed, ETH2);
+  void disable(bed, ETH1);
+  void disable(bed, ETH2);
   bed.hear(reportV3(toEx(G)));
   bed.hear(reportV3(toEx(G)), { on: ETH2, from: '10.1.0.9' });
-  enable(bed, ETH2);
+  void enable(bed, ETH2);
   bed.clock.advance(0);
   expect(bed.mgm.drain()).toEqual([`eth2 add (*,${G})`, 'eth2 resyncDone']);
-  enable(bed, ETH1);
+  void enable(bed, ETH1);
   bed.clock.advance(0);
   expect(bed.mgm.drain()).toEqual([`add (*,${G})`, 'resyncDone']);
 });
@@ -268,8 +268,8 @@ test('stop releases and deregisters, and leaves no timer and no handler behind',
   const bed = new Bed({ links: [link(ETH1, '10.0.0.2'), link(ETH2, '10.1.0.2')] });
   bed.hear(reportV3(toEx(G), allow(G, src('a'))));
   bed.hear(reportV3(toIn(G)));
-  disable(bed, ETH2);
-  enable(bed, ETH2);
+  void disable(bed, ETH2);
+  void enable(bed, ETH2);
   bed.mgm.drain();
   expect(bed.module.stop()).toMatchObject({ code: 'NO_ERROR' });
   expect(bed.mgm.drain()).toEqual(['release', 'eth2 release', 'deregister']);
@@ -310,11 +310,11 @@ test('a pause that begins before the take is answered is kept', async () => {
   const taken = bed.module.take(ETH1);
   expect(bed.wire.sent).toEqual([]);
   answer({ code: 'NO_ERROR' });
-  disable(bed);
+  void disable(bed);
   await taken;
   bed.hear(reportV3(toEx(G)));
   expect(bed.mgm.drain()).toEqual([]);
-  enable(bed);
+  void enable(bed);
   bed.clock.advance(0);
   expect(bed.mgm.drain()).toEqual([`add (*,${G})`, 'resyncDone']);
 });

@@ -24,7 +24,7 @@ class Bed extends ManagerBed {
   }
 
   async take(...ifindexes: readonly Ifindex[]): Promise<MgmStatus[]> {
-    return Promise.all(ifindexes.map((ifindex) => this.module.take(ifindex)));
+    return Promise.all(ifindexes.map(async (ifindex) => this.module.take(ifindex)));
   }
 
   /** A host on eth1 says this. */

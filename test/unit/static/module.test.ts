@@ -32,7 +32,7 @@ test('taking an interface adds membership for each route that leaves by it, afte
 
 test('an interface that no route leaves by is taken without any membership', () => {
   const { module, mgm } = started();
-  module.take(SEND.ifindex);
+  void module.take(SEND.ifindex);
   expect(mgm.calls).toEqual(['take 2']);
 });
 
@@ -40,7 +40,7 @@ test('a refused Take adds nothing and is not released at the end', () => {
   const { module, mgm } = started();
   mgm.answer = () => ({ code: 'ERROR_ALREADY_EXISTS', detail: 'ownedByOther' });
   expect(module.take(RECV.ifindex)).toMatchObject({ detail: 'ownedByOther' });
-  module.stop();
+  void module.stop();
   expect(mgm.calls).toEqual(['take 3', 'deregister']);
 });
 
@@ -57,20 +57,20 @@ test('a Take that is answered later adds its memberships when the answer comes',
 
 test('D-OWN-9 a release deletes no membership itself, so that the manager can make before it breaks', () => {
   const { module, mgm } = started();
-  module.take(RECV.ifindex);
+  void module.take(RECV.ifindex);
   mgm.calls.length = 0;
-  module.release(RECV.ifindex);
+  void module.release(RECV.ifindex);
   expect(mgm.calls).toEqual(['release 3']);
 });
 
 test('the RPF callback names the configured iif of (S,G) and of (*,G) while this instance owns it', () => {
   const { module, callbacks } = started();
   expect(callbacks.rpf!(flow('10.1.0.2', '232.1.1.1'))).toBeUndefined();
-  module.take(SEND.ifindex);
+  void module.take(SEND.ifindex);
   expect(callbacks.rpf!(flow('10.1.0.2', '232.1.1.1'))).toEqual({ ifindex: SEND.ifindex });
   expect(callbacks.rpf!(flow('10.7.7.7', '239.1.1.1'))).toEqual({ ifindex: SEND.ifindex });
   expect(callbacks.rpf!(flow('10.7.7.7', '239.9.9.9'))).toBeUndefined();
-  module.release(SEND.ifindex);
+  void module.release(SEND.ifindex);
   expect(callbacks.rpf!(flow('10.1.0.2', '232.1.1.1'))).toBeUndefined();
 });
 
@@ -107,19 +107,19 @@ test('an offered interface is accepted when it exists', () => {
 
 test('an interface that was handed away or is gone is not released at the end', () => {
   const { module, mgm, callbacks } = started();
-  module.take(SEND.ifindex);
-  module.take(RECV.ifindex);
+  void module.take(SEND.ifindex);
+  void module.take(RECV.ifindex);
   callbacks.interfaceLost!(RECV.ifindex, 'handover');
   callbacks.interfaceGone!(SEND.ifindex);
   mgm.calls.length = 0;
-  module.stop();
+  void module.stop();
   expect(mgm.calls).toEqual(['deregister']);
 });
 
 test('stopping releases in ascending order, although one release is refused, then deregisters', () => {
   const { module, mgm } = started();
-  module.take(RECV.ifindex);
-  module.take(SEND.ifindex);
+  void module.take(RECV.ifindex);
+  void module.take(SEND.ifindex);
   mgm.calls.length = 0;
   mgm.answer = (call) => (call === 'release 2' ? { code: 'ERROR_CAN_NOT_COMPLETE' } : OK);
   expect(module.stop()).toEqual(OK);
@@ -130,7 +130,7 @@ test('stopping releases in ascending order, although one release is refused, the
 test('a membership that the manager refuses is a warning with the code and the interface', () => {
   const { module, mgm, log } = started();
   mgm.answer = (call) => (call.startsWith('add 10') ? { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'kernelRefused' } : OK);
-  module.take(RECV.ifindex);
+  void module.take(RECV.ifindex);
   expect(log.of('static.route.refused')).toMatchObject([
     { level: 'warn', fields: { ifname: 'recv', code: 'ERROR_CAN_NOT_COMPLETE', detail: 'kernelRefused' } },
   ]);
@@ -139,7 +139,7 @@ test('a membership that the manager refuses is a warning with the code and the i
 test('configured joins are wished for at the start and dropped at the stop', () => {
   const { module, membership } = bed();
   module.start();
-  module.stop();
+  void module.stop();
   expect(membership.calls).toEqual([
     'static2 2 239.1.1.1 exclude []',
     'static2 2 232.1.1.1 include [10.1.0.2]',
@@ -158,7 +158,7 @@ test('an interface that is created again gets its joins again, under its new ifi
 
 test('a renamed interface serves the configuration of its new name', () => {
   const { module, links, mgm, membership } = started();
-  module.take(RECV.ifindex);
+  void module.take(RECV.ifindex);
   mgm.calls.length = 0;
   links.replace(RECV, link(3, 'spare'));
   expect(mgm.calls).toEqual(ROUTES_ON_RECV.map((call) => call.replace('add', 'delete')));
@@ -183,7 +183,7 @@ test('nothing is left after the stop: no timer, no subscription', () => {
   const { module, membership, clock, links } = bed();
   membership.refuse = true;
   module.start();
-  module.stop();
+  void module.stop();
   expect(clock.due()).toBe(0);
   expect(links.handlers.size).toBe(0);
 });
