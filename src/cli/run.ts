@@ -32,7 +32,7 @@ export async function run(around: Surroundings): Promise<number> {
     code = await withDaemon(around, options, work);
   });
   try {
-    const names = program.commands.map((command) => command.name());
+    const names = [...program.commands.map((command) => command.name()), 'help'];
     await program.parseAsync(completedCommand(around.argv, names), { from: 'user' });
     return code;
   } catch (error) {
