@@ -1,0 +1,132 @@
+/**
+ * IGMP as it passed a device, captured by tcpdump and decoded by tshark: a judge that shares no code with mgmd. The clock
+ * of the wire is the order of the packets.
+ */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { eventually } from './eventually.js';
+import type { Namespace, Net } from './topology.js';
+
+export const IGMP_TYPE = { query: 0x11, reportV1: 0x12, reportV2: 0x16, leaveV2: 0x17, reportV3: 0x22 } as const;
+
+/** Columns of tshark, by the name they have here. A field that a packet does not have is empty. */
+const FIELDS = {
+  source: 'ip.src',
+  destination: 'ip.dst',
+  headerBytes: 'ip.hdr_len',
+  tos: 'ip.dsfield',
+  ttl: 'ip.ttl',
+  ipChecksum: 'ip.checksum.status',
+  options: 'ip.opt.type',
+  routerAlert: 'ip.opt.ra',
+  type: 'igmp.type',
+  version: 'igmp.version',
+  maxRespDs: 'igmp.max_resp',
+  checksum: 'igmp.checksum.status',
+  suppress: 'igmp.s',
+  qrv: 'igmp.qrv',
+  qqic: 'igmp.qqic',
+  sourceCount: 'igmp.num_src',
+  recordTypes: 'igmp.record_type',
+  groups: 'igmp.maddr',
+  sources: 'igmp.saddr',
+  complaints: '_ws.expert.message',
+} as const;
+
+type Column = keyof typeof FIELDS;
+const COLUMNS = Object.keys(FIELDS) as Column[];
+
+export interface CapturedIgmp {
+  /** IPv4 header. `headerBytes` is 24 with the router alert option. */
+  readonly source: string;
+  readonly destination: string;
+  readonly headerBytes: number;
+  readonly tos: number;
+  readonly ttl: number;
+  /** Option types: 148 is router alert. */
+  readonly options: readonly number[];
+  /** The value in the router alert option; NaN without one. */
+  readonly routerAlert: number;
+  /** Both checksums were verified and are right. */
+  readonly checksumsGood: boolean;
+  /** One of IGMP_TYPE. */
+  readonly type: number;
+  /** As tshark tells the version of a message. */
+  readonly version: number;
+  /** Tenths of a second, the float code decoded; NaN where the message has none. `qqic` is as it stands in the packet. */
+  readonly maxRespDs: number;
+  readonly suppress: boolean;
+  readonly qrv: number;
+  readonly qqic: number;
+  readonly sourceCount: number;
+  /** Of a v3 report, in order. */
+  readonly recordTypes: readonly number[];
+  /** The group of a query, or one per record. */
+  readonly groups: readonly string[];
+  readonly sources: readonly string[];
+  /** What tshark has to say against the packet. */
+  readonly complaints: string;
+}
+
+export class Capture {
+  readonly #file: string;
+
+  private constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** Resolves when packets are being captured. */
+  static async start(net: Net, namespace: Namespace, device: string): Promise<Capture> {
+    const file = join(net.temporaryDirectory(), `${namespace.label}.pcap`);
+    const options = ['-i', device, '-U', '--immediate-mode', '-Z', 'root', '-w', file, 'igmp'];
+    const child = namespace.spawn('tcpdump', options);
+    await eventually('tcpdump to listen', () => child.errors.some((line) => line.includes('listening on')));
+    return new Capture(file);
+  }
+
+  /** Everything up to now, in the order of the wire. */
+  packets(): readonly CapturedIgmp[] {
+    const columns = COLUMNS.flatMap((column) => ['-e', FIELDS[column]]);
+    const form = ['-T', 'fields', '-E', 'occurrence=a', '-E', 'aggregator=;', ...columns];
+    const text = execFileSync('tshark', ['-n', '-r', this.#file, '-o', 'ip.check_checksum:TRUE', ...form], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    return text.split('\n').filter(Boolean).map(parse);
+  }
+
+  queries(): readonly CapturedIgmp[] {
+    return this.packets().filter(({ type }) => type === IGMP_TYPE.query);
+  }
+}
+
+/** "1" of tshark's checksum status. */
+const GOOD = '1';
+
+function parse(line: string): CapturedIgmp {
+  const cells = line.split('\t');
+  const text = (column: Column) => cells[COLUMNS.indexOf(column)] ?? '';
+  const list = (column: Column) => text(column).split(';').filter(Boolean);
+  const number = (column: Column) => (text(column) === '' ? Number.NaN : Number(text(column)));
+  return {
+    source: text('source'),
+    destination: text('destination'),
+    headerBytes: number('headerBytes'),
+    tos: number('tos'),
+    ttl: number('ttl'),
+    options: list('options').map(Number),
+    routerAlert: number('routerAlert'),
+    checksumsGood: text('ipChecksum') === GOOD && text('checksum') === GOOD,
+    type: number('type'),
+    version: number('version'),
+    maxRespDs: number('maxRespDs'),
+    suppress: text('suppress') === '1',
+    qrv: number('qrv'),
+    qqic: number('qqic'),
+    sourceCount: number('sourceCount'),
+    recordTypes: list('recordTypes').map(Number),
+    groups: list('groups'),
+    sources: list('sources'),
+    complaints: text('complaints'),
+  };
+}
