@@ -3,6 +3,7 @@
  * (10.1.0/24 to 10.3.0/24) that lead to hosts in namespaces of their own.
  */
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { type IpAddress, formatIp } from '../../src/base/ip.js';
 import { loadAddon } from '../../src/kernel/addon.js';
 import { type Kernel, openKernel } from '../../src/kernel/system.js';
@@ -114,7 +115,7 @@ function makeLan(net: Net, n: number): Lan {
     execFileSync('ip', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   ip('link', 'add', ifname, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', host.name);
   ip('address', 'add', `10.${n}.0.1/24`, 'dev', ifname);
-  execFileSync('sysctl', ['-qw', `net.ipv4.conf.${ifname}.rp_filter=0`, 'net.ipv4.conf.all.rp_filter=0']);
+  for (const which of [ifname, 'all']) writeFileSync(`/proc/sys/net/ipv4/conf/${which}/rp_filter`, '0');
   ip('link', 'set', ifname, 'up');
   host.ip('address', 'add', `10.${n}.0.2/24`, 'dev', 'eth0');
   host.ip('link', 'set', 'eth0', 'up');

@@ -47,7 +47,7 @@ export class Namespace {
   }
 
   sysctl(key: string, value: string | number): void {
-    this.run('sysctl', '-qw', `${key}=${value}`);
+    this.run('sh', '-c', `echo ${value} > /proc/sys/${key.replaceAll('.', '/')}`);
   }
 
   /** The ifindex of a device inside. */
