@@ -29,7 +29,7 @@ import { Core, type ManagerConfig, type ManagerPorts } from './core.js';
 import { ACKNOWLEDGE_LIMIT_MS, Courier } from './courier.js';
 import { Creation } from './creation.js';
 import { Enumerations } from './enumeration.js';
-import { Forwarding } from './forwarding.js';
+import { bitOf, Forwarding } from './forwarding.js';
 import { cannotComplete, DONE, flagsProblem, invalid, keyProblem, notFound, status } from './keys.js';
 import { Lifetimes } from './lifetimes.js';
 import { Members } from './members.js';
@@ -421,7 +421,7 @@ export class Manager implements MgmClient {
     const counted = {
       memberships: on?.keys.size ?? 0,
       entriesAsIif: entries.filter((entry) => entry.iif === on).length,
-      entriesAsOif: entries.filter((entry) => on && this.#forwarding.outputInterfaces(entry).includes(on)).length,
+      entriesAsOif: entries.filter((entry) => on && entry.outputs & bitOf(on)).length,
     };
     return { interface: name, from, to, igmp: on?.igmp !== undefined, ...counted, done: false, code: 'NO_ERROR' };
   }

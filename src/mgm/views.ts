@@ -4,7 +4,6 @@ import { formatIp } from '../base/ip.js';
 import type { DumpedMfc } from '../port/kernel.js';
 import { type Core, keyFields } from './core.js';
 import type { Forwarding } from './forwarding.js';
-import { compareKeys } from './keys.js';
 import type { Reconciler } from './reconciler.js';
 import type {
   ClientView,
@@ -48,7 +47,7 @@ export class Views implements ManagerSnapshot {
   }
 
   mfc(): readonly MfcView[] {
-    const own = [...this.#core.entries.sorted()].sort(compareKeys).map((entry) => this.#entry(entry));
+    const own = this.#core.entries.sorted().map((entry) => this.#entry(entry));
     const foreign = [...this.#reconciler.foreign.values()].map((seen) => this.#dumped(seen, 'foreign'));
     const unresolved = this.#reconciler.unresolved.map((seen) => this.#dumped(seen, 'unresolved'));
     return [...own, ...foreign, ...unresolved];
