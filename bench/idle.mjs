@@ -7,6 +7,8 @@ import { cpuNs, sleep } from './lib/subjects.mjs';
 import { traffic } from './lib/traffic.mjs';
 
 const IDLE_MS = 10_000;
+/** V8 collects once, about 8 s after a start; that is the start's and not idling. */
+const CALM_MS = 10_000;
 const STEADY = { groups: GROUPS, pps: 10_000, ms: 5000 };
 
 function residentKb(pid) {
@@ -27,6 +29,7 @@ async function heldBytes(subject) {
 }
 
 async function fromOutside(context, subject, base) {
+  await sleep(CALM_MS);
   const rss = residentKb(subject.pid);
   const idle = await busyPercent(subject.pid, IDLE_MS);
   await traffic(context.reference, 'report', subject, { groups: GROUPS, base });

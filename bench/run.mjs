@@ -5,6 +5,7 @@
  * figures, those of the C reference from the same run, and their ratio. `--reference` measures the C program alone;
  * `--cpu-prof` leaves the daemon's profiles for bench/profile.mjs, which costs it time.
  */
+import { loadavg } from 'node:os';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { burst } from './burst.mjs';
@@ -48,7 +49,7 @@ const failed = [];
 for (const name of names) {
   try {
     const figures = await BENCHES[name](context);
-    results[name] = { ...figures, measured: new Date().toISOString() };
+    results[name] = { ...figures, measured: new Date().toISOString(), load: loadavg()[0] };
     console.log(JSON.stringify({ bench: name, ...results[name] }));
   } catch (error) {
     failed.push(name);

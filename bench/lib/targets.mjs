@@ -53,6 +53,7 @@ export const TARGETS = {
     row('resident memory, idle', 80, 'MB', 'rss_mb'),
     row('processor, idle', 0.1, '%', 'cpu_idle_percent'),
     row('memory per group', 1024, 'bytes', 'bytes_per_group'),
+    row('memory per group and its stream', 1024, 'bytes', 'bytes_per_group_with_stream'),
     row('processor, 10,000 streams in steady state', 2, '%', 'cpu_10000_streams_percent'),
   ],
   start: [row('start to ready', 300, 'ms', 'p50_ms'), row('processor time of the start', 'none', 'ms', 'cpu_p50_ms')],
