@@ -26,7 +26,7 @@ const FIELDS = {
   suppress: 'igmp.s',
   qrv: 'igmp.qrv',
   qqic: 'igmp.qqic',
-  sourceCount: 'igmp.num_src',
+  sourceCounts: 'igmp.num_src',
   recordTypes: 'igmp.record_type',
   groups: 'igmp.maddr',
   sources: 'igmp.saddr',
@@ -59,11 +59,11 @@ export interface CapturedIgmp {
   readonly qrv: number;
   readonly qqic: number;
   readonly sourceCount: number;
-  /** Of a v3 report, in order. */
-  readonly recordTypes: readonly number[];
-  /** The group of a query, or one per record. */
+  /** The group of a query or of an older report, or one per record of a v3 report. */
   readonly groups: readonly string[];
   readonly sources: readonly string[];
+  /** Of a v3 report: "TO_EX 239.1.1.1", "BLOCK 239.1.1.1 10.0.0.1 10.0.0.2". */
+  readonly records: readonly string[];
   /** What tshark has to say against the packet. */
   readonly complaints: string;
 }
@@ -100,6 +100,16 @@ export class Capture {
   }
 }
 
+/** By record type (RFC 3376 section 4.2.12). */
+const RECORD = ['', 'IS_IN', 'IS_EX', 'TO_IN', 'TO_EX', 'ALLOW', 'BLOCK'] as const;
+
+function records(types: readonly string[], groups: readonly string[], counts: readonly string[], sources: string[]) {
+  return types.map((type, n) => {
+    const own = sources.splice(0, Number(counts[n]));
+    return [RECORD[Number(type)] ?? type, groups[n], ...own].join(' ');
+  });
+}
+
 /** "1" of tshark's checksum status. */
 const GOOD = '1';
 
@@ -123,10 +133,10 @@ function parse(line: string): CapturedIgmp {
     suppress: text('suppress') === '1',
     qrv: number('qrv'),
     qqic: number('qqic'),
-    sourceCount: number('sourceCount'),
-    recordTypes: list('recordTypes').map(Number),
+    sourceCount: number('sourceCounts'),
     groups: list('groups'),
     sources: list('sources'),
+    records: records(list('recordTypes'), list('groups'), list('sourceCounts'), list('sources')),
     complaints: text('complaints'),
   };
 }
