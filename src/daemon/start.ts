@@ -8,7 +8,7 @@ import { loadAddon } from '../kernel/addon.js';
 import { type Kernel, openKernel } from '../kernel/system.js';
 import { suspects } from '../kernel/table-holder.js';
 import type { Clock } from '../port/clock.js';
-import type { Log } from '../port/log.js';
+import type { Fields, Log } from '../port/log.js';
 import { type ExitCode, exitCodeOf, isTableInUse } from './exit-codes.js';
 
 const WAIT_MS = 1000;
@@ -45,7 +45,7 @@ export async function obtainKernel(opening: Opening): Promise<Result<Kernel, Exi
 
 function explain(error: KernelError, log: Log): void {
   const { op, target, errno, code, message } = error;
-  const fields = { evt: 'daemon.kernel.refused', op, target, errno, code };
+  const fields: Fields = { evt: 'daemon.kernel.refused', op, target, errno, code };
   if (!isTableInUse(error)) return log.error(fields, message);
   log.error({ ...fields, suspects: suspects() }, `${message} With --wait mgmd takes over when it is free.`);
 }

@@ -26,7 +26,7 @@ import {
 } from '../mgm/client.js';
 import type { Clock, Timer } from '../port/clock.js';
 import type { Ifindex, IgmpPacket, IgmpPort, Link, LinkChange, LinkPort } from '../port/kernel.js';
-import type { Log } from '../port/log.js';
+import type { Fields, Log } from '../port/log.js';
 import type { DropReason } from './counters.js';
 import { IgmpInterface, type InterfaceOutput, type LinkState } from './interface.js';
 import { MembershipSync, type SyncOutput } from './membership-sync.js';
@@ -306,7 +306,7 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
     if (code === 'NO_ERROR' || code === 'ERROR_NOT_FOUND' || detail === 'noSuchMfe' || !this.#opened) return;
     const heldBack = this.#mayLog('membership');
     if (heldBack === undefined) return;
-    const fields = { evt: 'igmp.membership.refused', code, detail, heldBack };
+    const fields: Fields = { evt: 'igmp.membership.refused', code, detail, heldBack };
     this.#log.warn(fields, `the manager refused a membership change on ${this.named.name}: ${message ?? code}`);
   };
 
@@ -318,7 +318,7 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
     this.igmp.counters.sent.failed++;
     const heldBack = this.#mayLog('send');
     if (heldBack === undefined) return;
-    const fields = { evt: 'igmp.query.failed', code: error.code, errno: error.errno, heldBack };
+    const fields: Fields = { evt: 'igmp.query.failed', code: error.code, errno: error.errno, heldBack };
     this.#log.warn(fields, error.message);
   }
 
@@ -336,7 +336,7 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
   querierLost(to: IpAddress, version: number): void {
     const { version: own } = this.igmp.config;
     const querier = formatIp(to);
-    const fields = { evt: 'igmp.querier.lost', to: querier, version };
+    const fields: Fields = { evt: 'igmp.querier.lost', to: querier, version };
     const what = `another router with a lower address (${querier}) is querier on ${this.named.name}`;
     if (version >= own) return this.#log.info(fields, what);
     const advice = `it speaks IGMPv${version}, so source filters do not work there; configure all routers of the link alike`;
@@ -351,7 +351,7 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
     const heldBack = this.#mayLog('version');
     if (heldBack === undefined) return;
     const querier = formatIp(from);
-    const fields = {
+    const fields: Fields = {
       evt: 'igmp.version.differed',
       from: querier,
       version,

@@ -1,6 +1,57 @@
-/** Logging as pure code sees it. `evt` is stable, dotted, subject.verb in the past tense; operators and tests match it, never the sentence. */
+/**
+ * Logging as pure code sees it. `evt` is stable, dotted, subject.verb in the past tense; operators and tests match it,
+ * never the sentence.
+ */
+
+/** Every `evt` of the log; docs/events.md says what each means and what to do. */
+export type LogEvent =
+  | 'callback.failed'
+  | 'client.died'
+  | 'config.warned'
+  | 'control.client.dropped'
+  | 'control.refused'
+  | 'control.request.failed'
+  | 'daemon.cold-start'
+  | 'daemon.crashed'
+  | 'daemon.kernel.refused'
+  | 'daemon.reload.ignored'
+  | 'daemon.service-manager.unreachable'
+  | 'daemon.started'
+  | 'daemon.stop.hung'
+  | 'daemon.stop.requested'
+  | 'daemon.stopped'
+  | 'daemon.table.held'
+  | 'daemon.waited'
+  | 'host.join.refused'
+  | 'igmp.address.missed'
+  | 'igmp.limit.reached'
+  | 'igmp.membership.refused'
+  | 'igmp.message.ignored'
+  | 'igmp.querier.gained'
+  | 'igmp.querier.lost'
+  | 'igmp.query.failed'
+  | 'igmp.version.differed'
+  | 'interface.absent'
+  | 'interface.appeared'
+  | 'interface.handed-over'
+  | 'interface.multicast.off'
+  | 'interface.refused'
+  | 'interface.released'
+  | 'interface.taken'
+  | 'kernel.buffer.reduced'
+  | 'kernel.foreign-change'
+  | 'kernel.leftovers.removed'
+  | 'kernel.notifications.lost'
+  | 'kernel.read.failed'
+  | 'kernel.refused'
+  | 'kernel.repaired'
+  | 'kernel.watch.failed'
+  | 'rpf.refused'
+  | 'static.join.refused'
+  | 'static.route.refused';
+
 export interface Fields {
-  readonly evt: string;
+  readonly evt: LogEvent;
   readonly [field: string]: unknown;
 }
 

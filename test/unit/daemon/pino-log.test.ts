@@ -28,22 +28,22 @@ test('a line is one JSON object with level, time, evt, fields and the sentence',
 test('under journald a line begins with its priority and leaves the time to the journal', () => {
   const { log, threshold, lines } = given({ journal: true });
   threshold.level = 'debug';
-  for (const level of ['error', 'warn', 'info', 'debug'] as const) log[level]({ evt: 'x.happened' }, 'it happened');
+  for (const level of ['error', 'warn', 'info', 'debug'] as const) log[level]({ evt: 'daemon.started' }, 'it happened');
   expect(lines.map((line) => line.slice(0, 3))).toEqual(['<3>', '<4>', '<6>', '<7>']);
-  expect(JSON.parse(lines[0]!.slice(3))).toEqual({ level: 'error', evt: 'x.happened', msg: 'it happened' });
+  expect(JSON.parse(lines[0]!.slice(3))).toEqual({ level: 'error', evt: 'daemon.started', msg: 'it happened' });
 });
 
 test('the level of a log and of its children changes while they live', () => {
   const { log, threshold, lines } = given();
   const child = log.child({ mod: 'mgm' });
-  child.debug({ evt: 'a.b' }, 'unheard');
+  child.debug({ evt: 'daemon.waited' }, 'unheard');
   expect(child.debugEnabled).toBe(false);
   threshold.level = 'debug';
   expect(child.debugEnabled).toBe(true);
-  child.debug({ evt: 'a.b' }, 'heard');
+  child.debug({ evt: 'daemon.waited' }, 'heard');
   threshold.level = 'error';
-  child.warn({ evt: 'a.b' }, 'unheard');
-  child.error({ evt: 'a.b' }, 'heard');
+  child.warn({ evt: 'daemon.waited' }, 'unheard');
+  child.error({ evt: 'daemon.waited' }, 'heard');
   expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual(['heard', 'heard']);
 });
 
