@@ -41,7 +41,7 @@ export interface SyncOutput {
 }
 
 /** Memberships added per turn of the event loop: some milliseconds with one kernel call each. */
-export const RESYNC_SLICE = 512;
+export const RESYNC_SLICE = 256;
 
 export class MembershipSync implements MembershipChanges {
   readonly #output: SyncOutput;

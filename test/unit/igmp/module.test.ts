@@ -110,7 +110,7 @@ test('IGMP-162 after the pause all that is wanted then is added, in a later turn
   expect(bed.module.interfaces()[0]!.memberships).toBe('open');
 });
 
-test('the resync adds 512 memberships per turn', () => {
+test('the resync adds 256 memberships per turn', () => {
   const bed = new Bed();
   joined(bed, 1200);
   void disable(bed);
@@ -125,7 +125,7 @@ test('the resync adds 512 memberships per turn', () => {
   void enable(bed);
   bed.clock.advance(0);
   // the last turn says that it is done, too
-  expect(turns).toEqual([512, 512, 1200 - 1024 + 1]);
+  expect(turns).toEqual([256, 256, 256, 256, 1200 - 1024 + 1]);
 });
 
 /** Starts a resync and does something between its first and its second slice. Returns the calls since then. */
