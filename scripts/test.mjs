@@ -21,8 +21,25 @@ function unshare(flags, command) {
   return [flags, '--fork', '--kill-child', 'sh', '-c', PREPARE, 'sh', ...command];
 }
 
-/** Tests with a judge from outside, which not every machine has; .ci/run installs it. Without it npm test says so. */
-const JUDGED = { files: 'test/netns/wire.test.ts', commands: ['tshark', 'tcpdump'] };
+/** Tests with a judge from outside, which not every machine has. Root gets it installed; others are told what is left out. */
+const JUDGED = {
+  files: ['test/netns/wire.test.ts', 'test/netns/pause.test.ts'],
+  commands: ['tshark', 'tcpdump', 'strace'],
+};
+
+function missingJudges() {
+  return JUDGED.commands.filter((command) => !hasCommand(command, env.PATH));
+}
+
+/** Each command comes in the Debian package of its name. */
+function installJudges() {
+  const missing = missingJudges();
+  if (missing.length === 0 || process.getuid?.() !== 0 || !hasCommand('apt-get', env.PATH)) return;
+  console.error(`test: installing ${missing.join(' ')}, by which the wire tests judge what is sent`);
+  const quietly = { stdio: ['ignore', 'ignore', 'inherit'], env: { ...env, DEBIAN_FRONTEND: 'noninteractive' } };
+  run('apt-get', ['update', '-q'], quietly);
+  run('apt-get', ['install', '-qy', '--no-install-recommends', ...missing], quietly);
+}
 
 /** The flags of unshare(1) that work here; root stays root of this machine where it may. */
 function namespaceFlags() {
@@ -57,11 +74,13 @@ function enterNamespaces(words) {
 
 /** What vitest is to leave out, which is said aloud. */
 function withoutJudge() {
-  const missing = JUDGED.commands.filter((command) => !hasCommand(command, env.PATH));
+  const missing = missingJudges();
   if (missing.length === 0) return [];
-  const advice = `on Debian: apt-get install ${missing.join(' ')}`;
-  console.error(`test: ${JUDGED.files} is not part of this run: it needs ${missing.join(' and ')} (${advice})`);
-  return ['--exclude', JUDGED.files];
+  const advice = `on Debian, as root: apt-get install ${missing.join(' ')}`;
+  console.error(
+    `test: ${JUDGED.files.join(' and ')} are not part of this run: ${missing.join(', ')} missing (${advice})`,
+  );
+  return JUDGED.files.flatMap((file) => ['--exclude', file]);
 }
 
 /** Runs vitest with its own output, and counts from its report. */
@@ -95,6 +114,7 @@ function countOf(report, status) {
 main('test', () => {
   const [first, ...words] = process.argv.slice(2);
   if (first !== INSIDE) {
+    installJudges();
     process.exitCode = enterNamespaces(process.argv.slice(2));
     return;
   }
