@@ -5,9 +5,12 @@ import type { MembershipKey } from './client.js';
 import { compareKeys } from './keys.js';
 import { type Client, type Entry, type Interface, KeyRecord, type Member } from './state.js';
 
-/** A map with the two-part key (group, source); groups first because every event asks by group. */
+/**
+ * A map with the two-part key (group, source); groups first because every event asks by group. Most groups have one
+ * source, which stands alone: a map of its own for each would cost more than the record itself.
+ */
 class GroupSourceMap<T extends MembershipKey> {
-  readonly #groups = new Map<IpAddress, Map<IpAddress, T>>();
+  readonly #groups = new Map<IpAddress, T | Map<IpAddress, T>>();
   #sorted: T[] | undefined;
   #size = 0;
 
@@ -16,26 +19,41 @@ class GroupSourceMap<T extends MembershipKey> {
   }
 
   get(source: IpAddress, group: IpAddress): T | undefined {
-    return this.#groups.get(group)?.get(source);
+    const held = this.#groups.get(group);
+    if (held instanceof Map) return held.get(source);
+    return held?.source === source ? held : undefined;
   }
 
   ofGroup(group: IpAddress): Iterable<T> {
-    return this.#groups.get(group)?.values() ?? [];
+    const held = this.#groups.get(group);
+    if (held === undefined) return [];
+    return held instanceof Map ? held.values() : [held];
   }
 
   set(value: T): void {
-    let sources = this.#groups.get(value.group);
-    if (!sources) this.#groups.set(value.group, (sources = new Map<IpAddress, T>()));
-    if (!sources.has(value.source)) this.#size++;
-    sources.set(value.source, value);
+    const { source, group } = value;
+    if (this.get(source, group) === undefined) this.#size++;
+    const held = this.#groups.get(group);
+    if (held instanceof Map) held.set(source, value);
+    else if (held === undefined || held.source === source) this.#groups.set(group, value);
+    else
+      this.#groups.set(
+        group,
+        new Map([
+          [held.source, held],
+          [source, value],
+        ]),
+      );
     this.#sorted = undefined;
   }
 
   delete(value: T): void {
-    const sources = this.#groups.get(value.group);
-    if (!sources?.delete(value.source)) return;
+    const { source, group } = value;
+    if (this.get(source, group) === undefined) return;
+    const held = this.#groups.get(group);
+    if (held instanceof Map && held.size > 1) held.delete(source);
+    else this.#groups.delete(group);
     this.#size--;
-    if (sources.size === 0) this.#groups.delete(value.group);
     this.#sorted = undefined;
   }
 
@@ -46,7 +64,10 @@ class GroupSourceMap<T extends MembershipKey> {
   }
 
   *[Symbol.iterator](): Iterator<T> {
-    for (const sources of this.#groups.values()) yield* sources.values();
+    for (const held of this.#groups.values()) {
+      if (held instanceof Map) yield* held.values();
+      else yield held;
+    }
   }
 }
 

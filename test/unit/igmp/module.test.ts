@@ -169,7 +169,7 @@ const withManySources = (config = {}): Bed => {
 
 test('a group that becomes EXCLUDE in the middle of its resync has no source added behind that', () => {
   const calls = betweenSlices(withManySources(), () => undefined);
-  expect(calls).toHaveLength(88 + 1);
+  expect(calls).toHaveLength(600 - 256 + 1);
   const bed = withManySources();
   const flipped = betweenSlices(bed, () => {
     bed.hear(reportV3(isEx(G, ...manySources.slice(0, 300)), allow(G, manySources[599]!)));
