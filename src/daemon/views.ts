@@ -4,7 +4,7 @@ import type { Row } from '../control/messages.js';
 import type { View } from '../control/operator.js';
 import type { IgmpModule } from '../igmp/module.js';
 import type { InterfaceView, ManagerSnapshot } from '../mgm/snapshot.js';
-import type { LinkPort, MembershipPort } from '../port/kernel.js';
+import type { HostGroupPort, LinkPort, MembershipPort } from '../port/kernel.js';
 import type { Assignment, Assignments } from './assignments.js';
 
 export interface ViewsParts {
@@ -13,13 +13,14 @@ export interface ViewsParts {
   readonly igmp: IgmpModule;
   readonly links: LinkPort;
   readonly membership: MembershipPort;
+  readonly hostGroups?: HostGroupPort | undefined;
 }
 
 export function viewsOf(parts: ViewsParts): ReadonlyMap<string, View> {
   return new Map([...managerViews(parts), ...igmpViews(parts.igmp)]);
 }
 
-function managerViews({ snapshot, assignments, links, membership }: ViewsParts): readonly [string, View][] {
+function managerViews({ snapshot, assignments, links, membership, hostGroups }: ViewsParts): readonly [string, View][] {
   const interfaces = () => interfaceRows(snapshot.interfaces(), assignments.list(), links);
   return [
     ['interfaces', { columns: INTERFACE_COLUMNS, rows: interfaces }],
@@ -29,6 +30,7 @@ function managerViews({ snapshot, assignments, links, membership }: ViewsParts):
     ['clients', view(() => snapshot.clients(), CLIENT_COLUMNS)],
     ['counters', view(() => Object.entries(snapshot.counters()).map(([name, value]) => ({ name, value })))],
     ['joins', view(() => joinRows(membership, links))],
+    ['host-groups', view(() => hostGroupRows(hostGroups, links))],
   ];
 }
 
@@ -113,6 +115,14 @@ function wishOf(wish: Assignment | undefined): Row {
 function statusOf({ phase, paused }: InterfaceView): string {
   if (paused || phase === 'T') return 'changing owner';
   return phase === 'R' ? 'resync' : 'steady';
+}
+
+/** Everything this host has joined, by whatever program. */
+function hostGroupRows(hostGroups: HostGroupPort | undefined, links: LinkPort): readonly Row[] {
+  return (hostGroups?.list() ?? []).map(({ ifindex, group }) => ({
+    interface: links.byIndex(ifindex)?.name ?? `#${ifindex}`,
+    group: formatIp(group),
+  }));
 }
 
 function joinRows(membership: MembershipPort, links: LinkPort): readonly Row[] {

@@ -10,7 +10,7 @@ import { IgmpModule } from '../igmp/module.js';
 import type { MgmStatus, Protocol } from '../mgm/client.js';
 import { Manager } from '../mgm/manager.js';
 import type { Clock } from '../port/clock.js';
-import type { IgmpPort, LinkPort, MembershipPort, MroutePort, RoutePort } from '../port/kernel.js';
+import type { HostGroupPort, IgmpPort, LinkPort, MembershipPort, MroutePort, RoutePort } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import { StaticModule } from '../static/module.js';
 import { Assignments } from './assignments.js';
@@ -26,6 +26,7 @@ export interface KernelPorts {
   readonly igmp: IgmpPort;
   readonly links: LinkPort;
   readonly routes: RoutePort;
+  readonly hostGroups?: HostGroupPort;
   /** Begins to deliver, when everybody listens. Throws when it cannot. */
   start?(): void;
 }
@@ -78,7 +79,7 @@ export class Daemon {
       protocols: this.#protocols,
       assignments,
       joins: this.#joins,
-      views: viewsOf({ snapshot, assignments, igmp, links, membership }),
+      views: viewsOf({ snapshot, assignments, igmp, links, membership, hostGroups: kernel.hostGroups }),
       prepareIgmp: (name) => {
         if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig());
       },

@@ -21,11 +21,15 @@ export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
+export const RTM_NEWMULTICAST = 56;
+export const RTM_DELMULTICAST = 57;
+export const RTM_GETMULTICAST = 58;
 
 export const RTNLGRP_LINK = 1;
 export const RTNLGRP_IPV4_IFADDR = 5;
 export const RTNLGRP_IPV4_MROUTE = 6;
 export const RTNLGRP_IPV4_ROUTE = 7;
+export const RTNLGRP_IPV4_MCADDR = 37;
 
 export const AF_UNSPEC = 0;
 export const AF_INET = 2;

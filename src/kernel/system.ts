@@ -6,6 +6,7 @@ import type { Log } from '../port/log.js';
 import { type Addon, loadAddon, type NativeIgmpSocket, type NativeMembershipSocket } from './addon.js';
 import { kernelError, refusal } from './errno.js';
 import { IgmpSocket } from './igmp-socket.js';
+import { HostGroups } from './host-groups.js';
 import { Links } from './links.js';
 import { MembershipGate } from './membership.js';
 import { type Leftovers, Mroute } from './mroute.js';
@@ -35,6 +36,7 @@ export interface Kernel {
   readonly igmp: IgmpSocket;
   readonly links: Links;
   readonly routes: Routes;
+  readonly hostGroups: HostGroups;
   /** What was in the table before; nothing for an inherited socket. */
   readonly leftovers: Leftovers;
   /** Begins to deliver IGMP and upcalls; to be called when all handlers are there. */
@@ -86,6 +88,9 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
   });
   if (!routes.ok) return routes.error;
   closers.push(() => routes.value.close());
+  const hostGroups = HostGroups.open(addon, log);
+  if (!hostGroups.ok) return hostGroups.error;
+  closers.push(() => hostGroups.value.close());
   const inherited = adoptMemberships(addon, options.inheritedMembershipFds ?? []);
   if (inherited instanceof KernelError) return inherited;
   const membership = new MembershipGate(() => addon.openMembershipSocket(), inherited);
@@ -96,6 +101,7 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
     igmp,
     links: links.value,
     routes: routes.value,
+    hostGroups: hostGroups.value,
     leftovers,
     start: () => igmp.start(),
     duplicateSocket: () => duplicate(native),

@@ -215,3 +215,16 @@ export interface RoutePort {
   /** One handler; the destinations whose route may have changed (a /0 for "anything"). */
   onChange(handler: (changed: Prefix) => void): void;
 }
+
+/** A group this host has joined on an interface, whoever joined it. */
+export interface HostGroup {
+  readonly ifindex: Ifindex;
+  readonly group: IpAddress;
+}
+
+/** The kernel's own list of joined groups: first joins and last leaves, without saying whose (facts C4). */
+export interface HostGroupPort {
+  list(): readonly HostGroup[];
+  /** One handler. The groups of a deleted interface go without a word. */
+  onChange(handler: (change: HostGroup & { readonly kind: 'joined' | 'left' }) => void): KernelError | undefined;
+}

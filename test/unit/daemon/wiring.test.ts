@@ -85,6 +85,7 @@ test('when the control socket accepts, everything configured that exists is serv
     'clients',
     'counters',
     'joins',
+    'host-groups',
     'igmp',
     'igmp.groups',
     'igmp.counters',

@@ -1,0 +1,122 @@
+/**
+ * The groups this host has joined, from the kernel (RTM_GETMULTICAST, RTNLGRP_IPV4_MCADDR; facts C4): what mgmd joined and
+ * what every other program did. Kernels before 6.15 answer no IPv4 dump; there /proc/net/igmp is read when somebody asks.
+ */
+import { readFileSync } from 'node:fs';
+import type { KernelError } from '../base/errors.js';
+import { ipv4 } from '../base/ip.js';
+import { ok, type Result } from '../base/result.js';
+import type { HostGroup, HostGroupPort, Ifindex } from '../port/kernel.js';
+import type { Log } from '../port/log.js';
+import type { Addon } from './addon.js';
+import {
+  AF_INET,
+  Attributes,
+  encodeRequest,
+  LITTLE_ENDIAN,
+  NLM_F_DUMP,
+  type NetlinkMessage,
+  RTM_DELMULTICAST,
+  RTM_GETMULTICAST,
+  RTM_NEWMULTICAST,
+  RTNLGRP_IPV4_MCADDR,
+} from './netlink.js';
+import { NetlinkQuestions } from './netlink-ask.js';
+import { NetlinkEvents } from './netlink-events.js';
+
+const TARGET = 'the groups joined on this host';
+const RECEIVE_BUFFER_BYTES = 1024 * 1024;
+/** ifaddrmsg: family u8, prefixlen u8, flags u8, scope u8, index u32. */
+const IFADDRMSG_BYTES = 8;
+const IFA_MULTICAST = 7;
+
+type ChangeHandler = Parameters<HostGroupPort['onChange']>[0];
+
+export class HostGroups implements HostGroupPort {
+  readonly #addon: Addon;
+  readonly #log: Log;
+  readonly #questions: NetlinkQuestions;
+  readonly #attributes = new Attributes(IFA_MULTICAST);
+  #events: NetlinkEvents | undefined;
+
+  private constructor(addon: Addon, log: Log, questions: NetlinkQuestions) {
+    this.#addon = addon;
+    this.#log = log;
+    this.#questions = questions;
+  }
+
+  static open(addon: Addon, log: Log): Result<HostGroups, KernelError> {
+    const questions = NetlinkQuestions.open(addon, TARGET);
+    return questions.ok ? ok(new HostGroups(addon, log, questions.value)) : questions;
+  }
+
+  /** As the kernel has it now. */
+  list(): readonly HostGroup[] {
+    const request = encodeRequest(RTM_GETMULTICAST, NLM_F_DUMP, AF_INET, IFADDRMSG_BYTES);
+    const { rows, errno } = this.#questions.dump(request, (view, message) => this.#decode(view, message));
+    return errno === 0 ? rows : parseProcIgmp(readProcIgmp());
+  }
+
+  /** Nothing is watched before somebody asks: ten thousand joins are ten thousand notifications. */
+  onChange(handler: ChangeHandler): KernelError | undefined {
+    const events = NetlinkEvents.open(this.#addon, {
+      target: TARGET,
+      groups: [RTNLGRP_IPV4_MCADDR],
+      receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+      log: this.#log,
+      onMessage: (view, message) => this.#event(view, message, handler),
+      // The list is read when somebody asks, so nothing is stale after a loss.
+      onLost: () => undefined,
+    });
+    if (!events.ok) return events.error;
+    this.#events?.close();
+    this.#events = events.value;
+    return events.value.start();
+  }
+
+  close(): void {
+    this.#events?.close();
+    this.#questions.close();
+  }
+
+  #event(view: DataView, message: NetlinkMessage, handler: ChangeHandler): void {
+    if (message.type !== RTM_NEWMULTICAST && message.type !== RTM_DELMULTICAST) return;
+    const changed = this.#decode(view, message);
+    if (changed) handler({ kind: message.type === RTM_NEWMULTICAST ? 'joined' : 'left', ...changed });
+  }
+
+  #decode(view: DataView, { at, end }: NetlinkMessage): HostGroup | undefined {
+    if (end - at < IFADDRMSG_BYTES || view.getUint8(at) !== AF_INET) return undefined;
+    this.#attributes.read(view, at + IFADDRMSG_BYTES, end);
+    const group = this.#attributes.ipv4(IFA_MULTICAST);
+    const ifindex = view.getUint32(at + 4, LITTLE_ENDIAN) as Ifindex;
+    return group === undefined ? undefined : { ifindex, group: ipv4(group) };
+  }
+}
+
+function readProcIgmp(): string {
+  try {
+    return readFileSync('/proc/thread-self/net/igmp', 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** A line "2 eth0 : 3 V3" per interface, below it a line "\t010101EF 1 0:00000000 0" per group, its bytes as memory has them. */
+export function parseProcIgmp(text: string): readonly HostGroup[] {
+  const groups: HostGroup[] = [];
+  let ifindex = 0;
+  for (const line of text.split('\n')) {
+    const device = /^(\d+)\s/.exec(line)?.[1];
+    const digits = /^\s+([0-9A-F]{8})\s/.exec(line)?.[1];
+    if (device !== undefined) ifindex = Number(device);
+    else if (digits !== undefined) groups.push({ ifindex: ifindex as Ifindex, group: ipv4(fromMemory(digits)) });
+  }
+  return groups;
+}
+
+function fromMemory(digits: string): number {
+  const stored = Number.parseInt(digits, 16);
+  if (!LITTLE_ENDIAN) return stored;
+  return ((stored & 0xff) << 24) | ((stored & 0xff00) << 8) | ((stored >>> 8) & 0xff00) | (stored >>> 24);
+}
