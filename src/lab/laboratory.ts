@@ -25,6 +25,8 @@ const END_MS = 700;
 const LOOKS_IN_FLOW = 4;
 const LOOK_EVERY_MS = 100;
 const FLOW_LIMIT_MS = 15_000;
+/** The kernel reports what the daemon joined at its start once more within 1 s (RFC 3376 section 5.1): not in a pause. */
+const REPEATED_REPORTS_MS = 1_200;
 /** How long packets may be on their way after the sender stopped. */
 const DRAIN_LIMIT_MS = 2_000;
 const DRAW_EVERY_MS = 100;
@@ -41,6 +43,8 @@ export class Laboratory {
   #sender: Host<ToSender> | undefined;
   #tour: Tour | undefined;
   #doing = 'starting';
+  /** The daemon has joined its own groups. */
+  #joinedMs = 0;
   #stopped = false;
   #wake: () => void = () => undefined;
 
@@ -84,6 +88,7 @@ export class Laboratory {
     });
     this.#router = await Promise.race([connectRouter((event) => this.#event(event)), death]);
     death.catch(() => undefined); // from now on it is one more failure
+    this.#joinedMs = monotonicMs();
     this.#doing = 'waiting for the streams';
     this.#lookAtOwners();
   }
@@ -128,6 +133,7 @@ export class Laboratory {
         this.#screen.line(`${clockText(this.#elapsedMs())} ${sentence}`);
       },
     });
+    await sleep(this.#joinedMs + REPEATED_REPORTS_MS - monotonicMs());
     const spentMs = this.#elapsedMs() + END_MS;
     await this.#tour.run(this.#options.seconds * 1000 - spentMs, () => this.#stopped);
     this.#seen.failures.push(...this.#tour.failures);
