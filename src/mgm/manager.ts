@@ -8,12 +8,12 @@
  * reconciler.ts                            the kernel's truth against ours
  */
 import { type Answer, whenAnswered } from '../base/answer.js';
-import { type IpAddress, isAny, prefixContains } from '../base/ip.js';
+import { type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
 import type { DumpedMfc, Ifindex, LinkChange, Upcall } from '../port/kernel.js';
-import type { Prefix } from '../base/ip.js';
 import { Alerts } from './alerts.js';
 import {
   type EnumerationType,
+  FORWARD,
   type Handle,
   type MaskedKey,
   type MembershipKey,
@@ -43,6 +43,14 @@ import { Transitions } from './transition.js';
 import { Views } from './views.js';
 
 export type ManagerOptions = ManagerPorts & { readonly config: ManagerConfig };
+
+/** A membership call: who speaks, about which interface. */
+interface Speech {
+  readonly handle: Handle;
+  readonly ifindex: Ifindex;
+  readonly flags: number;
+  readonly deleting: boolean;
+}
 
 export class Manager implements MgmClient {
   readonly #core: Core;
@@ -203,13 +211,13 @@ export class Manager implements MgmClient {
     flags: number,
     nextHop?: IpAddress,
   ): Answer<MgmStatus> {
-    const refused =
-      this.#membershipRefusal(handle, key, flags, nextHop) ?? this.#placeRefusal(handle, ifindex, flags, false);
-    if (refused) return refused;
-    return this.#courier.perform(() => {
-      const again = this.#placeRefusal(handle, ifindex, flags, false);
-      return again ?? this.#members.add(this.#registry.find(handle)!, this.#core.interfaces.get(ifindex)!, key, flags);
-    });
+    const refused = this.#membershipRefusal(handle, key, flags, nextHop);
+    return (
+      refused ??
+      this.#speakFor({ handle, ifindex, flags, deleting: false }, (client, on) =>
+        this.#members.add(client, on, key, flags),
+      )
+    );
   }
 
   deleteMembership(
@@ -219,15 +227,13 @@ export class Manager implements MgmClient {
     flags: number,
     nextHop?: IpAddress,
   ): Answer<MgmStatus> {
-    const refused =
-      this.#membershipRefusal(handle, key, flags, nextHop) ?? this.#placeRefusal(handle, ifindex, flags, true);
-    if (refused) return refused;
-    return this.#courier.perform(() => {
-      const again = this.#placeRefusal(handle, ifindex, flags, true);
-      return (
-        again ?? this.#members.delete(this.#registry.find(handle)!, this.#core.interfaces.get(ifindex)!, key, flags)
-      );
-    });
+    const refused = this.#membershipRefusal(handle, key, flags, nextHop);
+    return (
+      refused ??
+      this.#speakFor({ handle, ifindex, flags, deleting: true }, (client, on) =>
+        this.#members.delete(client, on, key, flags),
+      )
+    );
   }
 
   /** D-SET-1: only the client that decides for the entry's iif; a new iif must be one it decides for as well. */
@@ -313,8 +319,18 @@ export class Manager implements MgmClient {
     return problem && invalid(problem);
   }
 
-  /** Whether this client may speak about this interface now (D-MEM-2, D-CB-3). Looked at again when a call had to wait. */
-  #placeRefusal(handle: Handle, ifindex: Ifindex, flags: number, deleting: boolean): MgmStatus | undefined {
+  /** Refuses at once what may not be said now, and looks again when the call had to wait. */
+  #speakFor(about: Speech, say: (client: Client, on: Interface) => Answer<MgmStatus>): Answer<MgmStatus> {
+    const refused = this.#placeRefusal(about);
+    if (refused) return refused;
+    return this.#courier.perform(
+      () =>
+        this.#placeRefusal(about) ?? say(this.#registry.find(about.handle)!, this.#core.interfaces.get(about.ifindex)!),
+    );
+  }
+
+  /** Whether this client may speak about this interface now (D-MEM-2, D-CB-3). */
+  #placeRefusal({ handle, ifindex, flags, deleting }: Speech): MgmStatus | undefined {
     const client = this.#registry.find(handle);
     if (!client) return invalid('badHandle');
     const on = this.#core.interfaces.get(ifindex);
@@ -330,7 +346,8 @@ export class Manager implements MgmClient {
         on.owner ? `${on.owner.name} owns ${on.name}` : `${client.name} has not taken ${on.name}`,
       );
     // Only the owner changes what the cache says about an owned interface (RFC 2715 section 1).
-    if (flags === 2 && on.owner && on.owner !== client) return invalid('notOwner', `${on.owner.name} owns ${on.name}`);
+    if (flags === FORWARD && on.owner && on.owner !== client)
+      return invalid('notOwner', `${on.owner.name} owns ${on.name}`);
     return undefined;
   }
 

@@ -18,6 +18,15 @@ const SLICE_MS = 5;
 /** Steps between two looks at the clock. */
 const STEPS_PER_LOOK = 64;
 
+export interface ResyncParts {
+  readonly courier: Courier;
+  readonly forwarding: Forwarding;
+  readonly members: Members;
+  readonly creation: Creation;
+  readonly alerts: Alerts;
+  readonly lifetimes: Lifetimes;
+}
+
 export class Resync {
   readonly #core: Core;
   readonly #courier: Courier;
@@ -27,17 +36,7 @@ export class Resync {
   readonly #alerts: Alerts;
   readonly #lifetimes: Lifetimes;
 
-  constructor(
-    core: Core,
-    parts: {
-      courier: Courier;
-      forwarding: Forwarding;
-      members: Members;
-      creation: Creation;
-      alerts: Alerts;
-      lifetimes: Lifetimes;
-    },
-  ) {
+  constructor(core: Core, parts: ResyncParts) {
     this.#core = core;
     this.#courier = parts.courier;
     this.#forwarding = parts.forwarding;

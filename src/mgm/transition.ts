@@ -14,10 +14,9 @@ import { ACKNOWLEDGE_LIMIT_MS, type Courier, type Outcome } from './courier.js';
 import type { Creation } from './creation.js';
 import type { Forwarding } from './forwarding.js';
 import { cannotComplete, DONE, invalid } from './keys.js';
-import type { Lifetimes } from './lifetimes.js';
 import type { Members } from './members.js';
 import { OWNERSHIP, type OwnershipEvent, refusal } from './ownership.js';
-import { Resync } from './resync.js';
+import { Resync, type ResyncParts } from './resync.js';
 import { type Client, type Entry, Interface, isIgmp } from './state.js';
 import { VifTable } from './vif-table.js';
 
@@ -46,18 +45,7 @@ export class Transitions {
   /** MRT_PIM is set while an owner asks for it (D-LIN-7). */
   #pim = false;
 
-  constructor(
-    core: Core,
-    parts: {
-      courier: Courier;
-      forwarding: Forwarding;
-      members: Members;
-      creation: Creation;
-      alerts: Alerts;
-      lifetimes: Lifetimes;
-    },
-    declareDead: (client: Client, reason: string) => void,
-  ) {
+  constructor(core: Core, parts: ResyncParts, declareDead: (client: Client, reason: string) => void) {
     this.#core = core;
     this.#courier = parts.courier;
     this.#forwarding = parts.forwarding;
