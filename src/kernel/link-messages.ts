@@ -1,6 +1,6 @@
 /** Decodes RTM_NEWLINK and RTM_NEWADDR (linux/if_link.h, linux/if_addr.h). Pure; a message that makes no sense gives undefined. */
 import { ipv4 } from '../base/ip.js';
-import type { Ifindex, LinkAddress } from '../port/kernel.js';
+import type { Ifindex, Link, LinkAddress } from '../port/kernel.js';
 import {
   AF_INET,
   AF_UNSPEC,
@@ -37,16 +37,7 @@ const IFF_MULTICAST = 0x1000;
 const IFF_LOWER_UP = 0x10000;
 
 /** A link without its addresses, which come in messages of their own. */
-export interface LinkInfo {
-  readonly ifindex: Ifindex;
-  readonly name: string;
-  readonly up: boolean;
-  readonly running: boolean;
-  readonly loopback: boolean;
-  readonly pointToPoint: boolean;
-  readonly multicast: boolean;
-  readonly mtu: number;
-}
+export type LinkInfo = Omit<Link, 'addresses'>;
 
 export function linkDumpRequest(): Uint8Array {
   const attributes = [[IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS]] as const;

@@ -56,14 +56,17 @@ export class Forwarding {
     entry.writtenAt = ++this.#core.writes;
     entry.writtenIif = error ? -1 : vif;
     entry.writtenOutputs = entry.outputs;
-    if (error) this.#core.kernelRefused(error);
-    else this.#core.count('kernel.mfc-writes');
+    if (error) {
+      this.#core.kernelRefused(error);
+      return error;
+    }
+    this.#core.count('kernel.mfc-writes');
     this.#core.emit(isNew ? 'mfe.created' : 'mfe.changed', () => ({
       ...keyFields(entry),
       iif: entry.iif.name,
       oifs: this.outputInterfaces(entry).map((on) => on.name),
     }));
-    return error;
+    return undefined;
   }
 
   outputInterfaces(entry: Entry): Interface[] {

@@ -30,7 +30,7 @@ const MAY_USE: Readonly<Record<string, readonly string[]>> = {
   kernel: ['node:'],
   control: ['node:'],
   cli: ['node:', 'commander'],
-  daemon: ['node:', 'commander', 'pino', 'ffi-rs'],
+  daemon: ['node:', 'pino', 'ffi-rs'],
   lab: ['node:'],
 };
 
