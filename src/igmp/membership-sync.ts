@@ -30,11 +30,8 @@ export interface SyncOutput {
   /** Membership of (S,G), or (*,G) with source 0.0.0.0. Idempotent. */
   add(source: IpAddress, group: IpAddress): void;
   delete(source: IpAddress, group: IpAddress): void;
-  /** Takes the interface out of one existing entry, or puts it back; no entry is fine. */
-  stopEntry(source: IpAddress, group: IpAddress): void;
-  forwardEntry(source: IpAddress, group: IpAddress): void;
-  /** No routing protocol owns the interface. */
-  isAlone(): boolean;
+  /** Every EXCLUDE member refuses the source, or no longer: advice to whoever decides for the interface. */
+  advise(source: IpAddress, group: IpAddress, refused: boolean): void;
   resyncDone(): void;
   /** Runs in a later turn of the event loop. */
   later(run: () => void): { cancel(): void };
@@ -91,13 +88,12 @@ export class MembershipSync implements MembershipChanges {
     if (this.#phase !== 'paused') this.#output.delete(source, group);
   }
 
-  /** Only where IGMP is alone: the entry's output on an owned interface is the owner's to decide. */
   refuseSource(group: IpAddress, source: IpAddress): void {
-    if (this.#phase !== 'paused' && this.#output.isAlone()) this.#output.stopEntry(source, group);
+    if (this.#phase !== 'paused') this.#output.advise(source, group, true);
   }
 
   allowSource(group: IpAddress, source: IpAddress): void {
-    if (this.#phase !== 'paused' && this.#output.isAlone()) this.#output.forwardEntry(source, group);
+    if (this.#phase !== 'paused') this.#output.advise(source, group, false);
   }
 
   #handle(event: PhaseEvent): void {
@@ -148,7 +144,7 @@ export class MembershipSync implements MembershipChanges {
       else {
         this.#output.add(this.#anySource, group.address);
         yield;
-        yield* this.#stopRefused(group);
+        yield* this.#adviseRefused(group);
       }
     }
   }
@@ -162,11 +158,11 @@ export class MembershipSync implements MembershipChanges {
     }
   }
 
-  *#stopRefused(group: Group): Generator<void> {
-    if (group.sources === undefined || !this.#output.isAlone()) return;
+  *#adviseRefused(group: Group): Generator<void> {
+    if (group.sources === undefined) return;
     for (const source of group.sources.values()) {
       if (group.mode !== 'exclude') return;
-      if (source.expiryMs === 0) this.#output.stopEntry(source.address, group.address);
+      if (source.expiryMs === 0) this.#output.advise(source.address, group.address, true);
       yield;
     }
   }

@@ -16,7 +16,6 @@ import {
   type ClientCallbacks,
   type CreationReply,
   type CreationRequest,
-  FORWARD,
   type Handle,
   JOIN,
   type MgmClient,
@@ -199,6 +198,7 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
   readonly #log: Log;
   readonly #buckets = new Map<string, TokenBucket>();
   #opened = false;
+  #toldQuerier: boolean | undefined;
   #timer: Timer | undefined;
   #armedMs = NEVER;
 
@@ -236,13 +236,26 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
   linkChanged(link: Link): void {
     if (!this.#opened) return;
     this.igmp.setLink(this.#nowMs(), linkState(link));
-    this.#arm();
+    this.#afterStep();
   }
 
   receive(packet: IgmpPacket): void {
     if (!this.#opened) return;
     this.igmp.receive(this.#nowMs(), packet);
+    this.#afterStep();
+  }
+
+  /** After every step: the manager hears of a new role, the clock of an earlier deadline. */
+  #afterStep(): void {
+    this.#tellRole();
     this.#arm();
+  }
+
+  #tellRole(): void {
+    const querier = this.igmp.querier.role === 'querier';
+    if (querier === this.#toldQuerier) return;
+    this.#toldQuerier = querier;
+    this.#parts.mgm.adviseQuerier(this.#handle, this.#ifindex, querier);
   }
 
   /** Only ever earlier: a deadline that moved later is found out when the timer fires. */
@@ -263,7 +276,7 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
     this.#timer = undefined;
     this.#armedMs = NEVER;
     this.igmp.timeout(this.#nowMs());
-    this.#arm();
+    this.#afterStep();
   };
 
   // SyncOutput: the manager's calls
@@ -276,16 +289,8 @@ class ServedInterface implements InterfaceOutput, SyncOutput {
     this.#judge(this.#parts.mgm.deleteMembership(this.#handle, { source, group }, this.#ifindex, JOIN));
   }
 
-  stopEntry(source: IpAddress, group: IpAddress): void {
-    this.#judge(this.#parts.mgm.deleteMembership(this.#handle, { source, group }, this.#ifindex, FORWARD));
-  }
-
-  forwardEntry(source: IpAddress, group: IpAddress): void {
-    this.#judge(this.#parts.mgm.addMembership(this.#handle, { source, group }, this.#ifindex, FORWARD));
-  }
-
-  isAlone(): boolean {
-    return this.#parts.mgm.getProtocolOnInterface(this.#ifindex).protocolId === PROTOCOL.igmp;
+  advise(source: IpAddress, group: IpAddress, refused: boolean): void {
+    this.#judge(this.#parts.mgm.adviseSource(this.#handle, { source, group }, this.#ifindex, refused));
   }
 
   resyncDone(): void {

@@ -161,6 +161,18 @@ export interface LocalLeave extends MembershipKey {
   readonly ifindex: Ifindex;
 }
 
+/** What IGMP knows beyond membership: every EXCLUDE member refuses this source now, or no longer. */
+export interface LocalSource extends MembershipKey {
+  readonly ifindex: Ifindex;
+  readonly refused: boolean;
+}
+
+/** Whether this router is the IGMP querier of the link. */
+export interface LocalQuerier {
+  readonly ifindex: Ifindex;
+  readonly querier: boolean;
+}
+
 export interface WrongInterface extends MembershipKey {
   /** Where the packet came in. */
   readonly ifindex: Ifindex;
@@ -176,6 +188,10 @@ export interface ClientCallbacks {
   pruneAlert?(alert: PruneAlert): Answer<PruneReply | undefined | void>;
   localJoin?(join: LocalJoin): Answer<LocalJoinReply | undefined | void>;
   localLeave?(leave: LocalLeave): void;
+  /** Extension (ADR 6): advice of IGMP about an interface the client owns; sent when it changes. Refusals are per group. */
+  localSource?(advice: LocalSource): void;
+  /** Extension (ADR 6): sent when the client becomes owner of an interface with IGMP, and when it changes. */
+  localQuerier?(advice: LocalQuerier): void;
   wrongInterface?(event: WrongInterface): void;
   /** IGMP only, and IGMP must have both: from now on no Add and no Delete on the interface. Answering acknowledges. */
   disableIgmp?(ifindex: Ifindex): Answer<void>;
@@ -297,6 +313,13 @@ export interface MgmClient {
   groupEnumerationStart(handle: Handle, type: EnumerationType): MgmStatus & { readonly enumeration?: number };
   groupEnumerationGetNext(enumeration: number, limit: number): MfePage<Required<MaskedKey>>;
   groupEnumerationEnd(enumeration: number): MgmStatus;
+  /**
+   * Extension (ADR 6), IGMP only: every EXCLUDE member behind the interface refuses the source, or no longer. The owner hears of
+   * it and decides; where IGMP is alone an existing entry is changed at once. Held back in a pause like membership (D-CB-3).
+   */
+  adviseSource(handle: Handle, key: MembershipKey, ifindex: Ifindex, refused: boolean): Answer<MgmStatus>;
+  /** Extension (ADR 6), IGMP only: this router is the querier of the link, or not. */
+  adviseQuerier(handle: Handle, ifindex: Ifindex, querier: boolean): MgmStatus;
   /** Extension D-EN-2 (IGMP) and D-OWN-13 (the new owner of a handover): everything wanted on the interface has been added again. */
   resyncDone(handle: Handle, ifindex: Ifindex): MgmStatus;
 }

@@ -1,7 +1,8 @@
 /** What every part of the manager shares: ports, configuration, tables, counters and events. Decides nothing. */
-import { formatIp, type IpAddress, isAny } from '../base/ip.js';
+import { formatIp, type IpAddress, isAny, type Prefix } from '../base/ip.js';
 import { TokenBucket } from '../base/token-bucket.js';
 import type { Clock } from '../port/clock.js';
+import type { Events, MonitorEvt } from '../port/events.js';
 import type { Ifindex, LinkPort, MembershipPort, MroutePort, RoutePort, Vif } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Handle, MembershipKey } from './client.js';
@@ -18,6 +19,8 @@ export interface ManagerConfig {
   readonly rpfRoutes: readonly RpfOverride[];
   /** TTL threshold of an interface by name, 1..255 (D-LIN-4). */
   readonly thresholdOf: (name: string) => number;
+  /** Groups that do not pass an interface in either direction (RFC 2365: administrative scopes), by its name. */
+  readonly boundaryOf?: (name: string) => readonly Prefix[];
   /** Time between comparisons with the kernel's tables. */
   readonly reconcileMs: number;
 }
@@ -31,7 +34,7 @@ export interface ManagerPorts {
   readonly routes: RoutePort;
 }
 
-export class Core {
+export class Core implements Events {
   /** Every interface in state G, P or PG, or on its way there. */
   readonly interfaces = new Map<Ifindex, Interface>();
   readonly byVif: (Interface | undefined)[] = [];
@@ -70,7 +73,7 @@ export class Core {
   }
 
   /** `fields` is only called when somebody listens: ten thousand joins must not build ten thousand objects for nobody. */
-  emit(evt: ManagerEvent['evt'], fields: () => Record<string, unknown>): void {
+  emit(evt: MonitorEvt, fields: () => Readonly<Record<string, unknown>>): void {
     if (this.#handlers.size === 0) return;
     const event: ManagerEvent = { ...fields(), evt, atMs: this.nowMs };
     for (const handler of this.#handlers) handler(event);

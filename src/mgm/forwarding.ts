@@ -32,7 +32,18 @@ export class Forwarding {
       if (override === 'on') outputs |= bitOf(on);
       else outputs &= ~bitOf(on);
     }
-    return (outputs & ~bitOf(entry.iif)) >>> 0;
+    return this.#withinScope(entry, outputs & ~bitOf(entry.iif));
+  }
+
+  /** A scoped group neither enters nor leaves by a boundary (RFC 2365 section 5). */
+  #withinScope({ iif, group }: Entry, outputs: number): number {
+    let within = outputs;
+    for (const on of this.#core.interfaces.values()) {
+      if (on.boundary.length === 0 || !on.isBoundaryOf(group)) continue;
+      if (on === iif) return 0;
+      within &= ~bitOf(on);
+    }
+    return within >>> 0;
   }
 
   /** Recomputes the entry and writes it where the kernel holds something else. True: its outputs became or ceased to be empty. */
@@ -86,7 +97,7 @@ export class Forwarding {
   candidates(key: MembershipKey, iif: Ifindex): Interface[] {
     const found = new Set<Interface>();
     for (const record of this.#core.memberships.matching(key)) {
-      for (const { on } of record.members) if (on.ifindex !== iif) found.add(on);
+      for (const { on } of record.members) if (on.ifindex !== iif && !on.isBoundaryOf(key.group)) found.add(on);
     }
     return [...found].sort((a, b) => a.ifindex - b.ifindex);
   }

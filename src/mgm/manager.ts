@@ -9,12 +9,14 @@
  */
 import { type Answer, whenAnswered } from '../base/answer.js';
 import { type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
+import type { Events } from '../port/events.js';
 import type { DumpedMfc, Ifindex, LinkChange, Upcall } from '../port/kernel.js';
 import { Alerts } from './alerts.js';
 import {
   type EnumerationType,
   FORWARD,
   type Handle,
+  JOIN,
   type MaskedKey,
   type MembershipKey,
   type MfePage,
@@ -124,6 +126,11 @@ export class Manager implements MgmClient {
       for (const client of clients) this.#courier.forget(client);
       return DONE;
     });
+  }
+
+  /** Where protocols put what `monitor` shows of them. */
+  get events(): Events {
+    return this.#core;
   }
 
   snapshot(): ManagerSnapshot {
@@ -289,6 +296,26 @@ export class Manager implements MgmClient {
 
   groupEnumerationEnd(enumeration: number): MgmStatus {
     return this.#enumerations.end(enumeration);
+  }
+
+  adviseSource(handle: Handle, key: MembershipKey, ifindex: Ifindex, refused: boolean): Answer<MgmStatus> {
+    const problem = this.#membershipRefusal(handle, key, FORWARD, undefined);
+    return (
+      problem ??
+      this.#speakFor({ handle, ifindex, flags: JOIN, deleting: false }, (client, on) =>
+        client === on.igmp ? this.#members.adviseSource(client, on, key, refused) : invalid('notOwner'),
+      )
+    );
+  }
+
+  adviseQuerier(handle: Handle, ifindex: Ifindex, querier: boolean): MgmStatus {
+    const client = this.#caller(handle);
+    if (!client) return invalid('badHandle');
+    const on = this.#core.interfaces.get(ifindex);
+    if (!on || on.igmp !== client) return invalid('notOwner');
+    on.querier = querier;
+    this.#courier.enter(() => this.#transitions.tellQuerier(on));
+    return DONE;
   }
 
   resyncDone(handle: Handle, ifindex: Ifindex): MgmStatus {

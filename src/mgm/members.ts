@@ -58,6 +58,16 @@ export class Members {
     return statusOf(error);
   }
 
+  /** Advice of IGMP: the owner's business, and where there is none a touch on the entry (igmp.md section 16). */
+  adviseSource(igmp: Client, on: Interface, { source, group }: MembershipKey, refused: boolean): MgmStatus {
+    const { owner, ifindex } = on;
+    if (!owner) return this.#forward(igmp, on, { source, group }, refused ? 'off' : 'on');
+    if (!owner.callbacks.localSource || owner === on.leaving) return DONE;
+    const advice = { source, group, ifindex, refused };
+    this.#courier.notify(owner, 'localSource', () => owner.callbacks.localSource?.(advice));
+    return DONE;
+  }
+
   /** Everything of one client on the interface goes, in order of (group, source) (D-OWN-2). */
   dropClient(on: Interface, client: Client): void {
     const left: { readonly record: KeyRecord; readonly by: Client }[] = [];

@@ -1,4 +1,5 @@
 /** Read-only views of the manager, for the control socket, the tests and the laboratory. Plain values: they go to JSON as they are. */
+import type { MonitorEvt } from '../port/events.js';
 import type { MgmDetail } from './client.js';
 
 export interface InterfaceView {
@@ -68,25 +69,7 @@ export type CountersView = Readonly<Record<string, number>>;
 
 /** What `monitor` shows. `evt` is stable; further fields are named in docs/events.md. */
 export interface ManagerEvent {
-  readonly evt:
-    | 'client.registered'
-    | 'client.deregistered'
-    | 'client.died'
-    | 'interface.taken'
-    | 'interface.released'
-    | 'interface.handed-over'
-    | 'interface.gone'
-    | 'igmp.disabled'
-    | 'igmp.enabled'
-    | 'interface.resynced'
-    | 'membership.added'
-    | 'membership.deleted'
-    | 'mfe.created'
-    | 'mfe.changed'
-    | 'mfe.deleted'
-    | 'kernel.foreign-change'
-    | 'kernel.repaired'
-    | 'kernel.refused';
+  readonly evt: MonitorEvt;
   /** Monotonic milliseconds of the daemon's clock. */
   readonly atMs: number;
   readonly [field: string]: unknown;

@@ -2,7 +2,7 @@
  * The manager's records: clients, interfaces, membership keys, forwarding entries. Plain data with the few derived
  * answers everybody needs; who changes what is said in `manager.ts`.
  */
-import type { IpAddress } from '../base/ip.js';
+import { type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
 import type { Ifindex, Vif } from '../port/kernel.js';
 import { type ClientCallbacks, type Handle, type MembershipKey, PROTOCOL, type RouteUsed } from './client.js';
 import { type OwnershipState, stateOf } from './ownership.js';
@@ -39,6 +39,8 @@ export class Interface {
   leaving: Client | undefined;
   /** Nobody is on it any more, or the kernel removed the device: the vif may be another's by now. */
   closed = false;
+  /** What IGMP said of its role on the link. */
+  querier: boolean | undefined;
   /** Entries made in an earlier epoch are stale (D-OWN-9): one increment marks them all. */
   epoch = 0;
   /** Every key with an entry on this interface, stale ones too. */
@@ -59,7 +61,14 @@ export class Interface {
     readonly vif: Vif,
     /** A packet leaves when its TTL is greater (D-LIN-4). */
     readonly threshold: number,
+    /** Groups that do not pass it in either direction. */
+    readonly boundary: readonly Prefix[] = [],
   ) {}
+
+  /** The group's scope ends at this interface (RFC 2365). */
+  isBoundaryOf(group: IpAddress): boolean {
+    return this.boundary.some((prefix) => prefixContains(prefix, group));
+  }
 
   get state(): OwnershipState {
     return stateOf(this.owner !== undefined, this.igmp !== undefined);

@@ -73,6 +73,13 @@ export class Transitions {
     if (on.phase === 'R' && on.resyncing.delete(client) && on.resyncing.size === 0) this.#resync.finish(on);
   }
 
+  /** The owner hears whether this router is the link's querier (ADR 6). */
+  tellQuerier(on: Interface): void {
+    const { owner, ifindex, querier } = on;
+    if (!owner?.callbacks.localQuerier || querier === undefined) return;
+    this.#courier.notify(owner, 'localQuerier', () => owner.callbacks.localQuerier?.({ ifindex, querier }));
+  }
+
   /** A client died (D-OWN-6, D-OWN-7): its interfaces, ascending, are released as by Release. */
   releaseAllOf(client: Client): void {
     const held = [...this.#core.interfaces.values()]
@@ -257,6 +264,7 @@ export class Transitions {
     const igmp = on.igmp!;
     this.#members.dropClient(on, igmp);
     on.igmp = undefined;
+    on.querier = undefined;
     on.resyncing.delete(igmp);
     this.#controlGroups(on, false);
     if (on.phase === 'T') return;
@@ -266,6 +274,7 @@ export class Transitions {
 
   #setOwner(on: Interface, owner: Client | undefined): void {
     on.owner = owner;
+    this.tellQuerier(on);
     const pim = [...this.#core.interfaces.values()].some((other) => other.owner?.pimUpcalls);
     if (pim === this.#pim) return;
     this.#pim = pim;
@@ -303,7 +312,8 @@ export class Transitions {
       this.#core.kernelRefused(error);
       return cannotComplete(error.code === 'EADDRNOTAVAIL' ? 'noSuchInterface' : 'kernelRefused', error.message);
     }
-    const on = new Interface(ifindex, link.name, vif, this.#core.config.thresholdOf(link.name));
+    const { thresholdOf, boundaryOf } = this.#core.config;
+    const on = new Interface(ifindex, link.name, vif, thresholdOf(link.name), boundaryOf?.(link.name));
     this.#core.interfaces.set(ifindex, on);
     this.#core.byVif[vif] = on;
     return on;

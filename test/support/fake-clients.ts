@@ -109,6 +109,14 @@ export class TestClient {
         note(`local-leave ${keyText(leave)} ${bed.name(leave.ifindex)}`);
         answers.localLeave?.(leave);
       },
+      localSource: (advice) => {
+        note(`local-${advice.refused ? 'refuse' : 'allow'} ${keyText(advice)} ${bed.name(advice.ifindex)}`);
+        answers.localSource?.(advice);
+      },
+      localQuerier: (advice) => {
+        note(`${advice.querier ? 'querier' : 'non-querier'} ${bed.name(advice.ifindex)}`);
+        answers.localQuerier?.(advice);
+      },
       wrongInterface: (event) => note(`wrong-if ${keyText(event)} ${bed.name(event.ifindex)}`),
       disableIgmp: (ifindex) => {
         note(`disable ${bed.name(ifindex)}`);

@@ -3,7 +3,7 @@
  * "<client> <callback> <what>", for example "pim join (*,239.1.1.1) TRUE" or "igmp disable eth1".
  */
 import type { Answer } from '../../src/base/answer.js';
-import { ANY4, formatIp, type IpAddress, ip, isAny } from '../../src/base/ip.js';
+import { ANY4, formatIp, type IpAddress, ip, isAny, parsePrefix, type Prefix } from '../../src/base/ip.js';
 import type { MembershipKey, Mfe, MgmStatus } from '../../src/mgm/client.js';
 import { Manager } from '../../src/mgm/manager.js';
 import type { InterfaceView } from '../../src/mgm/snapshot.js';
@@ -26,9 +26,17 @@ export function keyText({ source, group }: MembershipKey): string {
   return `(${isAny(source) ? '*' : formatIp(source)},${isAny(group) ? '*' : formatIp(group)})`;
 }
 
+function prefixOf(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value;
+}
+
 export interface BedConfig {
   readonly mfeExpiry?: 'refresh' | 'strict';
   readonly foreign?: 'leave' | 'remove';
+  /** Prefixes that do not pass an interface, by its name. */
+  readonly boundaries?: Readonly<Record<string, readonly string[]>>;
 }
 
 export class Bed {
@@ -43,7 +51,8 @@ export class Bed {
   readonly manager: Manager;
   #componentId = 0;
 
-  constructor({ mfeExpiry = 'refresh', foreign = 'leave' }: BedConfig = {}) {
+  constructor({ mfeExpiry = 'refresh', foreign = 'leave', boundaries = {} }: BedConfig = {}) {
+    const boundaryOf = (name: string) => (boundaries[name] ?? []).map(prefixOf);
     const { clock, kernel, log } = this;
     this.manager = new Manager({
       clock,
@@ -52,7 +61,7 @@ export class Bed {
       membership: kernel.membership,
       links: kernel.links,
       routes: kernel.routes,
-      config: { mfeExpiry, foreign, rpfRoutes: [], thresholdOf: () => 1, reconcileMs: 60_000 },
+      config: { mfeExpiry, foreign, rpfRoutes: [], thresholdOf: () => 1, boundaryOf, reconcileMs: 60_000 },
     });
     this.manager.start();
   }

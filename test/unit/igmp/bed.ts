@@ -10,7 +10,7 @@ import type {
   MgmStatus,
   ProtocolOnInterface,
 } from '../../../src/mgm/client.js';
-import { FORWARD, PROTOCOL } from '../../../src/mgm/client.js';
+import { JOIN, PROTOCOL } from '../../../src/mgm/client.js';
 import type { Ifindex, IgmpPacket, IgmpPort, Link, LinkChange, LinkPort } from '../../../src/port/kernel.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { toHex } from '../../support/packet-builder.js';
@@ -114,6 +114,8 @@ export class FakeLinks implements LinkPort {
 /** A manager that accepts everything and writes it down: "add (*,239.1.2.3)", on eth2 "eth2 add ...". */
 export class RecordingMgm implements Partial<MgmClient> {
   readonly calls: string[] = [];
+  /** What IGMP said of its role, by ifindex. */
+  readonly queriers = new Map<Ifindex, boolean>();
   callbacks: ClientCallbacks = {};
   /** Who owns interfaces beside IGMP. */
   owner: number | undefined;
@@ -142,11 +144,20 @@ export class RecordingMgm implements Partial<MgmClient> {
   }
 
   addMembership(_: Handle, key: MaskedKey, ifindex: Ifindex, flags: number): MgmStatus {
-    return this.#note(ifindex, `${flags === FORWARD ? 'forward' : 'add'} ${keyText(key)}`);
+    return this.#note(ifindex, `${flags === JOIN ? 'add' : 'touch'} ${keyText(key)}`);
   }
 
   deleteMembership(_: Handle, key: MaskedKey, ifindex: Ifindex, flags: number): MgmStatus {
-    return this.#note(ifindex, `${flags === FORWARD ? 'stop' : 'delete'} ${keyText(key)}`);
+    return this.#note(ifindex, `${flags === JOIN ? 'delete' : 'touch'} ${keyText(key)}`);
+  }
+
+  adviseSource(_: Handle, key: MaskedKey, ifindex: Ifindex, refused: boolean): MgmStatus {
+    return this.#note(ifindex, `${refused ? 'refuse' : 'allow'} ${keyText(key)}`);
+  }
+
+  adviseQuerier(_: Handle, ifindex: Ifindex, querier: boolean): MgmStatus {
+    this.queriers.set(ifindex, querier);
+    return { code: 'NO_ERROR' };
   }
 
   resyncDone(_: Handle, ifindex: Ifindex): MgmStatus {

@@ -47,7 +47,7 @@ const CASES: readonly Case[] = [
     record: isEx,
     sources: 'bc',
     state: 'EXCLUDE({b:260},{c}) 270',
-    calls: [`add (*,${G})`, `delete (a,${G})`, `delete (b,${G})`, `stop (c,${G})`],
+    calls: [`add (*,${G})`, `delete (a,${G})`, `delete (b,${G})`, `refuse (c,${G})`],
   },
   {
     id: 'IGMP-052',
@@ -56,7 +56,7 @@ const CASES: readonly Case[] = [
     record: isIn,
     sources: 'bce',
     state: 'EXCLUDE({a:260,b:270,c:270,e:270},{d}) 260',
-    calls: [`forward (c,${G})`],
+    calls: [`allow (c,${G})`],
   },
   {
     id: 'IGMP-053',
@@ -65,7 +65,7 @@ const CASES: readonly Case[] = [
     record: isEx,
     sources: 'bce',
     state: 'EXCLUDE({b:260,e:270},{c}) 270',
-    calls: [`forward (d,${G})`],
+    calls: [`allow (d,${G})`],
   },
   {
     id: 'IGMP-054',
@@ -94,7 +94,7 @@ const CASES: readonly Case[] = [
     sources: 'bc',
     state: 'EXCLUDE({b:2},{c}) 270',
     asked: [`10 Q(${G},{b}) S=0`],
-    calls: [`add (*,${G})`, `delete (a,${G})`, `delete (b,${G})`, `stop (c,${G})`],
+    calls: [`add (*,${G})`, `delete (a,${G})`, `delete (b,${G})`, `refuse (c,${G})`],
     otherwise: 'EXCLUDE({b:260},{c}) 270',
   },
   {
@@ -115,7 +115,7 @@ const CASES: readonly Case[] = [
     record: allow,
     sources: 'bce',
     state: 'EXCLUDE({a:260,b:270,c:270,e:270},{d}) 260',
-    calls: [`forward (c,${G})`],
+    calls: [`allow (c,${G})`],
   },
   {
     id: 'IGMP-059',
@@ -135,7 +135,7 @@ const CASES: readonly Case[] = [
     sources: 'bce',
     state: 'EXCLUDE({b:2,e:2},{c}) 270',
     asked: [`10 Q(${G},{b,e}) S=0`],
-    calls: [`forward (d,${G})`],
+    calls: [`allow (d,${G})`],
     otherwise: 'EXCLUDE({b:260,e:260},{c}) 270',
   },
   {
@@ -146,7 +146,7 @@ const CASES: readonly Case[] = [
     sources: 'bce',
     state: 'EXCLUDE({a:2,b:270,c:270,e:270},{d}) 2',
     asked: [`10 Q(${G}) S=0`, `10 Q(${G},{a}) S=0`],
-    calls: [`forward (c,${G})`],
+    calls: [`allow (c,${G})`],
     otherwise: 'EXCLUDE({a:260,b:270,c:270,e:270},{d}) 260',
   },
 ];
@@ -224,5 +224,5 @@ test('IGMP-067 a source listed twice counts once', () => {
   // in the row where a source changes its class on the way: refused once, not refused and then asked for
   bed.hear(reportV3(toEx('239.9.9.9', src('c'), src('c'))));
   expect(bed.state('239.9.9.9')).toBe('EXCLUDE({},{c}) 270');
-  expect(bed.mgm.drain().filter((call) => call.startsWith('stop'))).toEqual(['stop (c,239.9.9.9)']);
+  expect(bed.mgm.drain().filter((call) => call.startsWith('refuse'))).toEqual(['refuse (c,239.9.9.9)']);
 });
