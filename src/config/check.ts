@@ -1,10 +1,20 @@
 /** What a schema of single values cannot see: names that must exist, times that depend on each other, defaults that follow from others. */
-import { ANY4, formatIp, formatPrefix, type IpAddress, parsePrefix } from '../base/ip.js';
+import { ANY4, formatIp, formatPrefix, type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
 import { formatDuration } from './durations.js';
-import { type FileValues, type IgmpValues, igmpSchema } from './schema.js';
+import { type FileValues, type IgmpValues, igmpSchema, SSM_RANGES } from './schema.js';
 import type { Path } from './source.js';
 import { nearest } from './suggest.js';
-import type { Config, IgmpInterfaceConfig, InterfaceConfig, StaticConfig } from './types.js';
+import type {
+  Config,
+  GroupWish,
+  IgmpGlobalConfig,
+  IgmpInterfaceConfig,
+  InterfaceConfig,
+  ProxyConfig,
+  StaticConfig,
+} from './types.js';
+
+type ProxyValues = NonNullable<FileValues['proxy']>;
 
 export interface Problem {
   readonly path: Path;
@@ -19,8 +29,6 @@ export interface Checked {
   readonly warnings: readonly Problem[];
 }
 
-/** RFC 4607: 232.0.0.0/8. */
-const SSM_RANGES = [parsePrefix('232.0.0.0/8')].flatMap((range) => (range.ok ? [range.value] : []));
 /** The kernel's multicast interface table (MAXVIFS). */
 const VIFS = 32;
 /** What the 8-bit time of an IGMPv2 query can say: 255 tenths of a second (RFC 2236 section 2.2). */
@@ -29,6 +37,7 @@ const V2_MAX_RESPONSE_MS = 25_500;
 export function check(values: FileValues, file: string): Checked {
   const checker = new Checker(values);
   checker.run();
+  const { igmp } = values;
   const config: Config = {
     file,
     table: values.table,
@@ -40,18 +49,28 @@ export function check(values: FileValues, file: string): Checked {
     },
     mfe: values.mfe,
     foreign: values.foreign,
-    interfaces: Object.entries(values.interfaces).map(([name, value]) => interfaceOf(name, value)),
+    interfaces: Object.entries(values.interfaces).map(([name, value]) => interfaceOf(name, value, igmp)),
     statics: Object.entries(values.static).map(([name, value], at) => staticOf(name, at, value)),
+    proxy: values.proxy && proxyOf(values.proxy),
+    igmp,
+    pause: values.pause,
   };
   return { config, errors: checker.errors, warnings: checker.warnings };
 }
 
 /** For interfaces that get IGMP by the tool and not by the file: all defaults of section 18 of the IGMP specification. */
-export function defaultIgmpConfig(): IgmpInterfaceConfig {
-  return igmpConfigOf(igmpSchema.parse({}));
+export function defaultIgmpConfig(
+  { ssmRanges }: Pick<IgmpGlobalConfig, 'ssmRanges'> = { ssmRanges: SSM_RANGES },
+  boundary: readonly Prefix[] = [],
+): IgmpInterfaceConfig {
+  return igmpConfigOf(igmpSchema.parse({}), ssmRanges, boundary);
 }
 
-function igmpConfigOf(values: IgmpValues): IgmpInterfaceConfig {
+function igmpConfigOf(
+  values: IgmpValues,
+  ssmRanges: readonly Prefix[],
+  boundary: readonly Prefix[],
+): IgmpInterfaceConfig {
   return {
     version: values.version,
     robustness: values.robustness,
@@ -67,13 +86,40 @@ function igmpConfigOf(values: IgmpValues): IgmpInterfaceConfig {
     maxGroups: values.maxGroups,
     maxSourcesPerGroup: values.maxSourcesPerGroup,
     verifySourceSubnet: values.verifySourceSubnet,
-    ssmRanges: values.ssmRanges ?? SSM_RANGES,
+    ignoreV1: values.ignoreV1,
+    ignoreV2: values.ignoreV2,
+    strictQuerySource: values.strictQuerySource,
+    disableCompatibilityModes: values.disableCompatibilityModes,
+    explicitTracking: values.explicitTracking,
+    maxTrackedHosts: values.maxTrackedHosts,
+    maxGroupsPerHost: values.maxGroupsPerHost,
+    maxQueriesPerSec: values.maxQueriesPerSec,
+    groupFilter: values.groupFilter,
+    sourceFilter: values.sourceFilter,
+    staticGroups: values.staticGroups.map(wishOf),
+    joinGroups: values.joinGroups.map(wishOf),
+    pull: values.pull,
+    ssmRanges,
+    boundary,
   };
 }
 
-function interfaceOf(name: string, value: FileValues['interfaces'][string]): InterfaceConfig {
-  const igmp = value.igmp && igmpConfigOf(value.igmp);
-  return { name, owner: value.owner, igmp, threshold: value.threshold };
+function wishOf({ group, source }: IgmpValues['joinGroups'][number]): GroupWish {
+  return { group, source };
+}
+
+function interfaceOf(
+  name: string,
+  value: FileValues['interfaces'][string],
+  { ssmRanges }: IgmpGlobalConfig,
+): InterfaceConfig {
+  const { owner, threshold, boundary } = value;
+  const igmp = value.igmp && igmpConfigOf(value.igmp, ssmRanges, boundary);
+  return { name, owner, igmp, threshold, boundary };
+}
+
+function proxyOf({ upstreams, requireQuerier, leaveDelay, wildcardGroups }: ProxyValues): ProxyConfig {
+  return { upstreams, requireQuerier, leaveDelayMs: leaveDelay, wildcardGroups };
 }
 
 /** Instances are told apart by their order in the file: component ids 0, 1, ... */
@@ -92,11 +138,13 @@ class Checker {
   readonly #values: FileValues;
   readonly #interfaces: readonly string[];
   readonly #instances: readonly string[];
+  readonly #ssmRanges: readonly Prefix[];
 
   constructor(values: FileValues) {
     this.#values = values;
     this.#interfaces = Object.keys(values.interfaces);
-    this.#instances = Object.keys(values.static);
+    this.#instances = [...Object.keys(values.static), ...(values.proxy ? ['proxy'] : [])];
+    this.#ssmRanges = values.igmp.ssmRanges;
   }
 
   run(): void {
@@ -106,11 +154,14 @@ class Checker {
     }
     this.#interfaceCount();
     this.#rpfRoutes();
+    if (this.#values.proxy) this.#proxy(this.#values.proxy);
     for (const [name, value] of Object.entries(this.#values.static)) this.#instance(['static', name], value);
   }
 
   #owner(path: Path, owner: string): void {
-    this.#known(path, owner, this.#instances, 'the name of an instance under "static"');
+    if (owner === 'proxy' && !this.#values.proxy)
+      this.#error(path, '"proxy" was read; it fits where the file has a section "proxy" with an upstream');
+    else this.#known(path, owner, this.#instances, 'the name of an instance under "static", or "proxy",');
   }
 
   #interface(path: Path, name: string): void {
@@ -141,8 +192,19 @@ class Checker {
       for (const [key, ms] of Object.entries({ queryResponseInterval, lastMemberQueryInterval }))
         if (ms > V2_MAX_RESPONSE_MS) this.#time([...path, key], ms, fits);
     }
+    for (const key of ['staticGroups', 'joinGroups'] as const) this.#wishes([...path, key], igmp[key]);
     if (igmp.robustness === 1)
       this.#warning([...path, 'robustness'], '1 was read; one lost packet then ends a membership, 2 is usual');
+    for (const key of deafening(igmp))
+      this.#warning([...path, key], `true was read; with version ${igmp.version} no host is heard then`);
+  }
+
+  #wishes(path: Path, wishes: IgmpValues['joinGroups']): void {
+    const seen = new Map<string, number>();
+    for (const [at, { group, source }] of wishes.entries()) {
+      this.#once(seen, pair(source, group), at, [...path, at]);
+      if (source === undefined) this.#anySourceJoin([...path, at, 'group'], group);
+    }
   }
 
   #time(path: Path, ms: number, fits: string): void {
@@ -170,6 +232,47 @@ class Checker {
     }
   }
 
+  /** RFC 4605 section 4: upstreams are host side only, and there is no proxy without both sides. */
+  #proxy(proxy: ProxyValues): void {
+    const seen = new Map<string, number>();
+    for (const [at, { interface: name }] of proxy.upstreams.entries()) {
+      const path = ['proxy', 'upstreams', at, 'interface'];
+      this.#interface(path, name);
+      this.#once(seen, name, at, path);
+      const there = this.#values.interfaces[name];
+      if (there && there.owner !== 'proxy')
+        this.#error(path, `"${name}" was read; an interface with "owner: proxy" fits`);
+      if (there?.igmp)
+        this.#error(path, `"${name}" was read; an upstream is a host on its link, so an interface without "igmp" fits`);
+    }
+    const downstreams = Object.entries(this.#values.interfaces).filter(
+      ([name, { owner }]) => owner === 'proxy' && !seen.has(name),
+    );
+    for (const [name, { igmp }] of downstreams)
+      if (!igmp)
+        this.#warning(
+          ['interfaces', name, 'owner'],
+          'a downstream of the proxy without "igmp" was read; nobody hears its hosts',
+        );
+    if (downstreams.length === 0)
+      this.#warning(
+        ['proxy', 'upstreams'],
+        'no downstream was read; give an interface "owner: proxy" and "igmp: true"',
+      );
+    for (const [at, group] of proxy.wildcardGroups.entries())
+      this.#anySourceJoin(['proxy', 'wildcardGroups', at], group);
+  }
+
+  /** The kernel would take it and never get a packet by it (RFC 4604 section 2.2). */
+  #anySourceJoin(path: Path, group: IpAddress): void {
+    const range = this.#ssmRanges.find((prefix) => prefixContains(prefix, group));
+    if (!range) return;
+    this.#error(
+      path,
+      `${formatIp(group)} without a source was read; a group outside of the source-specific range ${formatPrefix(range)} fits, or one with a source`,
+    );
+  }
+
   #instance(path: Path, instance: FileValues['static'][string]): void {
     const routes = new Map<string, number>();
     for (const [at, route] of instance.routes.entries()) {
@@ -182,6 +285,7 @@ class Checker {
     for (const [at, join] of instance.joins.entries()) {
       const here = [...path, 'joins', at];
       this.#interface([...here, 'interface'], join.interface);
+      if (join.source === undefined) this.#anySourceJoin([...here, 'group'], join.group);
       this.#once(joins, `${pair(join.source, join.group)} on ${join.interface}`, at, here);
     }
   }
@@ -208,6 +312,13 @@ class Checker {
   #warning(path: Path, message: string, at: Problem['at'] = 'value'): void {
     this.warnings.push({ path, at, message: `${nameOf(path)}: ${message}` });
   }
+}
+
+/** What makes IGMP ignore the very reports that hosts send to a querier of the configured version. */
+function deafening(igmp: IgmpValues): readonly (keyof IgmpValues)[] {
+  if (igmp.version === 3) return [];
+  const keys = ['disableCompatibilityModes', igmp.version === 2 ? 'ignoreV2' : 'ignoreV1'] as const;
+  return keys.filter((key) => igmp[key]);
 }
 
 /** "(10.0.0.1, 239.1.1.1)", "(*, 239.1.1.1)". */

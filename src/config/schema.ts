@@ -4,10 +4,21 @@
  * more than one value is in check.ts. Bounds and defaults of IGMP: section 18 of its specification.
  */
 import { z } from 'zod';
-import { type IpAddress, isLinkLocalGroup, isMulticast, isUnicast, parseIp, parsePrefix } from '../base/ip.js';
+import {
+  type IpAddress,
+  isLinkLocalGroup,
+  isMulticast,
+  isUnicast,
+  parseIp,
+  parsePrefix,
+  type Prefix,
+} from '../base/ip.js';
+import type { PrefixRule } from '../base/prefix-filter.js';
 import { formatDuration, parseDuration } from './durations.js';
 
 export const DEFAULT_TABLE = 253;
+/** RFC 4607: 232.0.0.0/8. */
+export const SSM_RANGES: Prefix[] = [parsePrefix('232.0.0.0/8')].flatMap((range) => (range.ok ? [range.value] : []));
 export const DEFAULT_SOCKET = '/run/mgmd/mgmd.sock';
 /** The unicast table "main". */
 export const MAIN_TABLE = 254;
@@ -34,11 +45,15 @@ function keyed<Shape extends z.core.$ZodLooseShape>(shape: Shape, also = '') {
 
 /** The same, but it may be left out or left empty. */
 function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  return z.preprocess((raw) => raw ?? {}, keyed(shape));
+  return optionally(keyed(shape));
+}
+
+function optionally<Value extends z.ZodType>(value: Value) {
+  return z.preprocess((raw) => raw ?? {}, value);
 }
 
 function named<Key extends z.core.$ZodRecordKey, Value extends z.ZodType>(key: Key, value: Value, fits: string) {
-  return z.preprocess((raw) => raw ?? {}, z.record(key, value, fits));
+  return optionally(z.record(key, value, fits));
 }
 
 function list<Item extends z.ZodType>(item: Item, fits: string) {
@@ -87,10 +102,35 @@ const prefix = text('an IPv4 prefix such as 10.0.0.0/8, with no bits set behind 
   return parsed.ok ? parsed.value : undefined;
 });
 
-const ssmRange = text('a prefix within 224.0.0.0/4 such as 232.0.0.0/8', (raw) => {
+const groupPrefix = text('a prefix within 224.0.0.0/4 such as 232.0.0.0/8', (raw) => {
   const parsed = parsePrefix(raw);
-  return parsed.ok && isMulticast(parsed.value.network) && parsed.value.length >= 4 ? parsed.value : undefined;
+  return parsed.ok && isGroupPrefix(parsed.value) ? parsed.value : undefined;
 });
+
+function isGroupPrefix({ network, length }: Prefix): boolean {
+  return isMulticast(network) && length >= 4;
+}
+
+const groupPrefixes = z.array(groupPrefix, 'a list of prefixes within 224.0.0.0/4');
+
+/** `[{ allow: 239.1.0.0/16 }, { deny: 239.0.0.0/8 }]`. */
+function rules<P extends z.ZodType<Prefix>>(about: P) {
+  const one = keyed({ allow: about.optional(), deny: about.optional() }).transform(({ allow, deny }, context) => {
+    if (allow && !deny) return { action: 'allow', prefix: allow } satisfies PrefixRule;
+    if (deny && !allow) return { action: 'deny', prefix: deny } satisfies PrefixRule;
+    // Without either there is mostly a misspelt key, and that is told already.
+    if (context.issues.length === 0)
+      context.issues.push({ code: 'custom', input: undefined, message: 'a mapping with one of allow and deny' });
+    return z.NEVER;
+  });
+  return list(one, 'a list of rules such as { allow: 239.1.0.0/16 }');
+}
+
+const groupRules = rules(groupPrefix);
+const sourceRules = rules(prefix);
+
+/** A group, or what one source sends to it. */
+const wishes = list(keyed({ group, source: source.optional() }), 'a list of groups');
 
 const INTERFACE_NAME = /^(?!\.{1,2}$)[^\s/:]{1,15}$/;
 const interfaceName = leaf('an interface name of 1 to 15 characters without blank, "/" and ":"', (raw) =>
@@ -135,7 +175,19 @@ export const igmpSchema = keyed(
     maxGroups: integer(0, 1_000_000, ' (0: no limit)').default(4096),
     maxSourcesPerGroup: integer(1, 65_535).default(256),
     verifySourceSubnet: flag.default(true),
-    ssmRanges: z.array(ssmRange, 'a list of prefixes within 224.0.0.0/4').optional(),
+    ignoreV1: flag.default(false),
+    ignoreV2: flag.default(false),
+    strictQuerySource: flag.default(false),
+    disableCompatibilityModes: flag.default(false),
+    explicitTracking: flag.default(false),
+    maxTrackedHosts: integer(1, 1_000_000).default(16_384),
+    maxGroupsPerHost: integer(0, 1_000_000, ' (0: no limit)').default(0),
+    maxQueriesPerSec: integer(0, 1_000_000, ' (0: no limit)').default(5000),
+    groupFilter: groupRules,
+    sourceFilter: sourceRules,
+    staticGroups: wishes,
+    joinGroups: wishes,
+    pull: flag.default(false),
   },
   'true, false or ',
 );
@@ -146,10 +198,11 @@ const igmpSwitch = z.preprocess((raw) => {
   return raw === true || raw === null ? {} : raw;
 }, igmpSchema.optional());
 
-const networkInterface = section({
+export const interfaceSchema = keyed({
   owner: text('the name of a protocol instance', (raw) => raw).optional(),
   igmp: igmpSwitch,
   threshold: integer(1, 255).default(1),
+  boundary: z.preprocess((raw) => raw ?? [], groupPrefixes),
 });
 
 const INTERFACES = 'a list of at least one interface name';
@@ -167,6 +220,22 @@ const staticInstance = section({
   joins: list(keyed({ interface: interfaceName, group, source: source.optional() }), 'a list of joins'),
 });
 
+export const upstreamSchema = keyed({
+  interface: interfaceName,
+  groups: groupRules,
+  sources: list(prefix, 'a list of prefixes'),
+  version: oneOf('auto', 1, 2, 3).default('auto'),
+});
+
+const UPSTREAMS = 'a list of at least one upstream';
+
+export const proxySchema = keyed({
+  upstreams: z.array(upstreamSchema, UPSTREAMS).nonempty(UPSTREAMS),
+  requireQuerier: flag.default(true),
+  leaveDelay: duration(0, 60_000).default(500),
+  wildcardGroups: list(group, 'a list of groups'),
+});
+
 export const fileSchema = section({
   table: table.default(DEFAULT_TABLE),
   log: section({ level: oneOf('error', 'warn', 'info', 'debug').default('info') }),
@@ -177,7 +246,13 @@ export const fileSchema = section({
   }),
   mfe: section({ expiry: oneOf('refresh', 'strict').default('refresh') }),
   foreign: oneOf('leave', 'remove').default('leave'),
-  interfaces: named(interfaceName, networkInterface, 'a mapping from interface names'),
+  interfaces: named(interfaceName, optionally(interfaceSchema), 'a mapping from interface names'),
+  igmp: section({
+    ssmRanges: groupPrefixes.default(SSM_RANGES),
+    maxGroups: integer(0, 10_000_000, ' (0: no limit)').default(0),
+  }),
+  pause: section({ scope: oneOf('agent', 'host', 'host-best-effort').default('agent') }),
+  proxy: z.preprocess((raw) => raw ?? undefined, proxySchema.optional()),
   static: named(instanceName, staticInstance, 'a mapping from instance names'),
 });
 

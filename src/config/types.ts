@@ -1,5 +1,6 @@
 /** The validated configuration. Times are milliseconds, addresses opaque, interface names as the kernel has them. */
 import type { IpAddress, Prefix } from '../base/ip.js';
+import type { PrefixFilter } from '../base/prefix-filter.js';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
@@ -17,6 +18,21 @@ export interface Config {
   /** IGMP timing etc. for interfaces that do not say otherwise. */
   readonly interfaces: readonly InterfaceConfig[];
   readonly statics: readonly StaticConfig[];
+  /** The IGMP proxy; undefined: there is none. */
+  readonly proxy: ProxyConfig | undefined;
+  readonly igmp: IgmpGlobalConfig;
+  /** Whose joins and leaves wait while an interface changes its owner (design section 4). */
+  readonly pause: { readonly scope: PauseScope };
+}
+
+/** `agent`: mgmd's own. `host`: every process's, or mgmd does not start. `host-best-effort`: as far as the kernel can. */
+export type PauseScope = 'agent' | 'host' | 'host-best-effort';
+
+/** What holds for all interfaces together. */
+export interface IgmpGlobalConfig {
+  readonly ssmRanges: readonly Prefix[];
+  /** Groups on all interfaces together; 0: no limit. */
+  readonly maxGroups: number;
 }
 
 export interface RpfConfig {
@@ -34,15 +50,17 @@ export interface RpfRoute {
 
 export interface InterfaceConfig {
   readonly name: string;
-  /** The owner at start: the name of a protocol instance ('static', 'static2'), or undefined. */
+  /** The owner at start: the name of a protocol instance ('static', 'static2', 'proxy'), or undefined. */
   readonly owner: string | undefined;
   /** IGMP is on this interface. Undefined: it is not. */
   readonly igmp: IgmpInterfaceConfig | undefined;
   /** A packet leaves when its TTL is greater, 1..255 (D-LIN-4). */
   readonly threshold: number;
+  /** Groups whose scope ends here: they neither enter nor leave, and hosts cannot ask for them (RFC 2365). */
+  readonly boundary: readonly Prefix[];
 }
 
-/** Section 18 of the IGMP specification, the part of today. */
+/** Section 18 of the IGMP specification. */
 export interface IgmpInterfaceConfig {
   readonly version: 1 | 2 | 3;
   /** 1..7. */
@@ -61,7 +79,63 @@ export interface IgmpInterfaceConfig {
   readonly maxGroups: number;
   readonly maxSourcesPerGroup: number;
   readonly verifySourceSubnet: boolean;
+  /** Messages of older hosts are dropped and start no timers (RFC 3376 section 9.2). */
+  readonly ignoreV1: boolean;
+  readonly ignoreV2: boolean;
+  /** Only the querier's specific queries lower timers (igmp.md section 8.3). */
+  readonly strictQuerySource: boolean;
+  /** v1 and v2 reports have no effect at all (RFC 9776 sections 7.2.1 and 7.3.1). */
+  readonly disableCompatibilityModes: boolean;
+  /** Hosts are remembered, so that the leave of the last one ends a group at once (igmp.md section 12.2). */
+  readonly explicitTracking: boolean;
+  /** (group, host) pairs remembered, 1..1000000; beyond it a group falls back to queries. */
+  readonly maxTrackedHosts: number;
+  /** 0: no limit. */
+  readonly maxGroupsPerHost: number;
+  /** Specific queries per second that leaves may cause; 0: no limit. */
+  readonly maxQueriesPerSec: number;
+  /** What hosts may ask for. */
+  readonly groupFilter: PrefixFilter;
+  /** Which sources hosts may name. */
+  readonly sourceFilter: PrefixFilter;
+  /** As if a host were a member, without expiry. */
+  readonly staticGroups: readonly GroupWish[];
+  /** Groups that the router itself joins on the interface. */
+  readonly joinGroups: readonly GroupWish[];
+  /** Where IGMP is alone: groups wanted elsewhere are joined here, so that routers and switches of the link send them. */
+  readonly pull: boolean;
+  /** The global ranges. */
   readonly ssmRanges: readonly Prefix[];
+  /** The interface's boundary. */
+  readonly boundary: readonly Prefix[];
+}
+
+export interface GroupWish {
+  readonly group: IpAddress;
+  /** Undefined: any source. */
+  readonly source: IpAddress | undefined;
+}
+
+/** RFC 4605. What the proxy owns and is no upstream is a downstream. */
+export interface ProxyConfig {
+  /** In the order of preference: a group is asked on the first one that is up and admits it. */
+  readonly upstreams: readonly ProxyUpstream[];
+  /** Packets leave by a downstream only while this router is its querier (RFC 4605 section 4.2). */
+  readonly requireQuerier: boolean;
+  /** A group that nobody wants any more is left upstream after this long. */
+  readonly leaveDelayMs: number;
+  /** What is joined upstream when a dense protocol on this router wants everything. */
+  readonly wildcardGroups: readonly IpAddress[];
+}
+
+export interface ProxyUpstream {
+  readonly interface: string;
+  /** The groups asked on it and sent by it. */
+  readonly groups: PrefixFilter;
+  /** Sources expected on it although the routing table says otherwise ("altnet"). */
+  readonly sources: readonly Prefix[];
+  /** IGMP version of the host side; 'auto' follows the querier. */
+  readonly version: 'auto' | 1 | 2 | 3;
 }
 
 /** One instance of the static protocol; several make hand-over between protocols possible. */

@@ -3,6 +3,7 @@
  * several daemons fit in one process; tests bring a kernel of their own.
  */
 import type { Socket } from 'node:net';
+import type { Prefix } from '../base/ip.js';
 import { defaultIgmpConfig } from '../config/check.js';
 import type { Config, IgmpInterfaceConfig } from '../config/types.js';
 import { type ControlProblem, ControlServer } from '../control/server.js';
@@ -81,7 +82,7 @@ export class Daemon {
       joins: this.#joins,
       views: viewsOf({ snapshot, assignments, igmp, links, membership, hostGroups: kernel.hostGroups }),
       prepareIgmp: (name) => {
-        if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig());
+        if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig(config.igmp, boundaryOf(config, name)));
       },
     });
   }
@@ -126,8 +127,13 @@ function managerConfig(config: Config) {
     foreign: config.foreign,
     rpfRoutes: config.rpf.routes,
     thresholdOf: (name: string) => thresholds.get(name) ?? 1,
+    boundaryOf: (name: string) => boundaryOf(config, name),
     reconcileMs: RECONCILE_MS,
   };
+}
+
+function boundaryOf({ interfaces }: Config, name: string): readonly Prefix[] {
+  return interfaces.find((one) => one.name === name)?.boundary ?? [];
 }
 
 function igmpConfigsOf({ interfaces }: Config): Map<string, IgmpInterfaceConfig> {

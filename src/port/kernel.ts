@@ -228,3 +228,37 @@ export interface HostGroupPort {
   /** One handler. The groups of a deleted interface go without a word. */
   onChange(handler: (change: HostGroup & { readonly kind: 'joined' | 'left' }) => void): KernelError | undefined;
 }
+
+/** What a bridge with IGMP snooping knows of the LAN behind it (facts I). */
+export interface BridgeState {
+  readonly snooping: boolean;
+  /** mcast_igmp_version: with 2 the bridge does not look at sources. */
+  readonly igmpVersion: number;
+  /** mcast_querier: the bridge itself asks when nobody else does. */
+  readonly querierEnabled: boolean;
+  /** Whose queries the bridge heard last; undefined: nobody's, so that it floods. `port` undefined: the bridge itself. */
+  readonly querier: { readonly address: IpAddress; readonly port: Ifindex | undefined } | undefined;
+  /** mcast_router of the bridge device: 0 never, 1 learn, 2 always. */
+  readonly multicastRouter: number;
+  /** Ports that get all multicast. */
+  readonly routerPorts: readonly Ifindex[];
+  /** Forwarding of groups, as the bridge learnt it. */
+  readonly groups: readonly { readonly group: IpAddress; readonly port: Ifindex }[];
+}
+
+export interface BridgePort {
+  /** Undefined: the interface is not a bridge. Read from the kernel now. */
+  state(ifindex: Ifindex): BridgeState | undefined;
+}
+
+export type IgmpVersionNumber = 1 | 2 | 3;
+
+/** The kernel's own host side of IGMP on an interface. */
+export interface HostIgmpPort {
+  /** The version it speaks there now: forced, or that of the oldest querier heard. Undefined: no membership there. */
+  version(ifindex: Ifindex): IgmpVersionNumber | undefined;
+  /** Sets force_igmp_version; 'auto' follows the querier. The value from before is put back by `restore`. */
+  force(ifindex: Ifindex, version: IgmpVersionNumber | 'auto'): KernelError | undefined;
+  /** Puts back what `force` found. Harmless without it. */
+  restore(ifindex: Ifindex): void;
+}

@@ -1,6 +1,6 @@
 /** The configuration file: everything an operator can get wrong is answered with a place and with what fits. */
 import { expect, test } from 'vitest';
-import { formatIp, formatPrefix, ip } from '../../../src/base/ip.js';
+import { formatIp, formatPrefix, ip, type Prefix, parsePrefix } from '../../../src/base/ip.js';
 import { defaultIgmpConfig } from '../../../src/config/check.js';
 import { formatComplaint, parseConfig } from '../../../src/config/parse.js';
 import type { Config } from '../../../src/config/types.js';
@@ -19,6 +19,12 @@ function complaints(text: string): readonly string[] {
 function warnings(text: string): readonly string[] {
   const result = parseConfig(text, 'mgmd.yaml');
   return result.ok ? result.value.warnings.map(formatComplaint) : ['not accepted'];
+}
+
+function prefix(text: string): Prefix {
+  const read = parsePrefix(text);
+  if (!read.ok) throw new Error(read.error);
+  return read.value;
 }
 
 const FULL = `table: 100
@@ -45,10 +51,26 @@ interfaces:
       queryResponseInterval: 2500ms
       lastMemberQueryInterval: 0.5
       maxGroups: 0
-      ssmRanges: [232.0.0.0/8, 239.232.0.0/16]
+      groupFilter: [{ deny: 239.1.9.0/24 }, { allow: 239.1.0.0/16 }]
+      sourceFilter: [{ deny: 10.66.0.0/16 }]
+      staticGroups: [{ group: 239.1.1.1 }]
+      joinGroups: [{ group: 239.232.1.1, source: 10.1.0.5 }]
+    boundary: [239.255.0.0/16]
   eth2: { igmp: true }
   eth3: { igmp: false }
   vlan.100:
+  up0: { owner: proxy }
+  up1: { owner: proxy }
+  down0: { owner: proxy, igmp: true }
+igmp: { ssmRanges: [232.0.0.0/8, 239.232.0.0/16], maxGroups: 5000 }
+pause: { scope: host-best-effort }
+proxy:
+  requireQuerier: false
+  leaveDelay: 2s
+  wildcardGroups: [239.1.1.1]
+  upstreams:
+    - { interface: up0, groups: [{ allow: 239.1.0.0/16 }], sources: [10.9.0.0/16], version: 2 }
+    - { interface: up1 }
 static:
   static:
     routes:
@@ -81,6 +103,9 @@ test('a full file becomes a configuration with times in milliseconds and address
     ['eth2', undefined, 1, 3],
     ['eth3', undefined, 1, undefined],
     ['vlan.100', undefined, 1, undefined],
+    ['up0', 'proxy', 1, undefined],
+    ['up1', 'proxy', 1, undefined],
+    ['down0', 'proxy', 1, 3],
   ]);
   const [first, second] = config.statics;
   expect(first!.routes).toEqual([
@@ -92,6 +117,49 @@ test('a full file becomes a configuration with times in milliseconds and address
     ['eth0', '239.1.1.1', undefined],
   ]);
   expect(second).toEqual({ name: 'static2', componentId: 1, routes: [], joins: [] });
+});
+
+test('filters, boundary, groups of the router itself, the pause and the proxy are read', () => {
+  const config = parsed(FULL);
+  const { igmp, boundary } = config.interfaces[1]!;
+  expect(igmp).toMatchObject({
+    groupFilter: [
+      { action: 'deny', prefix: prefix('239.1.9.0/24') },
+      { action: 'allow', prefix: prefix('239.1.0.0/16') },
+    ],
+    sourceFilter: [{ action: 'deny', prefix: prefix('10.66.0.0/16') }],
+    staticGroups: [{ group: ip('239.1.1.1'), source: undefined }],
+    joinGroups: [{ group: ip('239.232.1.1'), source: ip('10.1.0.5') }],
+    boundary,
+  });
+  expect(boundary).toEqual([prefix('239.255.0.0/16')]);
+  expect(config.igmp).toEqual({ ssmRanges: [prefix('232.0.0.0/8'), prefix('239.232.0.0/16')], maxGroups: 5000 });
+  expect(config.pause).toEqual({ scope: 'host-best-effort' });
+  expect(config.proxy).toEqual({
+    requireQuerier: false,
+    leaveDelayMs: 2000,
+    wildcardGroups: [ip('239.1.1.1')],
+    upstreams: [
+      {
+        interface: 'up0',
+        groups: [{ action: 'allow', prefix: prefix('239.1.0.0/16') }],
+        sources: [prefix('10.9.0.0/16')],
+        version: 2,
+      },
+      { interface: 'up1', groups: [], sources: [], version: 'auto' },
+    ],
+  });
+});
+
+test('a proxy with nothing but its upstream has the defaults of RFC 4605, and without the section there is none', () => {
+  const text = 'interfaces: { up: { owner: proxy }, lan: { owner: proxy, igmp: true } }\n';
+  expect(parsed(`${text}proxy: { upstreams: [{ interface: up }] }`).proxy).toEqual({
+    upstreams: [{ interface: 'up', groups: [], sources: [], version: 'auto' }],
+    requireQuerier: true,
+    leaveDelayMs: 500,
+    wildcardGroups: [],
+  });
+  expect(parsed('proxy:\n').proxy).toBeUndefined();
 });
 
 test('what an IGMP section leaves out follows from what it says, else from section 18 of the specification', () => {
@@ -123,6 +191,20 @@ test('what an IGMP section leaves out follows from what it says, else from secti
     maxGroups: 4096,
     maxSourcesPerGroup: 256,
     verifySourceSubnet: true,
+    ignoreV1: false,
+    ignoreV2: false,
+    strictQuerySource: false,
+    disableCompatibilityModes: false,
+    explicitTracking: false,
+    maxTrackedHosts: 16_384,
+    maxGroupsPerHost: 0,
+    maxQueriesPerSec: 5000,
+    groupFilter: [],
+    sourceFilter: [],
+    staticGroups: [],
+    joinGroups: [],
+    pull: false,
+    boundary: [],
   });
 });
 
@@ -139,6 +221,9 @@ test.each(['', '# only a comment\n', '{}', 'interfaces:\nstatic:\nrpf:\nlog:\n']
       foreign: 'leave',
       interfaces: [],
       statics: [],
+      proxy: undefined,
+      igmp: { ssmRanges: [prefix('232.0.0.0/8')], maxGroups: 0 },
+      pause: { scope: 'agent' },
     });
   },
 );
@@ -162,7 +247,7 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['lgo: { level: info }', '1:1: the file: unknown key "lgo" was read; did you mean "log"?'],
   [
     'nonsense: 1',
-    '1:1: the file: unknown key "nonsense" was read; table, log, control, rpf, mfe, foreign, interfaces and static fit',
+    '1:1: the file: unknown key "nonsense" was read; table, log, control, rpf, mfe, foreign, interfaces, igmp, pause, proxy and static fit',
   ],
   [
     'control: { socket: mgmd.sock }',
@@ -200,7 +285,9 @@ const WRONG: readonly (readonly [string, string])[] = [
     'interfaces: { eth1: { igmp: yes } }',
     '1:29: interfaces.eth1.igmp: "yes" was read; true, false or a mapping with version, robustness, queryInterval, ' +
       'queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, startupQueryInterval, startupQueryCount, ' +
-      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSourcesPerGroup, verifySourceSubnet and ssmRanges fits',
+      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSourcesPerGroup, verifySourceSubnet, ' +
+      'ignoreV1, ignoreV2, strictQuerySource, disableCompatibilityModes, explicitTracking, maxTrackedHosts, ' +
+      'maxGroupsPerHost, maxQueriesPerSec, groupFilter, sourceFilter, staticGroups, joinGroups and pull fits',
   ],
   [
     'interfaces: { an/interface: {} }',
@@ -208,11 +295,11 @@ const WRONG: readonly (readonly [string, string])[] = [
   ],
   [
     'interfaces: { eth1: { owner: statik } }\nstatic: { static: {}, other: {} }',
-    '1:30: interfaces.eth1.owner: "statik" was read; the name of an instance under "static" fits (static, other); did you mean "static"?',
+    '1:30: interfaces.eth1.owner: "statik" was read; the name of an instance under "static", or "proxy", fits (static, other); did you mean "static"?',
   ],
   [
     'interfaces: { eth1: { owner: static } }',
-    '1:30: interfaces.eth1.owner: "static" was read; the name of an instance under "static" fits (none is listed)',
+    '1:30: interfaces.eth1.owner: "static" was read; the name of an instance under "static", or "proxy", fits (none is listed)',
   ],
   [
     'interfaces: { eth1: { threshold: 0 } }',
@@ -245,6 +332,84 @@ const WRONG: readonly (readonly [string, string])[] = [
   [
     'rpf: { routes: [{ prefix: 10.0.0.1/8, interface: eth0 }] }',
     '1:27: rpf.routes[0].prefix: "10.0.0.1/8" was read; an IPv4 prefix such as 10.0.0.0/8, with no bits set behind its length fits',
+  ],
+  [
+    'interfaces: { eth1: { owner: proxy } }',
+    '1:30: interfaces.eth1.owner: "proxy" was read; it fits where the file has a section "proxy" with an upstream',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { groupFilter: [239.1.0.0/16] } } }',
+    '1:45: interfaces.eth1.igmp.groupFilter[0]: "239.1.0.0/16" was read; a mapping with allow and deny fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { groupFilter: [{ allow: 239.1.0.0/16, deny: 239.1.2.0/24 }] } } }',
+    '1:45: interfaces.eth1.igmp.groupFilter[0]: a mapping was read; a mapping with one of allow and deny fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { groupFilter: [{ allow: 10.0.0.0/8 }] } } }',
+    '1:54: interfaces.eth1.igmp.groupFilter[0].allow: "10.0.0.0/8" was read; a prefix within 224.0.0.0/4 such as 232.0.0.0/8 fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { sourceFilter: [{ alow: 10.0.0.0/8 }] } } }',
+    '1:48: interfaces.eth1.igmp.sourceFilter[0]: unknown key "alow" was read; did you mean "allow"?',
+  ],
+  [
+    'interfaces: { eth1: { boundary: [10.0.0.0/8] } }',
+    '1:34: interfaces.eth1.boundary[0]: "10.0.0.0/8" was read; a prefix within 224.0.0.0/4 such as 232.0.0.0/8 fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { ssmRanges: [] } } }',
+    '1:31: interfaces.eth1.igmp: unknown key "ssmRanges" was read; version, robustness, queryInterval, ' +
+      'queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, startupQueryInterval, startupQueryCount, ' +
+      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSourcesPerGroup, verifySourceSubnet, ignoreV1, ignoreV2, ' +
+      'strictQuerySource, disableCompatibilityModes, explicitTracking, maxTrackedHosts, maxGroupsPerHost, ' +
+      'maxQueriesPerSec, groupFilter, sourceFilter, staticGroups, joinGroups and pull fit',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { staticGroups: [{ group: 232.1.1.1 }] } } }',
+    '1:55: interfaces.eth1.igmp.staticGroups[0].group: 232.1.1.1 without a source was read; ' +
+      'a group outside of the source-specific range 232.0.0.0/8 fits, or one with a source',
+  ],
+  [
+    'igmp: { ssmRanges: [239.232.0.0/16] }\ninterfaces: { eth1: { igmp: { joinGroups: [{ group: 239.232.1.1 }] } } }',
+    '2:53: interfaces.eth1.igmp.joinGroups[0].group: 239.232.1.1 without a source was read; ' +
+      'a group outside of the source-specific range 239.232.0.0/16 fits, or one with a source',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { joinGroups: [{ group: 239.1.1.1 }, { group: 239.1.1.1 }] } } }',
+    '1:66: interfaces.eth1.igmp.joinGroups[1]: (*, 239.1.1.1) was read a second time; it is already number 1 of the list',
+  ],
+  [
+    'igmp: { maxGroups: -1 }',
+    '1:20: igmp.maxGroups: -1 was read; a whole number from 0 to 10000000 (0: no limit) fits',
+  ],
+  ['pause: { scope: all }', '1:17: pause.scope: "all" was read; agent, host or host-best-effort fits'],
+  ['proxy: {}', '1:8: proxy.upstreams is missing; a list of at least one upstream fits'],
+  ['proxy: { upstreams: [] }', '1:21: proxy.upstreams: an empty list was read; a list of at least one upstream fits'],
+  [
+    'interfaces: { up: { owner: proxy }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: upp }, { interface: up }] }',
+    '2:35: proxy.upstreams[0].interface: "upp" was read; an interface listed under "interfaces" fits (up, lan); did you mean "up"?',
+  ],
+  [
+    'interfaces: { up: {}, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up }] }',
+    '2:35: proxy.upstreams[0].interface: "up" was read; an interface with "owner: proxy" fits',
+  ],
+  [
+    'interfaces: { up: { owner: proxy, igmp: true }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up }] }',
+    '2:35: proxy.upstreams[0].interface: "up" was read; an upstream is a host on its link, so an interface without "igmp" fits',
+  ],
+  [
+    'interfaces: { up: { owner: proxy }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up }, { interface: up }] }',
+    '2:54: proxy.upstreams[1].interface: up was read a second time; it is already number 1 of the list',
+  ],
+  [
+    'interfaces: { up: { owner: proxy }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up, version: 4 }] }',
+    '2:48: proxy.upstreams[0].version: 4 was read; auto, 1, 2 or 3 fits',
+  ],
+  [
+    'interfaces: { up: { owner: proxy }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up }], wildcardGroups: [232.0.0.1] }',
+    '2:59: proxy.wildcardGroups[0]: 232.0.0.1 without a source was read; ' +
+      'a group outside of the source-specific range 232.0.0.0/8 fits, or one with a source',
   ],
   ['rpf: { routes: 5 }', '1:16: rpf.routes: 5 was read; a list of routes fits'],
 ];
@@ -312,4 +477,26 @@ test('robustness 1 is allowed with a warning', () => {
   expect(warnings('interfaces: { eth1: { igmp: { robustness: 1 } } }')).toEqual([
     'mgmd.yaml:1:43: interfaces.eth1.igmp.robustness: 1 was read; one lost packet then ends a membership, 2 is usual',
   ]);
+});
+
+test('a downstream of the proxy without IGMP, and a proxy without downstreams, are warned about', () => {
+  const proxy = 'proxy: { upstreams: [{ interface: up }] }\n';
+  expect(warnings(`interfaces: { up: { owner: proxy }, lan: { owner: proxy } }\n${proxy}`)).toEqual([
+    'mgmd.yaml:1:51: interfaces.lan.owner: a downstream of the proxy without "igmp" was read; nobody hears its hosts',
+  ]);
+  expect(warnings(`interfaces: { up: { owner: proxy } }\n${proxy}`)).toEqual([
+    'mgmd.yaml:2:21: proxy.upstreams: no downstream was read; give an interface "owner: proxy" and "igmp: true"',
+  ]);
+});
+
+test('to ignore the reports that the configured version asks for is allowed with a warning', () => {
+  expect(warnings('interfaces: { eth1: { igmp: { version: 2, ignoreV2: true } } }')).toEqual([
+    'mgmd.yaml:1:53: interfaces.eth1.igmp.ignoreV2: true was read; with version 2 no host is heard then',
+  ]);
+  const compatibility =
+    'interfaces: { eth1: { igmp: { version: 1, disableCompatibilityModes: true, ignoreV2: true } } }';
+  expect(warnings(compatibility)).toEqual([
+    'mgmd.yaml:1:70: interfaces.eth1.igmp.disableCompatibilityModes: true was read; with version 1 no host is heard then',
+  ]);
+  expect(warnings('interfaces: { eth1: { igmp: { ignoreV1: true, ignoreV2: true } } }')).toEqual([]);
 });
