@@ -10,14 +10,16 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { burst } from './burst.mjs';
 import { firstPacket } from './first-packet.mjs';
+import { flood } from './flood.mjs';
 import { handover } from './handover.mjs';
 import { idle } from './idle.mjs';
 import { saveResults } from './lib/results.mjs';
 import { buildReference, enterNamespaces } from './lib/topology.mjs';
 import { start } from './start.mjs';
+import { steady } from './steady.mjs';
 import { upcall } from './upcall.mjs';
 
-const BENCHES = { 'first-packet': firstPacket, upcall, burst, handover, idle, start };
+const BENCHES = { 'first-packet': firstPacket, upcall, burst, handover, idle, steady, flood, start };
 
 function readArguments() {
   const options = {

@@ -12,11 +12,11 @@ const PROBE = join(import.meta.dirname, 'probe.mjs');
 const START_LIMIT_MS = 10_000;
 
 /** Room for every group of a run; everything else is the default that users get. */
-const CONFIG = (socket) => `
+const CONFIG = (socket, igmp) => `
 log: { level: warn }
 control: { socket: ${socket} }
 interfaces:
-  recv: { owner: one, igmp: { maxGroups: 0 } }
+  recv: { owner: one, igmp: ${JSON.stringify({ maxGroups: 0, ...igmp })} }
   send: { owner: one }
 static: { one: {}, two: {} }
 `;
@@ -86,8 +86,8 @@ async function awaitSocket(path, proc, logFile) {
   );
 }
 
-/** `probe`: load probe.mjs into it, which measures its event loop and its heap from inside. */
-export async function startDaemon({ probe = false, nodeArgs = [] } = {}) {
+/** `probe`: load probe.mjs into it, which measures its event loop and its heap from inside. `igmp`: keys of recv's. */
+export async function startDaemon({ probe = false, nodeArgs = [], igmp = {} } = {}) {
   if (!existsSync(DAEMON)) throw new Error(`${DAEMON} is missing; run "npm run setup" first`);
   const directory = mkdtempSync('/run/daemon-');
   const path = {
@@ -95,7 +95,7 @@ export async function startDaemon({ probe = false, nodeArgs = [] } = {}) {
     config: join(directory, 'mgmd.yaml'),
     log: join(directory, 'log'),
   };
-  writeFileSync(path.config, CONFIG(path.socket));
+  writeFileSync(path.config, CONFIG(path.socket, igmp));
   const log = openSync(path.log, 'w');
   const preload = probe ? ['--import', PROBE] : [];
   const startedNs = process.hrtime.bigint();

@@ -56,6 +56,18 @@ export const TARGETS = {
     row('memory per group and its stream', 1024, 'bytes', 'bytes_per_group_with_stream'),
     row('processor, 10,000 streams in steady state', 2, '%', 'cpu_10000_streams_percent'),
   ],
+  steady: [
+    row('10,000 groups through a query interval: processor time', 'none', 'ms', 'cpu_per_interval_ms'),
+    row('the same of a core, by the default interval', 2, '%', 'cpu_percent'),
+    row('steady state: groups or packets lost', 0, '', 'lost', (r) => r.daemon.never + r.daemon.lost, none),
+  ],
+  flood: [
+    row('reports per second', 'none', '', 'reports_per_s'),
+    row('flood of reports: handled', 'none', '%', 'handled_percent', undefined, none),
+    row('flood: processor', 'none', '%', 'cpu_percent'),
+    row('flood: event-loop delay, p99', 'none', 'ms', 'loop_p99_ms', undefined, none),
+    row('flood: packets lost', 0, '', 'lost'),
+  ],
   start: [row('start to ready', 300, 'ms', 'p50_ms'), row('processor time of the start', 'none', 'ms', 'cpu_p50_ms')],
 };
 

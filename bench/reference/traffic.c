@@ -5,6 +5,8 @@
 //   traffic burst        in=IF out=IF pid=N [groups=10000] [version=2|3] [prime=1]
 //   traffic report       in=IF out=IF pid=N [groups=10000]
 //   traffic stream       in=IF out=IF pid=N [groups=10000] [pps=20000] [ms=3000]
+//   traffic steady       in=IF out=IF pid=N [groups=10000] [pps=1000] [interval=10000] [answer=5000] [intervals=2]
+//   traffic flood        in=IF out=IF pid=N [groups=10000] [pps=1000] [ms=5000] [rate=100000]
 //
 // `in` is the far end of the link that the streams come by, `out` the far end of the receivers' link, `pid` the router.
 // base=N keeps the groups of several runs against one router apart. Times are microseconds unless named otherwise.
@@ -22,11 +24,17 @@ enum { SECOND_US = 1000000, LAST_ARRIVALS_US = 200000, SWEEP_BATCH = 32, V2_BATC
 static int router;
 static volatile sig_atomic_t stop_wanted;
 
+// The v3 report that begins with group `first`, as full as it gets. Returns the group that the next one begins with.
+static uint32_t report_from(uint32_t first, int type) {
+  uint32_t left = flow_count - first, count = left < REPORT_RECORDS ? left : REPORT_RECORDS;
+  send_v3_report(first, (int)count, type);
+  return first + count;
+}
+
 static void report_all(int version) {
   if (version == 2) send_v2_reports(0, (int)flow_count);
   else
-    for (uint32_t i = 0; i < flow_count; i += REPORT_RECORDS)
-      send_v3_report(i, (int)(flow_count - i < REPORT_RECORDS ? flow_count - i : REPORT_RECORDS));
+    for (uint32_t i = 0; i < flow_count;) i = report_from(i, TO_EX);
 }
 
 // The end of a result, which all that send streams share.
@@ -88,7 +96,7 @@ static int first_packet(void) {
     if (flows[flow].first_ns) early++;
     int64_t from = now_ns();
     if (version == 2) send_v2_reports(flow, 1);
-    else send_v3_report(flow, 1);
+    else send_v3_report(flow, 1, TO_EX);
     if (await_first(flow, gap, from + 1000000000)) latency[count++] = (double)(flows[flow].first_ns - from) / 1e3;
     else failed++;
     for (int i = 0; i < 20; i++) flow_send(flow, 1);
@@ -215,33 +223,94 @@ static void on_signal(int number) {
   stop_wanted = 1;
 }
 
+struct pace {
+  int64_t gap_ns, next_ns;
+};
+
+static struct pace pace_of(long per_second) { return (struct pace){1000000000 / per_second, now_ns()}; }
+
+// How many are due now, at most a train; 0: none yet.
+static int pace_due(struct pace *p) {
+  int due = 0;
+  for (int64_t now = now_ns(); due < TRAIN_LIMIT && p->next_ns <= now; p->next_ns += p->gap_ns) due++;
+  return due;
+}
+
+// Sends what is due, to every group in turn, and takes in what has arrived.
+static void stream_due(struct pace *p) {
+  static uint32_t flow;
+  int due = pace_due(p);
+  for (int i = 0; i < due; i++, flow = (flow + 1) % flow_count) flow_queue(flow);
+  flush_packets();
+  flows_drain();
+  if (due < TRAIN_LIMIT) sleep_us(500);
+}
+
+// The end of a result of streams that flowed since `from`; the last packets get 200 ms to arrive.
+static void print_stream_fields(int64_t from, double cpu_us) {
+  double ms = (double)(now_ns() - from) / 1e6;
+  settle(LAST_ARRIVALS_US);
+  struct totals t = flows_totals();
+  printf("\"groups\":%u,\"ms\":%.0f,\"sent\":%lu,\"arrived\":%lu,\"silent_groups\":%u,\"router_cpu_percent\":%.2f,", flow_count,
+         ms, t.sent, t.arrived, flow_count - forwarding_count, cpu_us / ms / 10);
+  print_losses(&t);
+}
+
+static void print_stream(int64_t from, double cpu_us) {
+  putchar('{');
+  print_stream_fields(from, cpu_us);
+}
+
 // A steady stream to every group in turn, until its time is over or SIGTERM comes. Says "started" when it runs; the last
 // packets get 200 ms to arrive.
 static int stream(void) {
-  int64_t gap_ns = 1000000000 / option("pps", 20000);
+  struct pace packets = pace_of(option("pps", 20000));
   flows_open((uint32_t)option("groups", 10000));
   flows_wanted_from_start = 1;
   signal(SIGTERM, on_signal);
   puts("started");
   double cpu = cpu_us_of(router);
-  int64_t from = now_ns(), next = from, until = from + option("ms", 3000) * 1000000;
-  for (uint32_t flow = 0; next < until && !stop_wanted;) {
-    int64_t now = now_ns();
-    for (int i = 0; i < TRAIN_LIMIT && next <= now && next < until; i++, next += gap_ns) {
-      flow_queue(flow);
-      flow = (flow + 1) % flow_count;
+  int64_t from = now_ns(), until = from + option("ms", 3000) * 1000000;
+  while (now_ns() < until && !stop_wanted) stream_due(&packets);
+  print_stream(from, cpu_us_of(router) - cpu);
+  return 0;
+}
+
+// Hosts answer each query within `answer` ms, as one host with all groups would, while a few packets flow.
+static int steady(void) {
+  struct pace packets = pace_of(option("pps", 1000));
+  int64_t interval_ns = option("interval", 10000) * 1000000, intervals = option("intervals", 2);
+  flows_open((uint32_t)option("groups", 10000));
+  int64_t answer_gap_ns = option("answer", 5000) * 1000000 / (flow_count / REPORT_RECORDS + 1);
+  flows_wanted_from_start = 1;
+  double cpu = cpu_us_of(router);
+  int64_t from = now_ns();
+  for (int64_t begin = from; begin < from + intervals * interval_ns; begin += interval_ns) {
+    int64_t next = begin;
+    for (uint32_t group = 0; now_ns() < begin + interval_ns;) {
+      if (group < flow_count && now_ns() >= next) group = report_from(group, IS_EX), next += answer_gap_ns;
+      stream_due(&packets);
     }
-    flush_packets();
-    flows_drain();
-    if (next > now) sleep_us(500);
   }
-  cpu = cpu_us_of(router) - cpu;
-  double ms = (double)(now_ns() - from) / 1e6;
-  settle(LAST_ARRIVALS_US);
-  struct totals t = flows_totals();
-  printf("{\"groups\":%u,\"ms\":%.0f,\"sent\":%lu,\"arrived\":%lu,\"silent_groups\":%u,\"router_cpu_percent\":%.2f,", flow_count,
-         ms, t.sent, t.arrived, flow_count - forwarding_count, cpu / ms / 10);
-  print_losses(&t);
+  print_stream(from, cpu_us_of(router) - cpu);
+  return 0;
+}
+
+// v2 reports of groups that are joined, as fast as asked, while packets flow.
+static int flood(void) {
+  struct pace packets = pace_of(option("pps", 1000)), reports = pace_of(option("rate", 100000));
+  flows_open((uint32_t)option("groups", 10000));
+  flows_wanted_from_start = 1;
+  double cpu = cpu_us_of(router);
+  int64_t from = now_ns(), until = from + option("ms", 5000) * 1000000, sent = 0;
+  while (now_ns() < until) {
+    for (int batch; (batch = pace_due(&reports)) > 0; sent += batch)
+      send_v2_reports((uint32_t)rand() % (flow_count - TRAIN_LIMIT), batch);
+    if (pace_due(&packets)) flow_send((uint32_t)rand() % flow_count, 1), flows_drain();
+    sleep_us(100);
+  }
+  printf("{\"reports\":%ld,\"reports_per_s\":%.0f,", (long)sent, (double)sent * 1e9 / (double)(now_ns() - from));
+  print_stream_fields(from, cpu_us_of(router) - cpu);
   return 0;
 }
 
@@ -250,7 +319,8 @@ int main(int argc, char **argv) {
     const char *name;
     int (*run)(void);
   } commands[] = {
-      {"first-packet", first_packet}, {"upcall", upcall}, {"burst", burst}, {"report", report}, {"stream", stream}};
+      {"first-packet", first_packet}, {"upcall", upcall}, {"burst", burst}, {"report", report}, {"stream", stream},
+      {"steady", steady},             {"flood", flood}};
   setvbuf(stdout, NULL, _IOLBF, 0);
   prctl(PR_SET_TIMERSLACK, 1);
   options_open(argc, argv);
@@ -261,6 +331,6 @@ int main(int argc, char **argv) {
     wire_open(option_text("in", "s0"), option_text("out", "h0"));
     return commands[i].run();
   }
-  fputs("traffic: the first argument is first-packet, upcall, burst, report or stream\n", stderr);
+  fputs("traffic: the first argument is first-packet, upcall, burst, report, stream, steady or flood\n", stderr);
   return 64;
 }

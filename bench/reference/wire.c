@@ -113,13 +113,13 @@ void send_packets(uint32_t flow, uint32_t sequence, int count) {
   flush_packets();
 }
 
-void send_v3_report(uint32_t first, int count) {
+void send_v3_report(uint32_t first, int count, int type) {
   static struct frame f;
   size_t length = 8 + 8 * (size_t)count;
   uint8_t *igmp = put_headers(&f, HOST, ROUTERS, IPPROTO_IGMP, length);
   memset(igmp, 0, length);
   igmp[0] = 0x22, put16(igmp + 6, (uint32_t)count);
-  for (int i = 0; i < count; i++) igmp[8 + 8 * i] = 4, put32(igmp + 12 + 8 * i, group_of(first + (uint32_t)i));
+  for (int i = 0; i < count; i++) igmp[8 + 8 * i] = (uint8_t)type, put32(igmp + 12 + 8 * i, group_of(first + (uint32_t)i));
   put16(igmp + 2, checksum(igmp, length));
   transmit(host_fd, &f, 1);
 }

@@ -23,8 +23,10 @@ void send_packets(uint32_t flow, uint32_t sequence, int count);
 // Puts a packet aside; `flush_packets` sends all that were put aside, at most TRAIN_LIMIT, in one call.
 void queue_packet(uint32_t flow, uint32_t sequence);
 void flush_packets(void);
-// One IGMPv3 report with TO_EX{} records for `count` <= REPORT_RECORDS groups from `first` on.
-void send_v3_report(uint32_t first, int count);
+// Record types of RFC 9776 section 4.2.13: an answer to a query, a change.
+enum { IS_EX = 2, TO_EX = 4 };
+// One IGMPv3 report with {} records of this type for `count` <= REPORT_RECORDS groups from `first` on.
+void send_v3_report(uint32_t first, int count, int type);
 // One IGMPv2 report for each of `count` groups from `first` on.
 void send_v2_reports(uint32_t first, int count);
 // Next arrival; 0 when there is none. Does not block.
