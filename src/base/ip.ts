@@ -1,25 +1,30 @@
 /**
- * IP addresses as opaque values. An IPv4 address is a host-order number (0..4294967295), an IPv6 address will be a
- * bigint: the family travels with the value, and both are good Map keys and compare with `<`. Only this file and the
- * packet codecs look inside; text exists only in configuration, logs, the control protocol and the tool.
+ * IP addresses as opaque values. An IPv4 address is a number, an IPv6 address will be a bigint: the family travels with the
+ * value, and both are good Map keys and compare with `<`. Only this file looks inside; `ipv4` and `toU32` convert for the
+ * packet codecs and the kernel layer. Text exists only in configuration, logs, the control protocol and the tool.
+ *
+ * The number is the host-order one moved down by 2^31, so that it is a small integer to V8: an address of 224/4, left as it
+ * is, would be a heap object of its own each time it is read from a packet, and a slow Map key.
  */
 import { err, ok, type Result } from './result.js';
 
 declare const address: unique symbol;
 export type IpAddress = (number | bigint) & { readonly [address]: true };
 
-/** 0.0.0.0: in a membership key the wildcard, in a route "no gateway". */
-export const ANY4 = 0 as unknown as IpAddress;
+const HALF = 0x8000_0000;
 
 /** From a host-order number, as codecs read it from the wire. */
 export function ipv4(value: number): IpAddress {
-  return (value >>> 0) as unknown as IpAddress;
+  return (value ^ HALF) as unknown as IpAddress;
 }
 
-/** The host-order number of an IPv4 address; for codecs and the kernel layer. */
+/** The host-order number of an IPv4 address, 0..4294967295; for codecs and the kernel layer. */
 export function toU32(a: IpAddress): number {
-  return a as unknown as number;
+  return ((a as unknown as number) ^ HALF) >>> 0;
 }
+
+/** 0.0.0.0: in a membership key the wildcard, in a route "no gateway". */
+export const ANY4 = ipv4(0);
 
 const DOTTED = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
 
@@ -47,7 +52,7 @@ export function compareIp(a: IpAddress, b: IpAddress): number {
 }
 
 export function isAny(a: IpAddress): boolean {
-  return (a as unknown as number) === 0;
+  return a === ANY4;
 }
 
 /** 224.0.0.0/4. */

@@ -1,6 +1,6 @@
 /** Listing what is joined: sections 2.15 to 2.17 of the manager's specification. */
 import { expect, test } from 'vitest';
-import { type IpAddress, ip, ipv4 } from '../../../src/base/ip.js';
+import { ANY4, ip, ipv4, isAny } from '../../../src/base/ip.js';
 import type { EnumerationType, Handle } from '../../../src/mgm/client.js';
 import { ALL, any, Bed, G1, G2, keyText, S2, S3, sg } from '../../support/manager-bed.js';
 
@@ -55,8 +55,8 @@ test('MGM-ENU-01 the masks are all ones for an address and 0 for a wildcard', as
   const { bed, a } = await joined();
   const { items } = readAll(bed, a.handle!, 'ALL_SOURCES', 1000);
   for (const { source, sourceMask, group, groupMask } of items) {
-    expect(sourceMask).toBe(source === (0 as unknown as IpAddress) ? 0 : ONES);
-    expect(groupMask).toBe(group === (0 as unknown as IpAddress) ? 0 : ONES);
+    expect(sourceMask).toBe(isAny(source) ? ANY4 : ONES);
+    expect(groupMask).toBe(isAny(group) ? ANY4 : ONES);
   }
 });
 
@@ -69,7 +69,7 @@ test('MGM-ENU-02 ANY_SOURCE lists one row per group that has a source-specific j
   await b.remove(sg(S3, G2), bed.eth2);
   await b.add(any(ip('239.9.9.9')), bed.eth2);
   expect(readAll(bed, a.handle!, 'ANY_SOURCE', 1000).items).toEqual([
-    { source: 0, sourceMask: 0, group: G1, groupMask: ONES },
+    { source: ANY4, sourceMask: ANY4, group: G1, groupMask: ONES },
   ]);
 });
 
