@@ -21,24 +21,37 @@ function unshare(flags, command) {
   return [flags, '--fork', '--kill-child', 'sh', '-c', PREPARE, 'sh', ...command];
 }
 
-/** Tests with a judge from outside, which not every machine has. Root gets it installed; others are told what is left out. */
-const JUDGED = {
-  files: ['test/netns/wire.test.ts', 'test/netns/pause.test.ts'],
-  commands: ['tshark', 'tcpdump', 'strace'],
+const command = (name) => ({ package: name, isThere: () => hasCommand(name, env.PATH) });
+
+/** What tests need beyond Debian's base: how it is found, and the Debian package that it comes in. */
+const NEEDS = {
+  tshark: command('tshark'),
+  tcpdump: command('tcpdump'),
+  strace: command('strace'),
+  ffmpeg: command('ffmpeg'),
+  // Debian's own Python, whatever else PATH has.
+  scapy: {
+    package: 'python3-scapy',
+    isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import scapy']).status === 0,
+  },
+  frr: { package: 'frr', isThere: () => existsSync('/usr/lib/frr/pimd') },
 };
 
-function missingJudges() {
-  return JUDGED.commands.filter((command) => !hasCommand(command, env.PATH));
-}
+/** Tests with a judge or a peer that not every machine has. Root gets it installed; others are told what is left out. */
+const JUDGED = [
+  { files: ['test/netns/wire.test.ts', 'test/netns/pause.test.ts'], needs: ['tshark', 'tcpdump', 'strace'] },
+];
 
-/** Each command comes in the Debian package of its name. */
+const isMissing = (need) => !NEEDS[need].isThere();
+const packagesOf = (needs) => needs.map((need) => NEEDS[need].package).join(' ');
+
 function installJudges() {
-  const missing = missingJudges();
+  const missing = [...new Set(JUDGED.flatMap(({ needs }) => needs))].filter(isMissing);
   if (missing.length === 0 || process.getuid?.() !== 0 || !hasCommand('apt-get', env.PATH)) return;
-  console.error(`test: installing ${missing.join(' ')}, by which the wire tests judge what is sent`);
+  console.error(`test: installing ${packagesOf(missing)}, which tests need as judges and as peers`);
   const quietly = { stdio: ['ignore', 'ignore', 'inherit'], env: { ...env, DEBIAN_FRONTEND: 'noninteractive' } };
   run('apt-get', ['update', '-q'], quietly);
-  run('apt-get', ['install', '-qy', '--no-install-recommends', ...missing], quietly);
+  run('apt-get', ['install', '-qy', '--no-install-recommends', ...packagesOf(missing).split(' ')], quietly);
 }
 
 /** The flags of unshare(1) that work here; root stays root of this machine where it may. */
@@ -74,13 +87,13 @@ function enterNamespaces(words) {
 
 /** What vitest is to leave out, which is said aloud. */
 function withoutJudge() {
-  const missing = missingJudges();
-  if (missing.length === 0) return [];
-  const advice = `on Debian, as root: apt-get install ${missing.join(' ')}`;
-  console.error(
-    `test: ${JUDGED.files.join(' and ')} are not part of this run: ${missing.join(', ')} missing (${advice})`,
-  );
-  return JUDGED.files.flatMap((file) => ['--exclude', file]);
+  return JUDGED.flatMap(({ files, needs }) => {
+    const missing = needs.filter(isMissing);
+    if (missing.length === 0) return [];
+    const advice = `on Debian, as root: apt-get install ${packagesOf(missing)}`;
+    console.error(`test: ${files.join(' and ')} are not part of this run: ${missing.join(', ')} missing (${advice})`);
+    return files.flatMap((file) => ['--exclude', file]);
+  });
 }
 
 /** Runs vitest with its own output, and counts from its report. */
