@@ -11,7 +11,8 @@
 namespace mgmd {
 
 inline constexpr size_t kSlots = 64;
-inline constexpr size_t kPacketBytes = 2048;
+// The largest report of a host on a link with jumbo frames (IP header included): over 1,100 records.
+inline constexpr size_t kPacketBytes = 9216;
 
 inline constexpr uint32_t kSlotRouterAlert = 0x100;
 inline constexpr uint32_t kSlotTruncated = 0x200;
@@ -32,7 +33,7 @@ struct Slot {
   std::byte packet[kPacketBytes];
 };
 static_assert(sizeof(SlotHeader) == 24, "SLOT_HEADER_BYTES in src/kernel/addon.ts");
-static_assert(sizeof(Slot) == 24 + 2048, "SLOT_BYTES in src/kernel/addon.ts");
+static_assert(sizeof(Slot) == 24 + 9216, "SLOT_BYTES in src/kernel/addon.ts");
 
 // Reads the IP header (RFC 791) that raw sockets deliver. Never reads past the packet: what a short or damaged header
 // does not say stays 0, and its payload is empty.

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 /** One slot of the receive slab: six uint32 (length, ifindex, source, destination, flags, offset of the payload), then the packet. */
 export const SLOT_HEADER_BYTES = 24;
-export const SLOT_BYTES = 24 + 2048;
+export const SLOT_BYTES = 24 + 9216;
 export const SLOTS = 64;
 /** Bits of a slot's flags: the low byte is the TTL. */
 export const SLOT_ROUTER_ALERT = 0x100;
