@@ -69,11 +69,10 @@ export interface CapturedIgmp {
 }
 
 export class Capture {
-  readonly #file: string;
-
-  private constructor(file: string) {
-    this.#file = file;
-  }
+  private constructor(
+    /** Where tcpdump writes. */
+    readonly file: string,
+  ) {}
 
   /** Resolves when packets are being captured. */
   static async start(net: Net, namespace: Namespace, device: string): Promise<Capture> {
@@ -88,7 +87,7 @@ export class Capture {
   packets(): readonly CapturedIgmp[] {
     const columns = COLUMNS.flatMap((column) => ['-e', FIELDS[column]]);
     const form = ['-T', 'fields', '-E', 'occurrence=a', '-E', 'aggregator=;', ...columns];
-    const text = execFileSync('tshark', ['-n', '-r', this.#file, '-o', 'ip.check_checksum:TRUE', ...form], {
+    const text = execFileSync('tshark', ['-n', '-r', this.file, '-o', 'ip.check_checksum:TRUE', ...form], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
