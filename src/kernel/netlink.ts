@@ -24,6 +24,7 @@ export const RTM_GETROUTE = 26;
 export const RTM_NEWMULTICAST = 56;
 export const RTM_DELMULTICAST = 57;
 export const RTM_GETMULTICAST = 58;
+export const RTM_GETMDB = 86;
 
 export const RTNLGRP_LINK = 1;
 export const RTNLGRP_IPV4_IFADDR = 5;
@@ -33,6 +34,7 @@ export const RTNLGRP_IPV4_MCADDR = 37;
 
 export const AF_UNSPEC = 0;
 export const AF_INET = 2;
+export const AF_BRIDGE = 7;
 /** The multicast forwarding cache speaks the route messages under a family of its own. */
 export const RTNL_FAMILY_IPMR = 128;
 
@@ -141,6 +143,11 @@ export class Attributes {
   /** The payload's end; only for an attribute that is there. */
   end(type: number): number {
     return this.#end[type] ?? 0;
+  }
+
+  u8(type: number): number | undefined {
+    const at = this.at(type, 1);
+    return at < 0 ? undefined : this.#view.getUint8(at);
   }
 
   u32(type: number): number | undefined {

@@ -4,6 +4,7 @@ import { err, ok, type Result } from '../base/result.js';
 import type { Clock } from '../port/clock.js';
 import type { Log } from '../port/log.js';
 import { type Addon, loadAddon, type NativeIgmpSocket, type NativeMembershipSocket } from './addon.js';
+import { Bridges } from './bridges.js';
 import { kernelError, refusal } from './errno.js';
 import { IgmpSocket } from './igmp-socket.js';
 import { HostGroups } from './host-groups.js';
@@ -37,6 +38,7 @@ export interface Kernel {
   readonly links: Links;
   readonly routes: Routes;
   readonly hostGroups: HostGroups;
+  readonly bridges: Bridges;
   /** What was in the table before; nothing for an inherited socket. */
   readonly leftovers: Leftovers;
   /** Begins to deliver IGMP and upcalls; to be called when all handlers are there. */
@@ -91,6 +93,9 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
   const hostGroups = HostGroups.open(addon, log);
   if (!hostGroups.ok) return hostGroups.error;
   closers.push(() => hostGroups.value.close());
+  const bridges = Bridges.open(addon);
+  if (!bridges.ok) return bridges.error;
+  closers.push(() => bridges.value.close());
   const inherited = adoptMemberships(addon, options.inheritedMembershipFds ?? []);
   if (inherited instanceof KernelError) return inherited;
   const membership = new MembershipGate(() => addon.openMembershipSocket(), inherited);
@@ -102,6 +107,7 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
     links: links.value,
     routes: routes.value,
     hostGroups: hostGroups.value,
+    bridges: bridges.value,
     leftovers,
     start: () => igmp.start(),
     duplicateSocket: () => duplicate(native),

@@ -231,12 +231,17 @@ export interface HostGroupPort {
 
 /** What a bridge with IGMP snooping knows of the LAN behind it (facts I). */
 export interface BridgeState {
+  /** The bridge itself. */
+  readonly ifindex: Ifindex;
   readonly snooping: boolean;
   /** mcast_igmp_version: with 2 the bridge does not look at sources. */
   readonly igmpVersion: number;
   /** mcast_querier: the bridge itself asks when nobody else does. */
   readonly querierEnabled: boolean;
-  /** Whose queries the bridge heard last; undefined: nobody's, so that it floods. `port` undefined: the bridge itself. */
+  /**
+   * Whose queries the bridge heard last; undefined: nobody's, so that it floods. Without `port` they came from this host; the
+   * bridge's own carry the address 0.0.0.0 unless it was told to use one.
+   */
   readonly querier: { readonly address: IpAddress; readonly port: Ifindex | undefined } | undefined;
   /** mcast_router of the bridge device: 0 never, 1 learn, 2 always. */
   readonly multicastRouter: number;
@@ -247,7 +252,7 @@ export interface BridgeState {
 }
 
 export interface BridgePort {
-  /** Undefined: the interface is not a bridge. Read from the kernel now. */
+  /** Undefined: the interface is neither a bridge nor on one (VLAN, macvlan). Read from the kernel now. */
   state(ifindex: Ifindex): BridgeState | undefined;
 }
 
