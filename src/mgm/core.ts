@@ -44,6 +44,8 @@ export class Core implements Events {
   readonly counters = new Map<string, number>();
   /** Grows with each kernel write of an entry; tells the reconciler what changed while it was reading. */
   writes = 0;
+  /** While the reconciler reads a dump: what was removed since it asked, by `flowName`. */
+  removedSince: Set<string> | undefined;
   stopped = false;
   readonly #handlers = new Set<(event: ManagerEvent) => void>();
   readonly #kernelLog: TokenBucket;
@@ -86,6 +88,11 @@ export class Core implements Events {
     const heldBack = this.#kernelLog.take(this.nowMs);
     if (heldBack !== undefined) this.ports.log.warn({ evt: 'kernel.refused', heldBack }, error.message);
   }
+}
+
+/** A flow as a key of maps and sets, "10.0.0.1 239.1.1.1". */
+export function flowName({ source, group }: MembershipKey): string {
+  return `${formatIp(source)} ${formatIp(group)}`;
 }
 
 /** "*" for a wildcard. */

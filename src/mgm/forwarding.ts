@@ -6,7 +6,7 @@ import { ANY4 } from '../base/ip.js';
 import type { KernelError } from '../base/errors.js';
 import { type Ifindex, type Vif, VIFS } from '../port/kernel.js';
 import type { MembershipKey } from './client.js';
-import { type Core, keyFields } from './core.js';
+import { type Core, flowName, keyFields } from './core.js';
 import type { Entry, Interface, KeyRecord } from './state.js';
 
 export function bitOf(on: Interface): number {
@@ -107,6 +107,7 @@ export class Forwarding {
     if (entry.deleted) return;
     entry.deleted = true;
     this.#core.entries.delete(entry);
+    this.#core.removedSince?.add(flowName(entry));
     if (entry.writtenIif !== -1) {
       const error = this.#core.ports.mroute.delMfc(entry.source, entry.group);
       this.#core.writes++;

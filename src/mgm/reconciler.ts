@@ -7,7 +7,7 @@ import { KernelError } from '../base/errors.js';
 import { formatIp } from '../base/ip.js';
 import type { Timer } from '../port/clock.js';
 import type { DumpedMfc, DumpedVif, MfcChange, MrouteDump } from '../port/kernel.js';
-import { type Core, keyFields } from './core.js';
+import { type Core, flowName, keyFields } from './core.js';
 import { bitOf, type Forwarding } from './forwarding.js';
 import type { Entry, Interface } from './state.js';
 
@@ -61,11 +61,14 @@ export class Reconciler {
     }
     this.#running = true;
     const writesBefore = this.#core.writes;
+    const removed = new Set<string>();
+    this.#core.removedSince = removed;
     const dump = await this.#core.ports.mroute.dump();
+    this.#core.removedSince = undefined;
     this.#running = false;
     if (this.#core.stopped) return;
     if (dump instanceof KernelError) this.#core.kernelRefused(dump);
-    else this.#compare(dump, writesBefore);
+    else this.#compare(dump, writesBefore, removed);
     if (!this.#again) return;
     this.#again = false;
     await this.run();
@@ -92,7 +95,7 @@ export class Reconciler {
     return outputs >>> 0;
   }
 
-  #compare(dump: MrouteDump, writesBefore: number): void {
+  #compare(dump: MrouteDump, writesBefore: number, removed: ReadonlySet<string>): void {
     this.#core.count('reconcile.runs');
     this.#compareVifs(dump.vifs);
     const seenEntries = new Set<Entry>();
@@ -101,14 +104,15 @@ export class Reconciler {
       const entry = this.#core.entries.get(seen.source, seen.group);
       if (entry) seenEntries.add(entry);
       if (seen.unresolved) this.#reportFlow(seen);
-      else if (!entry) foreign.set(`${formatIp(seen.source)} ${formatIp(seen.group)}`, seen);
-      else if (entry.writtenAt <= writesBefore && !this.#same(entry, seen)) this.#repair(entry, 'changed');
+      else if (!entry) {
+        if (!removed.has(flowName(seen))) foreign.set(flowName(seen), seen);
+      } else if (entry.writtenAt <= writesBefore && !this.#same(entry, seen)) this.#repair(entry, 'changed');
     }
     for (const entry of this.#core.entries) {
       if (!seenEntries.has(entry) && entry.writtenAt <= writesBefore) this.#repair(entry, 'missing');
     }
     this.unresolved = dump.entries.filter((seen) => seen.unresolved);
-    if (this.#core.writes === writesBefore || foreign.size > 0) this.#handleForeign(foreign);
+    this.#handleForeign(foreign);
   }
 
   #repair(entry: Entry, why: 'changed' | 'missing'): void {

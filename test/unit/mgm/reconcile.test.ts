@@ -83,6 +83,24 @@ test('F02 a foreign entry is removed when the configuration says so', async () =
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
+test('F02 an entry of ours that goes while the kernel is being read is not taken for a foreign one', async () => {
+  // given a kernel whose answer was made before the entry went
+  const { bed, pim } = await flowing();
+  const dump = bed.kernel.mroute.dump.bind(bed.kernel.mroute);
+  bed.kernel.mroute.dump = async () => {
+    const seen = await dump();
+    await pim.release(bed.eth2);
+    await pim.release(bed.eth1);
+    return seen;
+  };
+  // when the tables are compared
+  await bed.manager.reconcile();
+  // then
+  expect(bed.entry(S2, G1)).toBeUndefined();
+  expect(bed.manager.snapshot().counters()['reconcile.foreign']).toBeUndefined();
+  expect(bed.log.complaints()).toEqual([]);
+});
+
 test('a quiet table is compared without a write', async () => {
   const { bed } = await flowing();
   const calls = { ...bed.kernel.mroute.calls };
