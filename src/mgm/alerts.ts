@@ -56,14 +56,9 @@ export class Alerts {
     else this.#pruneEntry(entry, towards, cause, (reply) => this.#heedTimeout(entry, reply));
   }
 
-  /**
-   * An interface has an owner now that had none: (s,g) keys towards it count as signalled to that owner, which
-   * enumerates for itself (D-REG-2), so that the later prune alert reaches it.
-   */
-  adoptSources(): void {
-    for (const record of this.#core.memberships) {
-      if (!isAny(record.source) && !record.signalledTo) record.signalledTo = this.#alertedFor(record);
-    }
+  /** An interface is decided for by somebody else now: whoever that is must pull the (s,g) that lie behind it (D-ALERT-3). */
+  signalSources(): void {
+    for (const record of this.#core.memberships) if (!isAny(record.source)) this.signalKey(record);
   }
 
   #putOff(record: KeyRecord, cause: Interface | undefined): boolean {

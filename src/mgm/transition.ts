@@ -167,7 +167,7 @@ export class Transitions {
     } else this.#setOwner(on, change.client);
     // Flows that were silenced because nobody served this interface may be wanted now: their next packet asks again.
     for (const entry of [...this.#core.entries]) if (entry.unowned) this.#forwarding.remove(entry);
-    this.#alerts.adoptSources();
+    this.#alerts.signalSources();
     this.#announce(on, change);
     return DONE;
   }
