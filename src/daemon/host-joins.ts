@@ -2,7 +2,7 @@
  * Groups that an operator makes the router itself a member of (`mgmctl join`). The wish belongs to the interface's name:
  * it is told to the kernel again when the interface is created anew (F08).
  */
-import { formatIp, type IpAddress } from '../base/ip.js';
+import { formatIp, formatPrefix, type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
 import type { MgmStatus } from '../mgm/client.js';
 import {
   ANY_SOURCE_FILTER,
@@ -26,6 +26,8 @@ export interface HostJoinsParts {
   readonly links: LinkPort;
   readonly membership: MembershipPort;
   readonly log: Log;
+  /** Where only joins that name a source make sense. */
+  readonly ssmRanges: readonly Prefix[];
 }
 
 export class HostJoins {
@@ -49,6 +51,8 @@ export class HostJoins {
   }
 
   join(link: Link, group: IpAddress, source: IpAddress | undefined): MgmStatus {
+    const range = source === undefined ? this.#parts.ssmRanges.find((one) => prefixContains(one, group)) : undefined;
+    if (range) return sourceMissing(group, range);
     const groups = this.#wishes.get(link.name) ?? new Map<IpAddress, Wish>();
     const before = groups.get(group);
     const wish = { any: source === undefined || before?.any === true, sources: new Set(before?.sources) };
@@ -101,6 +105,15 @@ export class HostJoins {
 function filterOf({ any, sources }: Wish): MembershipFilter | undefined {
   if (any) return ANY_SOURCE_FILTER;
   return sources.size === 0 ? undefined : { mode: 'include', sources: [...sources] };
+}
+
+/** The kernel would take it, and never get a packet by it (RFC 4604 section 2.2). */
+function sourceMissing(group: IpAddress, range: Prefix): MgmStatus {
+  return {
+    code: 'ERROR_INVALID_PARAMETER',
+    detail: 'badSource',
+    message: `${formatIp(group)} is in the source-specific range ${formatPrefix(range)}; name the source as well`,
+  };
 }
 
 function notJoined({ name }: Link, group: IpAddress): MgmStatus {

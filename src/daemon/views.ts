@@ -5,19 +5,21 @@ import type { View } from '../control/operator.js';
 import type { IgmpModule } from '../igmp/module.js';
 import type { InterfaceView, ManagerSnapshot } from '../mgm/snapshot.js';
 import type { HostGroupPort, LinkPort, MembershipPort } from '../port/kernel.js';
+import type { ProxyModule } from '../proxy/module.js';
 import type { Assignment, Assignments } from './assignments.js';
 
 export interface ViewsParts {
   readonly snapshot: ManagerSnapshot;
   readonly assignments: Assignments;
   readonly igmp: IgmpModule;
+  readonly proxy?: ProxyModule | undefined;
   readonly links: LinkPort;
   readonly membership: MembershipPort;
   readonly hostGroups?: HostGroupPort | undefined;
 }
 
 export function viewsOf(parts: ViewsParts): ReadonlyMap<string, View> {
-  return new Map([...managerViews(parts), ...igmpViews(parts.igmp)]);
+  return new Map([...managerViews(parts), ...igmpViews(parts.igmp), ...(parts.proxy ? proxyViews(parts.proxy) : [])]);
 }
 
 function managerViews({ snapshot, assignments, links, membership, hostGroups }: ViewsParts): readonly [string, View][] {
@@ -81,6 +83,14 @@ const IGMP_GROUP_COLUMNS = [
   'expiresInMs',
   'upMs',
 ];
+
+function proxyViews(proxy: ProxyModule): readonly [string, View][] {
+  return [
+    ['igmp.proxy', view(() => proxy.groups())],
+    ['igmp.proxy.upstreams', view(() => proxy.upstreams())],
+    ['igmp.proxy.counters', view(() => Object.entries(proxy.counters()).map(([name, value]) => ({ name, value })))],
+  ];
+}
 
 /** Rows are plain objects already; this only says so. */
 function view(rows: () => readonly object[], columns?: readonly string[]): View {

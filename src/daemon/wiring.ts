@@ -5,14 +5,23 @@
 import type { Socket } from 'node:net';
 import type { Prefix } from '../base/ip.js';
 import { defaultIgmpConfig } from '../config/check.js';
-import type { Config, IgmpInterfaceConfig } from '../config/types.js';
+import type { Config, IgmpInterfaceConfig, RpfRoute } from '../config/types.js';
 import { type ControlProblem, ControlServer } from '../control/server.js';
 import { IgmpModule } from '../igmp/module.js';
 import type { MgmStatus, Protocol } from '../mgm/client.js';
 import { Manager } from '../mgm/manager.js';
 import type { Clock } from '../port/clock.js';
-import type { HostGroupPort, IgmpPort, LinkPort, MembershipPort, MroutePort, RoutePort } from '../port/kernel.js';
+import type {
+  HostGroupPort,
+  HostIgmpPort,
+  IgmpPort,
+  LinkPort,
+  MembershipPort,
+  MroutePort,
+  RoutePort,
+} from '../port/kernel.js';
 import type { Log } from '../port/log.js';
+import { ProxyModule } from '../proxy/module.js';
 import { StaticModule } from '../static/module.js';
 import { Assignments } from './assignments.js';
 import { HostJoins } from './host-joins.js';
@@ -28,6 +37,7 @@ export interface KernelPorts {
   readonly links: LinkPort;
   readonly routes: RoutePort;
   readonly hostGroups?: HostGroupPort;
+  readonly hostIgmp?: HostIgmpPort;
   /** Begins to deliver, when everybody listens. Throws when it cannot. */
   start?(): void;
 }
@@ -63,11 +73,12 @@ export class Daemon {
     this.manager = new Manager({ clock, log: log.child({ mod: 'mgm' }), ...kernel, config: managerConfig(config) });
     const igmpConfigs = igmpConfigsOf(config);
     const igmp = new IgmpModule({ mgm: this.manager, clock, log, ...kernel, interfaces: igmpConfigs });
-    this.#protocols = this.#protocolsOf(igmp);
+    const proxy = this.#proxyOf(config);
+    this.#protocols = this.#protocolsOf(igmp, proxy);
     const { links, membership } = kernel;
     const { interfaces } = config;
     this.#assignments = new Assignments({ links, membership, clock, log, protocols: this.#protocols, interfaces });
-    this.#joins = new HostJoins({ links, membership, log });
+    this.#joins = new HostJoins({ links, membership, log, ssmRanges: config.igmp.ssmRanges });
     const snapshot = this.manager.snapshot();
     const assignments = this.#assignments;
     this.operator = new DaemonOperator({
@@ -80,7 +91,7 @@ export class Daemon {
       protocols: this.#protocols,
       assignments,
       joins: this.#joins,
-      views: viewsOf({ snapshot, assignments, igmp, links, membership, hostGroups: kernel.hostGroups }),
+      views: viewsOf({ snapshot, assignments, igmp, proxy, links, membership, hostGroups: kernel.hostGroups }),
       prepareIgmp: (name) => {
         if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig(config.igmp, boundaryOf(config, name)));
       },
@@ -112,11 +123,19 @@ export class Daemon {
     await this.manager.stop();
   }
 
-  #protocolsOf(igmp: IgmpModule): ReadonlyMap<string, Protocol> {
+  #proxyOf({ proxy, igmp }: Config): ProxyModule | undefined {
+    const { kernel, clock, log } = this.#parts;
+    const { manager: mgm } = this;
+    const { ssmRanges } = igmp;
+    return proxy && new ProxyModule({ mgm, clock, log, ...kernel, events: mgm.events, config: proxy, ssmRanges });
+  }
+
+  #protocolsOf(igmp: IgmpModule, proxy: ProxyModule | undefined): ReadonlyMap<string, Protocol> {
     const { config, kernel, clock, log } = this.#parts;
     const mgm = this.manager;
     const statics = config.statics.map((one) => new StaticModule({ mgm, clock, log, ...kernel, config: one }));
-    return new Map<string, Protocol>([igmp, ...statics].map((protocol) => [protocol.name, protocol]));
+    const all: readonly Protocol[] = [igmp, ...statics, ...(proxy ? [proxy] : [])];
+    return new Map(all.map((protocol) => [protocol.name, protocol]));
   }
 }
 
@@ -125,11 +144,18 @@ function managerConfig(config: Config) {
   return {
     mfeExpiry: config.mfe.expiry,
     foreign: config.foreign,
-    rpfRoutes: config.rpf.routes,
+    rpfRoutes: [...config.rpf.routes, ...upstreamSources(config)],
     thresholdOf: (name: string) => thresholds.get(name) ?? 1,
     boundaryOf: (name: string) => boundaryOf(config, name),
     reconcileMs: RECONCILE_MS,
   };
+}
+
+/** Sources that the routing table would look for elsewhere ("altnet"). */
+function upstreamSources({ proxy }: Config): readonly RpfRoute[] {
+  return (proxy?.upstreams ?? []).flatMap(({ interface: name, sources }) =>
+    sources.map((prefix) => ({ prefix, interface: name, neighbor: undefined })),
+  );
 }
 
 function boundaryOf({ interfaces }: Config, name: string): readonly Prefix[] {

@@ -5,7 +5,7 @@
  * cannot be spread (the kernel intersects those), so a longer one is cut: packets of the sources behind the cut then arrive
  * although nobody asked for them.
  */
-import { compareIp, type IpAddress } from '../base/ip.js';
+import { filterOf, mergedFilter, sameFilter } from '../base/filter-merge.js';
 import type { MembershipFilter } from '../port/kernel.js';
 
 /** net.ipv4.igmp_max_msf as the kernel sets it by default. */
@@ -32,35 +32,9 @@ export function normalised(filter: MembershipFilter): MembershipFilter | undefin
 
 /** One filter that serves all wishes, which are normalised, and is so itself. Undefined when nothing is wanted. */
 export function merged(wishes: ReadonlyMap<string, MembershipFilter>): MembershipFilter | undefined {
-  if (wishes.size > 1) return mergedOf(wishes.values());
+  if (wishes.size > 1) return mergedFilter(wishes.values());
   for (const only of wishes.values()) return only;
   return undefined;
-}
-
-function mergedOf(wishes: Iterable<MembershipFilter>): MembershipFilter | undefined {
-  const included = new Set<IpAddress>();
-  let excluded: ReadonlySet<IpAddress> | undefined;
-  for (const { mode, sources } of wishes) {
-    if (mode === 'include') for (const source of sources) included.add(source);
-    else excluded = new Set(excluded ? sources.filter((source) => excluded?.has(source)) : sources);
-  }
-  if (excluded)
-    return filterOf(
-      'exclude',
-      [...excluded].filter((source) => !included.has(source)),
-    );
-  return included.size === 0 ? undefined : filterOf('include', [...included]);
-}
-
-function filterOf(mode: MembershipFilter['mode'], sources: IpAddress[]): MembershipFilter {
-  return { mode, sources: sources.sort(compareIp) };
-}
-
-/** Both normalised. */
-export function sameFilter(a: MembershipFilter | undefined, b: MembershipFilter | undefined): boolean {
-  if (a === b) return true;
-  if (a === undefined || b === undefined || a.mode !== b.mode || a.sources.length !== b.sources.length) return false;
-  return a.sources.every((source, i) => source === b.sources[i]);
 }
 
 /** The steps from what is held to what is wanted, in order. Empty when that is the same. */

@@ -8,6 +8,7 @@ import { Bridges } from './bridges.js';
 import { kernelError, refusal } from './errno.js';
 import { IgmpSocket } from './igmp-socket.js';
 import { HostGroups } from './host-groups.js';
+import { HostIgmp } from './host-igmp.js';
 import { Links } from './links.js';
 import { MembershipGate } from './membership.js';
 import { type Leftovers, Mroute } from './mroute.js';
@@ -39,6 +40,7 @@ export interface Kernel {
   readonly routes: Routes;
   readonly hostGroups: HostGroups;
   readonly bridges: Bridges;
+  readonly hostIgmp: HostIgmp;
   /** What was in the table before; nothing for an inherited socket. */
   readonly leftovers: Leftovers;
   /** Begins to deliver IGMP and upcalls; to be called when all handlers are there. */
@@ -108,6 +110,7 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
     routes: routes.value,
     hostGroups: hostGroups.value,
     bridges: bridges.value,
+    hostIgmp: new HostIgmp(links.value),
     leftovers,
     start: () => igmp.start(),
     duplicateSocket: () => duplicate(native),

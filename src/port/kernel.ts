@@ -3,6 +3,7 @@
  * in memory; both pass the same contract suite. A refused call comes back as a KernelError value, `undefined` is success.
  */
 import type { KernelError } from '../base/errors.js';
+import type { SourceFilter } from '../base/filter-merge.js';
 import type { IpAddress, Prefix } from '../base/ip.js';
 
 declare const vifBrand: unique symbol;
@@ -99,10 +100,7 @@ export interface MroutePort {
 }
 
 /** What a member wants of a group: everything, everything but, or only some sources. */
-export interface MembershipFilter {
-  readonly mode: 'include' | 'exclude';
-  readonly sources: readonly IpAddress[];
-}
+export type MembershipFilter = SourceFilter;
 
 export const ANY_SOURCE_FILTER: MembershipFilter = { mode: 'exclude', sources: [] };
 

@@ -46,6 +46,11 @@ export type LogEvent =
   | 'kernel.refused'
   | 'kernel.repaired'
   | 'kernel.watch.failed'
+  | 'proxy.join.refused'
+  | 'proxy.ssm.refused'
+  | 'proxy.upstream.changed'
+  | 'proxy.upstream.refused'
+  | 'proxy.version.refused'
   | 'rpf.refused'
   | 'static.join.refused'
   | 'static.route.refused';

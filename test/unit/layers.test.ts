@@ -16,10 +16,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   kernel: ['base', 'port'],
   mgm: ['base', 'port'],
   igmp: PROTOCOL,
+  proxy: PROTOCOL,
   static: PROTOCOL,
   control: ['base', 'port', 'mgm/snapshot'],
   cli: ['base', 'control/messages', 'control/client'],
-  daemon: ['base', 'port', 'config', 'kernel', 'mgm', 'igmp', 'static', 'control'],
+  daemon: ['base', 'port', 'config', 'kernel', 'mgm', 'igmp', 'proxy', 'static', 'control'],
   // The laboratory drives the real daemon from outside; only hold.ts reaches into it (ADR 0004).
   lab: ['base', 'port', 'config', 'kernel', 'mgm', 'control'],
 };

@@ -6,12 +6,13 @@ import { FakeKernel } from '../../support/fake-kernel.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
 const GROUP = ip('239.1.1.1');
+const SSM = { network: ip('232.0.0.0'), length: 8 };
 
 function given() {
   const kernel = new FakeKernel();
   const { links, membership } = kernel;
   const log = new RecordingLog();
-  const joins = new HostJoins({ links, membership, log });
+  const joins = new HostJoins({ links, membership, log, ssmRanges: [SSM] });
   const ifindex = kernel.addDevice('eth0', '10.0.0.1/24');
   joins.start();
   const link = () => links.byName('eth0')!;
@@ -83,4 +84,14 @@ test('stop leaves everything', () => {
   joins.join(link(), GROUP, undefined);
   joins.stop();
   expect(held()).toEqual([]);
+});
+
+test('IGMP-151 any source of a source-specific group is refused with what to do, and one source is joined', () => {
+  const { joins, link, held, ifindex } = given();
+  const refused = joins.join(link(), ip('232.1.1.1'), undefined);
+  expect(refused).toMatchObject({ code: 'ERROR_INVALID_PARAMETER', detail: 'badSource' });
+  expect(refused.message).toContain('source-specific range 232.0.0.0/8; name the source');
+  expect(held()).toEqual([]);
+  joins.join(link(), ip('232.1.1.1'), ip('10.0.0.5'));
+  expect(held()).toEqual([`${ifindex} 232.1.1.1 include 10.0.0.5`]);
 });

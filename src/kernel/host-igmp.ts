@@ -1,0 +1,81 @@
+/**
+ * The kernel's own host side of IGMP: which version it speaks on an interface, and pinning it (igmp.md sections 11.3 and
+ * 14.5). /proc and nothing else: neither has a netlink counterpart.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { KernelError } from '../base/errors.js';
+import type { HostIgmpPort, Ifindex, IgmpVersionNumber, LinkPort } from '../port/kernel.js';
+import { errnoName } from './errno.js';
+
+const SETTING = 'force_igmp_version';
+const READ_ONLY =
+  'A sandbox may forbid it (ProtectKernelTunables of the service); "sysctl net.ipv4.conf.IFNAME.force_igmp_version" sets it from outside, and the upstream\'s "version" can stay auto.';
+const GONE = 'The interface does not exist (any more); it is set again as soon as it is back.';
+
+export class HostIgmp implements HostIgmpPort {
+  readonly #links: Pick<LinkPort, 'byIndex'>;
+  readonly #proc: string;
+  /** What was there before, by interface. */
+  readonly #before = new Map<Ifindex, string>();
+
+  /** `proc`: another root than /proc, for tests. */
+  constructor(links: Pick<LinkPort, 'byIndex'>, proc = '/proc') {
+    this.#links = links;
+    this.#proc = proc;
+  }
+
+  version(ifindex: Ifindex): IgmpVersionNumber | undefined {
+    try {
+      return versionIn(readFileSync(join(this.#proc, 'net/igmp'), 'utf8'), ifindex);
+    } catch {
+      return undefined; // a kernel without IGMP speaks none
+    }
+  }
+
+  /** Writes only where something else is set. */
+  force(ifindex: Ifindex, version: IgmpVersionNumber | 'auto'): KernelError | undefined {
+    const wanted = version === 'auto' ? '0' : `${version}`;
+    try {
+      const now = readFileSync(this.#file(ifindex), 'utf8').trim();
+      if (now === wanted) return undefined;
+      writeFileSync(this.#file(ifindex), wanted);
+      if (!this.#before.has(ifindex)) this.#before.set(ifindex, now);
+      return undefined;
+    } catch (error) {
+      return refused(error, this.#name(ifindex));
+    }
+  }
+
+  restore(ifindex: Ifindex): void {
+    const before = this.#before.get(ifindex);
+    this.#before.delete(ifindex);
+    if (before === undefined) return;
+    try {
+      writeFileSync(this.#file(ifindex), before);
+    } catch {
+      // It went with its interface.
+    }
+  }
+
+  #name(ifindex: Ifindex): string {
+    return this.#links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+  }
+
+  #file(ifindex: Ifindex): string {
+    return join(this.#proc, 'sys/net/ipv4/conf', this.#name(ifindex), SETTING);
+  }
+}
+
+/** The line of the interface: "2	eth0      :     2      V3". */
+export function versionIn(procNetIgmp: string, ifindex: Ifindex): IgmpVersionNumber | undefined {
+  for (const [, index, version] of procNetIgmp.matchAll(/^(\d+)\s.*\sV([123])\s*$/gm))
+    if (Number(index) === ifindex) return Number(version) as IgmpVersionNumber;
+  return undefined;
+}
+
+function refused(error: unknown, ifname: string): KernelError {
+  const errno = error instanceof Error && 'errno' in error ? Math.abs(Number(error.errno)) : 0;
+  const code = errnoName(errno);
+  return new KernelError(`setting ${SETTING}`, ifname, errno, code, code === 'ENOENT' ? GONE : READ_ONLY);
+}

@@ -1,0 +1,487 @@
+/**
+ * The IGMP proxy (RFC 4605) as a client of the manager: asks upstream, as a host, for what is wanted downstream. What it
+ * owns and is configured as an upstream is one; every other interface it owns is a downstream, with IGMP beside it, and
+ * what hosts want there arrives as local joins. What other protocols want arrives as alerts, and nothing else is known of
+ * them. The only file of this folder that touches ports.
+ *
+ * Follows igmp.md sections 13.2, 14.1 and 15, interop.md sections 5 and 6, and of the manager's specification 3.1 to 3.6,
+ * D-LJ-2 (refusals at a local join), D-OWN-8 (interface gone), D-OWN-13 (hand-over), and ADR 6 (advice of IGMP). The host
+ * side (section 14) is the kernel's.
+ */
+import { type Answer, whenAnswered } from '../base/answer.js';
+import { ANY4, formatIp, type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
+import { TokenBucket } from '../base/token-bucket.js';
+import type { ProxyConfig, ProxyUpstream } from '../config/types.js';
+import {
+  type ClientCallbacks,
+  type CreationReply,
+  type CreationRequest,
+  type Handle,
+  JOIN,
+  type JoinAlert,
+  type LocalJoin,
+  type LocalJoinReply,
+  type LocalLeave,
+  type LocalQuerier,
+  type LocalSource,
+  type MembershipKey,
+  type MgmClient,
+  type MgmStatus,
+  PROTOCOL,
+  type Protocol,
+  type PruneAlert,
+  type RpfReply,
+  type RpfRequest,
+  type WrongInterface,
+} from '../mgm/client.js';
+import type { Clock, Timer } from '../port/clock.js';
+import type { Events } from '../port/events.js';
+import type { HostIgmpPort, Ifindex, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
+import type { Log } from '../port/log.js';
+import { Database, Others, type Wishes } from './database.js';
+import { Entries } from './entries.js';
+import { Interfaces, type Served } from './interfaces.js';
+import { type Asked, Joins } from './joins.js';
+import { Rules } from './rules.js';
+import { Upstreams } from './upstreams.js';
+import { groupRows, type ProxyGroupRow, type ProxyUpstreamRow, type UpstreamState, upstreamRow } from './view.js';
+
+export interface ProxyModuleParts {
+  readonly mgm: MgmClient;
+  readonly links: LinkPort;
+  readonly membership: MembershipPort;
+  readonly hostIgmp?: HostIgmpPort | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: Events;
+  readonly config: ProxyConfig;
+  readonly ssmRanges: readonly Prefix[];
+}
+
+const ALL: MembershipKey = { source: ANY4, group: ANY4 };
+const DONE: MgmStatus = { code: 'NO_ERROR' };
+const NOT_STARTED: MgmStatus = { code: 'ERROR_INVALID_PARAMETER', detail: 'badHandle' };
+/** A join that the kernel refused (ENOBUFS, an interface on its way out) is asked for again after this long. */
+const REJOIN_MS = 30_000;
+/**
+ * What was wanted on a downstream that went to another owner is kept as long as an ownership change may take (D-EN-2):
+ * then the others have said what they want of it, and nothing is left and joined again in between.
+ */
+const DEPARTED_MS = 5000;
+/** Lines about the same thing: this many at once, then one in ten seconds. */
+const LOG_BURST = 5;
+const LOG_PER_SECOND = 0.1;
+
+export class ProxyModule implements Protocol {
+  readonly name = 'proxy';
+  readonly #parts: ProxyModuleParts;
+  readonly #log: Log;
+  readonly #upstreams: Upstreams;
+  readonly #database: Database;
+  readonly #joins: Joins;
+  readonly #rules: Rules;
+  readonly #entries: Entries;
+  readonly #interfaces: Interfaces;
+  readonly #others: Others;
+  readonly #departed = new Set<Timer>();
+  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #counters = { anySourceRefused: 0, joinsRefused: 0 };
+  #handle: Handle | undefined;
+  /** Between start and stop. */
+  #running = false;
+  #unsubscribe: () => void = () => undefined;
+  #turn: { readonly atMs: number; readonly timer: Timer } | undefined;
+  #rejoin: Timer | undefined;
+
+  constructor(parts: ProxyModuleParts) {
+    const { config, mgm } = parts;
+    this.#parts = parts;
+    this.#log = parts.log.child({ mod: 'proxy' });
+    const upstreams = new Upstreams(config.upstreams);
+    const database = new Database((group) => this.#isSsm(group));
+    this.#upstreams = upstreams;
+    this.#database = database;
+    this.#interfaces = new Interfaces(database, upstreams);
+    this.#others = new Others(database, config.wildcardGroups);
+    this.#joins = new Joins({
+      leaveDelayMs: config.leaveDelayMs,
+      wanted: (group) => database.merged(group),
+      carrier: (group, current) => upstreams.carrier(group, current),
+      join: (group, to) => this.#join(group, to),
+      leave: (group, from) => this.#leave(group, from),
+    });
+    this.#rules = new Rules({
+      upstreams,
+      requireQuerier: config.requireQuerier,
+      isSsm: (group) => this.#isSsm(group),
+      downstream: (ifindex) => this.#interfaces.downstream(ifindex),
+      carrier: (group) => upstreams.carrier(group, this.#joins.where(group)),
+    });
+    this.#entries = new Entries(mgm, this.#rules, () => this.#interfaces.owned());
+  }
+
+  start(): MgmStatus {
+    const { mgm, links } = this.#parts;
+    const { handle, ...status } = mgm.register({
+      protocolId: PROTOCOL.igmpProxy,
+      componentId: 0,
+      name: this.name,
+      callbacks: this.#callbacks(),
+    });
+    if (handle === undefined) return status;
+    this.#handle = handle;
+    this.#running = true;
+    this.#unsubscribe = links.onChange((change) => this.#linkChanged(change));
+    return status;
+  }
+
+  /** Leaves every group, releases in ascending order of ifindex, then deregisters. Harmless when not started. */
+  stop(): Answer<MgmStatus> {
+    this.#running = false;
+    this.#unsubscribe();
+    for (const timer of [this.#turn?.timer, this.#rejoin, ...this.#departed]) timer?.cancel();
+    this.#turn = this.#rejoin = undefined;
+    this.#departed.clear();
+    if (this.#handle === undefined) return DONE;
+    this.#joins.stop();
+    return this.#releaseNext(this.#interfaces.ifindexes());
+  }
+
+  take(ifindex: Ifindex): Answer<MgmStatus> {
+    if (this.#handle === undefined) return NOT_STARTED;
+    const had = this.#interfaces.get(ifindex) !== undefined;
+    this.#at(ifindex); // before the answer, which IGMP's advice may overtake
+    return whenAnswered(this.#parts.mgm.takeInterface(this.#handle, ifindex), (status) => {
+      if (status.code === 'NO_ERROR') void this.#serve(ifindex);
+      else if (!had) this.#forget(ifindex, 'refused');
+      return status;
+    });
+  }
+
+  release(ifindex: Ifindex): Answer<MgmStatus> {
+    if (this.#handle === undefined) return NOT_STARTED;
+    return whenAnswered(this.#parts.mgm.releaseInterface(this.#handle, ifindex), (status) => {
+      if (status.code === 'NO_ERROR') this.#forget(ifindex, 'lost');
+      return status;
+    });
+  }
+
+  groups(): readonly ProxyGroupRow[] {
+    const own = this.#parts.membership.list().filter(({ holder, held }) => holder === this.name && held);
+    const held = new Set(own.map(({ ifindex, group }) => `${ifindex} ${group}`));
+    return groupRows({
+      joins: this.#joins,
+      database: this.#database,
+      nowMs: this.#parts.clock.nowMs(),
+      nameOf: (ifindex) => this.#nameOf(ifindex),
+      isHeld: (ifindex, group) => held.has(`${ifindex} ${group}`),
+    });
+  }
+
+  upstreams(): readonly ProxyUpstreamRow[] {
+    const asked = [...this.#joins.asked().values()];
+    return this.#parts.config.upstreams.map((config) => {
+      const ifindex = this.#parts.links.byName(config.interface)?.ifindex;
+      const version = ifindex === undefined ? undefined : this.#parts.hostIgmp?.version(ifindex);
+      const groups = asked.filter(({ on }) => on === ifindex).length;
+      return upstreamRow(config, this.#stateOf(config.interface), version, groups);
+    });
+  }
+
+  /** What was refused so far. */
+  counters(): Readonly<Record<'anySourceRefused' | 'joinsRefused', number>> {
+    return { ...this.#counters };
+  }
+
+  #callbacks(): ClientCallbacks {
+    return {
+      rpf: (request) => this.#rpf(request),
+      creationAlert: (request) => this.#creationAlert(request),
+      joinAlert: (alert) => this.#joinAlert(alert),
+      pruneAlert: (alert) => this.#pruneAlert(alert),
+      localJoin: (join) => this.#localJoin(join),
+      localLeave: (leave) => this.#localLeave(leave),
+      localSource: (advice) => this.#localSource(advice),
+      localQuerier: (advice) => this.#localQuerier(advice),
+      wrongInterface: (event) => this.#wrongInterface(event),
+      interfaceGone: (ifindex) => this.#forget(ifindex, 'gone'),
+      interfaceLost: (ifindex) => this.#forget(ifindex, 'lost'),
+      interfaceOffered: (ifindex) => this.#parts.links.byIndex(ifindex) !== undefined,
+      interfaceGranted: (ifindex) => this.#granted(ifindex),
+    };
+  }
+
+  // The manager's questions
+
+  /** A flow from upstream is expected on the upstream that its group is asked on. */
+  #rpf({ group, ifindex }: RpfRequest): RpfReply | undefined {
+    const expected = this.#rules.expectedOn(group, ifindex);
+    return expected === ifindex ? undefined : { ifindex: expected };
+  }
+
+  #creationAlert({ source, group, iif, oifs }: CreationRequest): CreationReply | undefined {
+    const key = { source, group };
+    const disabled = oifs.map((oif) => oif.ifindex).filter((out) => !this.#rules.mayLeave(key, iif, out));
+    return disabled.length > 0 ? { disabled } : undefined;
+  }
+
+  #localJoin({ ifindex, entries, source, group }: LocalJoin): LocalJoinReply | undefined {
+    this.#noteAnySource({ source, group });
+    this.#at(ifindex);
+    this.#interfaces.wishesOf(ifindex)?.join({ source, group });
+    this.#changed(group);
+    const refuse = this.#entries.refusedBy(entries, ifindex);
+    return refuse.length > 0 ? { refuse } : undefined;
+  }
+
+  // What changes
+
+  #localLeave({ ifindex, source, group }: LocalLeave): void {
+    this.#interfaces.wishesOf(ifindex)?.leave({ source, group });
+    this.#changed(group);
+  }
+
+  #localSource({ ifindex, refused, source, group }: LocalSource): void {
+    this.#interfaces.wishesOf(ifindex)?.refuse({ source, group }, refused);
+    this.#changed(group);
+    if (this.#handle !== undefined) this.#entries.adjust(this.#handle, { source, group });
+  }
+
+  #localQuerier({ ifindex, querier }: LocalQuerier): void {
+    this.#at(ifindex).querier = querier;
+    this.#adjustAll();
+  }
+
+  /** Without the flag it is about an entry that got outputs: nothing to do, upstream is asked for groups. */
+  #joinAlert({ memberUpdate, source, group }: JoinAlert): void {
+    if (!memberUpdate) return;
+    this.#noteAnySource({ source, group });
+    for (const one of this.#others.join({ source, group })) this.#changed(one);
+  }
+
+  #pruneAlert({ memberDelete, source, group }: PruneAlert): void {
+    if (memberDelete) for (const one of this.#others.leave({ source, group })) this.#changed(one);
+  }
+
+  /** F17: a flow whose source no route covers is expected where it comes in, so it may move. */
+  #wrongInterface({ source, group, ifindex }: WrongInterface): void {
+    const { mfe } = this.#parts.mgm.getMfe({ source, group });
+    if (this.#handle === undefined || !mfe || mfe.route !== undefined) return;
+    if (mfe.iifProtocol !== this.name || this.#interfaces.get(ifindex)?.owned !== true) return;
+    this.#entries.move(this.#handle, mfe, this.#rules.expectedOn(group, ifindex));
+  }
+
+  // Interfaces come and go
+
+  #at(ifindex: Ifindex): Served {
+    return this.#interfaces.at(ifindex, this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`);
+  }
+
+  #serve(ifindex: Ifindex): Answer<void> {
+    const served = this.#at(ifindex);
+    served.owned = true;
+    const upstream = this.#upstreams.configOf(served.name);
+    if (!upstream) return;
+    this.#upstreams.serve(upstream, ifindex, this.#parts.links.byIndex(ifindex)?.running ?? false);
+    this.#forceVersion(upstream, served);
+    // RFC 4605 section 4.2: what comes from inside goes up whether somebody asked for it or not.
+    return whenAnswered(this.#parts.mgm.addMembership(this.#handle!, ALL, ifindex, JOIN), ({ code, ...why }) => {
+      if (code !== 'NO_ERROR' && this.#upstreams.get(ifindex))
+        this.#log.error(
+          { evt: 'proxy.upstream.refused', ifname: served.name, code, ...why },
+          `nothing from inside leaves by ${served.name}: the manager answered ${code} ${why.message ?? why.detail ?? ''}`,
+        );
+      this.#upstreamChanged(served.name);
+    });
+  }
+
+  /** D-OWN-13: what is not added by `resyncDone` is swept. */
+  #granted(ifindex: Ifindex): void {
+    void whenAnswered(this.#serve(ifindex), () => this.#parts.mgm.resyncDone(this.#handle!, ifindex));
+  }
+
+  #forget(ifindex: Ifindex, why: 'refused' | 'lost' | 'gone'): void {
+    const served = this.#interfaces.delete(ifindex);
+    if (!served) return;
+    if (this.#upstreams.get(ifindex)) this.#unserve(served);
+    if (why === 'lost' && this.#running) this.#depart(served.wishes);
+    else this.#drop(served.wishes);
+  }
+
+  #unserve({ ifindex, name }: Served): void {
+    this.#upstreams.unserve(ifindex);
+    this.#parts.hostIgmp?.restore(ifindex);
+    this.#upstreamChanged(name);
+  }
+
+  #depart(wishes: Wishes): void {
+    if (wishes.isEmpty) return this.#drop(wishes);
+    const timer = this.#parts.clock.after(DEPARTED_MS, () => {
+      this.#departed.delete(timer);
+      this.#drop(wishes);
+    });
+    this.#departed.add(timer);
+  }
+
+  #drop(wishes: Wishes): void {
+    this.#database.delete(wishes);
+    for (const group of wishes.groups()) this.#changed(group);
+  }
+
+  /** One that cannot be released (gone meanwhile) must not keep the others. */
+  #releaseNext(rest: Ifindex[]): Answer<MgmStatus> {
+    const ifindex = rest.shift();
+    if (ifindex !== undefined) return whenAnswered(this.release(ifindex), () => this.#releaseNext(rest));
+    const status = this.#parts.mgm.deregister(this.#handle!);
+    if (status.code === 'NO_ERROR') this.#handle = undefined;
+    return status;
+  }
+
+  #linkChanged({ kind, link, before }: LinkChange): void {
+    const served = this.#interfaces.get(link.ifindex);
+    if (kind !== 'changed' || !served?.owned) return;
+    if (before && before.name !== link.name) return this.#renamed(served, link.name);
+    const upstream = this.#upstreams.get(link.ifindex);
+    if (!upstream || upstream.running === link.running) return;
+    upstream.running = link.running;
+    this.#upstreamChanged(link.name);
+  }
+
+  /** It plays the part of its new name now: upstream or downstream. */
+  #renamed(served: Served, name: string): void {
+    const { ifindex } = served;
+    if (this.#upstreams.get(ifindex)) {
+      this.#unserve(served);
+      void this.#parts.mgm.deleteMembership(this.#handle!, ALL, ifindex, JOIN);
+    }
+    served.name = name;
+    void this.#serve(ifindex);
+  }
+
+  #stateOf(upstream: string): UpstreamState {
+    const link = this.#parts.links.byName(upstream);
+    if (!link) return 'absent';
+    const served = this.#upstreams.get(link.ifindex);
+    return !served ? 'released' : served.running ? 'up' : 'down';
+  }
+
+  #upstreamChanged(name: string): void {
+    if (!this.#running) return;
+    const state = this.#stateOf(name);
+    this.#parts.events.emit('proxy.upstream.changed', () => ({ interface: name, state }));
+    this.#tellUpstream(name, state);
+    for (const group of this.#database.groups()) this.#joins.mark(group);
+    this.#joins.markAllAsked();
+    this.#arm();
+    this.#adjustAll();
+  }
+
+  #tellUpstream(ifname: string, state: UpstreamState): void {
+    const heldBack = this.#mayLog('upstream');
+    if (heldBack === undefined) return;
+    const substitute = this.#upstreams.all().find(({ running }) => running)?.config.interface;
+    const what = `${ifname} is ${state} as upstream`;
+    if (state === 'up' || state === 'released')
+      return this.#log.info({ evt: 'proxy.upstream.changed', ifname, state, heldBack }, what);
+    const then = substitute === undefined ? 'no other upstream is up' : `${substitute} carries the groups it admits`;
+    this.#log.warn({ evt: 'proxy.upstream.changed', ifname, state, heldBack }, `${what}; ${then}`);
+  }
+
+  #forceVersion({ version }: ProxyUpstream, { ifindex, name }: Served): void {
+    const error = this.#parts.hostIgmp?.force(ifindex, version);
+    if (!error) return;
+    this.#log.warn(
+      { evt: 'proxy.version.refused', ifname: name, version, code: error.code },
+      `${name} does not speak the configured IGMP version: ${error.message}`,
+    );
+  }
+
+  // Joins
+
+  /** The group's record may be another one now. */
+  #changed(group: IpAddress): void {
+    this.#joins.mark(group);
+    this.#arm();
+  }
+
+  /** One timer for what is due at once and for what is left later. */
+  #arm(): void {
+    const nowMs = this.#parts.clock.nowMs();
+    const dueMs = this.#joins.dueMs(nowMs);
+    if (dueMs === undefined || !this.#running || (this.#turn && this.#turn.atMs <= dueMs)) return;
+    this.#turn?.timer.cancel();
+    const timer = this.#parts.clock.after(Math.max(0, dueMs - nowMs), () => {
+      this.#turn = undefined;
+      this.#joins.run(this.#parts.clock.nowMs());
+      this.#arm();
+    });
+    this.#turn = { atMs: dueMs, timer };
+  }
+
+  #join(group: IpAddress, { on, filter }: Asked): boolean {
+    const { membership, events } = this.#parts;
+    const error = membership.set(this.name, on, group, filter);
+    events.emit('proxy.group.joined', () => ({
+      group: formatIp(group),
+      interface: this.#nameOf(on),
+      mode: filter.mode,
+      sources: filter.sources.map(formatIp),
+    }));
+    if (!error) return true;
+    this.#counters.joinsRefused++;
+    this.#rejoinLater();
+    const heldBack = this.#mayLog('join');
+    if (heldBack !== undefined)
+      this.#log.warn(
+        { evt: 'proxy.join.refused', ifname: this.#nameOf(on), group: formatIp(group), code: error.code, heldBack },
+        `${error.message} The join is tried again in ${REJOIN_MS / 1000} s.`,
+      );
+    return false;
+  }
+
+  #leave(group: IpAddress, { on }: Asked): void {
+    this.#parts.membership.set(this.name, on, group, undefined);
+    this.#parts.events.emit('proxy.group.left', () => ({ group: formatIp(group), interface: this.#nameOf(on) }));
+  }
+
+  #rejoinLater(): void {
+    this.#rejoin ??= this.#parts.clock.after(REJOIN_MS, () => {
+      this.#rejoin = undefined;
+      this.#joins.markRefused();
+      this.#arm();
+    });
+  }
+
+  /** RFC 4604 section 2.2: it would be joined and never get a packet. */
+  #noteAnySource({ source, group }: MembershipKey): void {
+    if (!isAny(source) || !this.#isSsm(group)) return;
+    this.#counters.anySourceRefused++;
+    const heldBack = this.#mayLog('ssm');
+    if (heldBack === undefined) return;
+    this.#log.warn(
+      { evt: 'proxy.ssm.refused', group: formatIp(group), heldBack },
+      `${formatIp(group)} without a source is not asked upstream: it is a source-specific group`,
+    );
+  }
+
+  // Small things
+
+  #isSsm(group: IpAddress): boolean {
+    return this.#parts.ssmRanges.some((range) => prefixContains(range, group));
+  }
+
+  #adjustAll(): void {
+    if (this.#handle !== undefined) this.#entries.adjustAll(this.#handle);
+  }
+
+  #nameOf(ifindex: Ifindex): string {
+    return this.#interfaces.get(ifindex)?.name ?? this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+  }
+
+  #mayLog(about: string): number | undefined {
+    const nowMs = this.#parts.clock.nowMs();
+    let bucket = this.#buckets.get(about);
+    if (!bucket) this.#buckets.set(about, (bucket = new TokenBucket(LOG_BURST, LOG_PER_SECOND, nowMs)));
+    return bucket.take(nowMs);
+  }
+}
