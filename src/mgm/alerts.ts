@@ -58,7 +58,7 @@ export class Alerts {
 
   /** An interface is decided for by somebody else now: whoever that is must pull the (s,g) that lie behind it (D-ALERT-3). */
   signalSources(): void {
-    for (const record of this.#core.memberships) if (!isAny(record.source)) this.signalKey(record);
+    for (const record of [...this.#core.memberships.ofSources()]) this.signalKey(record);
   }
 
   #putOff(record: KeyRecord, cause: Interface | undefined): boolean {

@@ -108,7 +108,7 @@ export class Resync {
     }
     on.phase = 'steady';
     this.#core.emit('interface.resynced', () => ({ interface: on.name, ifindex: on.ifindex }));
-    const owed = new Set([...on.unsignalledKeys, ...on.keys]);
+    const owed = new Set([...on.unsignalledKeys, ...on.keys, ...this.#core.memberships.ofSources()]);
     const entries = [...on.unsignalledEntries];
     on.unsignalledKeys.clear();
     on.unsignalledEntries.clear();

@@ -1,6 +1,6 @@
 /** The two look-up tables: membership keys by group and source, forwarding entries by group and source. */
 import type { IpAddress } from '../base/ip.js';
-import { ANY4 } from '../base/ip.js';
+import { ANY4, isAny } from '../base/ip.js';
 import type { MembershipKey } from './client.js';
 import { compareKeys } from './keys.js';
 import { type Client, type Entry, type Interface, KeyRecord, type Member } from './state.js';
@@ -77,6 +77,11 @@ export class MembershipTable extends GroupSourceMap<KeyRecord> {
     let record = this.get(key.source, key.group);
     if (!record) this.set((record = new KeyRecord(key.source, key.group)));
     return record;
+  }
+
+  /** The (s,g) keys: who is told of them depends on who decides for the interface towards s. */
+  *ofSources(): Generator<KeyRecord> {
+    for (const record of this) if (!isAny(record.source)) yield record;
   }
 
   add(record: KeyRecord, client: Client, on: Interface, pending: boolean): Member {

@@ -1,0 +1,78 @@
+/** The host side's version, on a folder that looks like /proc. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { HostIgmp, versionIn } from '../../../src/kernel/host-igmp.js';
+import type { Ifindex } from '../../../src/port/kernel.js';
+import { link } from '../igmp/bed.js';
+
+const WAN = 4 as Ifindex;
+const NET_IGMP = `Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter
+1\tlo        :     1      V3
+\t\t\t\t010000E0     1 0:00000000\t\t0
+4\teth0.4    :     2      V2
+\t\t\t\t010101EF     1 0:00000000\t\t1
+14\teth1      :     1      V3
+`;
+
+let proc: string;
+beforeEach(() => {
+  proc = mkdtempSync(join(tmpdir(), 'mgmd-proc-'));
+  mkdirSync(join(proc, 'net'));
+  mkdirSync(join(proc, 'sys/net/ipv4/conf/eth0.4'), { recursive: true });
+  writeFileSync(join(proc, 'net/igmp'), NET_IGMP);
+  writeFileSync(setting(), '3\n');
+});
+afterEach(() => rmSync(proc, { recursive: true }));
+
+function setting(): string {
+  return join(proc, 'sys/net/ipv4/conf/eth0.4/force_igmp_version');
+}
+
+function given() {
+  const links = {
+    byIndex: (ifindex: Ifindex) => (ifindex === WAN ? link(WAN, undefined, { name: 'eth0.4' }) : undefined),
+  };
+  return new HostIgmp(links, proc);
+}
+
+test('the version is read by ifindex, and is unknown where nothing is joined', () => {
+  expect(given().version(WAN)).toBe(2);
+  expect(versionIn(NET_IGMP, 14 as Ifindex)).toBe(3);
+  expect(versionIn(NET_IGMP, 2 as Ifindex)).toBeUndefined();
+  rmSync(join(proc, 'net/igmp'));
+  expect(given().version(WAN)).toBeUndefined();
+});
+
+test('a version is forced, changed, and what was there before comes back', () => {
+  const igmp = given();
+  expect(igmp.force(WAN, 2)).toBeUndefined();
+  expect(readFileSync(setting(), 'utf8')).toBe('2');
+  expect(igmp.force(WAN, 'auto')).toBeUndefined();
+  expect(readFileSync(setting(), 'utf8')).toBe('0');
+  igmp.restore(WAN);
+  expect(readFileSync(setting(), 'utf8')).toBe('3');
+  writeFileSync(setting(), '1');
+  igmp.restore(WAN);
+  expect(readFileSync(setting(), 'utf8')).toBe('1');
+});
+
+test('what is set already is not written, so that nothing has to be put back', () => {
+  const igmp = given();
+  expect(igmp.force(WAN, 3)).toBeUndefined();
+  writeFileSync(setting(), '1');
+  igmp.restore(WAN);
+  expect(readFileSync(setting(), 'utf8')).toBe('1');
+});
+
+test('a refusal says on which interface, and what to do', () => {
+  rmSync(setting());
+  mkdirSync(setting());
+  const error = given().force(WAN, 2);
+  expect(error).toMatchObject({ code: 'EISDIR', target: 'eth0.4' });
+  expect(error?.advice).toContain('ProtectKernelTunables');
+  expect(given().force(9 as Ifindex, 2)).toMatchObject({ code: 'ENOENT', target: '#9' });
+  rmSync(setting(), { recursive: true });
+  given().restore(WAN);
+});
