@@ -72,7 +72,15 @@ export class Daemon {
     this.#parts = parts;
     this.manager = new Manager({ clock, log: log.child({ mod: 'mgm' }), ...kernel, config: managerConfig(config) });
     const igmpConfigs = igmpConfigsOf(config);
-    const igmp = new IgmpModule({ mgm: this.manager, clock, log, ...kernel, interfaces: igmpConfigs });
+    const igmp = new IgmpModule({
+      mgm: this.manager,
+      events: this.manager.events,
+      clock,
+      log,
+      ...kernel,
+      interfaces: igmpConfigs,
+      maxGroups: config.igmp.maxGroups,
+    });
     const proxy = this.#proxyOf(config);
     this.#protocols = this.#protocolsOf(igmp, proxy);
     const { links, membership } = kernel;

@@ -10,7 +10,8 @@ export type DropReason =
   | 'notEnabled'
   | 'unknownType'
   | 'versionDisabled'
-  | 'notQuerier';
+  | 'notQuerier'
+  | 'notFromQuerier';
 
 export interface Counters {
   readonly received: { queries: number; reportsV1: number; reportsV2: number; leavesV2: number; reportsV3: number };
@@ -45,8 +46,16 @@ export function newCounters(): Counters {
       badSources: 0,
       olderHostMode: 0,
       notQuerier: 0,
+      notFromQuerier: 0,
+      boundary: 0,
+      groupFilter: 0,
+      sourceFilter: 0,
+      olderVersion: 0,
       groupLimit: 0,
       sourceLimit: 0,
+      hostLimit: 0,
+      hostTableFull: 0,
+      queryLimit: 0,
     },
   };
 }

@@ -19,22 +19,27 @@ export interface QueryOutput {
 }
 
 /**
- * Schedules Q(G): the group timer is lowered to LMQT. False when it is that low already: a query is pending or the group is
- * about to expire, and a second leave restarts nothing.
+ * Whether a leave would lower the group timer. False when it is at LMQT already: a query is pending or the group is about to
+ * expire, and a second leave restarts nothing.
  */
-export function scheduleGroupQuery(group: Group, nowMs: number, last: LastMember): boolean {
-  if (group.mode !== 'exclude' || group.timerMs - nowMs <= last.timeMs) return false;
+export function groupIsToAsk(group: Group, nowMs: number, last: LastMember): boolean {
+  return group.mode === 'exclude' && group.timerMs - nowMs > last.timeMs;
+}
+
+/** Schedules Q(G): the group timer is lowered to LMQT. */
+export function scheduleGroupQuery(group: Group, nowMs: number, last: LastMember): void {
   group.timerMs = nowMs + last.timeMs;
   group.queriesLeft = last.count;
-  return true;
 }
 
 /** The same for one source of Q(G,A). */
-export function scheduleSourceQuery(source: Source, nowMs: number, last: LastMember): boolean {
-  if (source.expiryMs - nowMs <= last.timeMs) return false;
+export function sourceIsToAsk(source: Source, nowMs: number, last: LastMember): boolean {
+  return source.expiryMs - nowMs > last.timeMs;
+}
+
+export function scheduleSourceQuery(source: Source, nowMs: number, last: LastMember): void {
   source.expiryMs = nowMs + last.timeMs;
   source.queriesLeft = last.count;
-  return true;
 }
 
 /** Drops what is pending: in v1 mode leaves are ignored and queries pointless. */

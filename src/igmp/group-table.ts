@@ -1,43 +1,53 @@
 /**
- * All groups of one interface: applies what hosts say (igmp.md sections 7, 11.2, 12.1 and 13), keeps the limits, runs the
+ * All groups of one interface: applies what hosts say (igmp.md sections 7, 11.2, 12 and 13), keeps the limits, runs the
  * timers, has specific queries sent. Time comes in with every call; routing and the wire are told through the output.
  */
-import { type IpAddress, isLinkLocalGroup, isMulticast, type Prefix, prefixContains } from '../base/ip.js';
+import type { IpAddress } from '../base/ip.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
+import { type AdmissionDrop, groupRefusal, sourceReader } from './admission.js';
 import { COMPATIBILITY, type CompatMode, compatMode } from './compatibility.js';
 import { DeadlineHeap } from './deadline-heap.js';
 import { Group, type MembershipChanges, type Source } from './group.js';
 import {
   cancelQueries,
+  groupIsToAsk,
   type LastMember,
   type QueryOutput,
   QuerySender,
   scheduleGroupQuery,
   scheduleSourceQuery,
+  sourceIsToAsk,
 } from './group-queries.js';
-import { earliestTimerMs, expire, withdraw } from './group-timers.js';
+import { DUE_MS, earliestTimerMs, expire, withdraw } from './group-timers.js';
 import { applyRecord, countUsable, leavesNothing, type RecordEnv, type WireSources } from './group-v3.js';
+import { HostTable } from './host-table.js';
 import {
   groupMembershipIntervalMs,
   lastMemberQueryTimeMs,
   olderHostPresentIntervalMs,
   type Timing,
 } from './intervals.js';
+import { type GroupBudget, QueryBudget } from './limits.js';
 import { RECORD, type RecordType, readSource } from './packet.js';
 
 /** Why a message, or one record of it, changed nothing; names of counters. */
 export type GroupDrop =
-  | 'badGroup'
-  | 'linkLocalGroup'
-  | 'ssmGroup'
+  | AdmissionDrop
   | 'badSources'
+  | 'sourceFilter'
   | 'unknownRecord'
+  | 'olderVersion'
   | 'olderHostMode'
   | 'groupLimit'
-  | 'sourceLimit';
+  | 'sourceLimit'
+  | 'hostLimit'
+  | 'hostTableFull'
+  | 'queryLimit';
 
 export interface GroupOutput extends QueryOutput {
   readonly changes: MembershipChanges;
+  /** The group is gone, and routing was told. */
+  ended(group: IpAddress): void;
   /** Something was ignored, or not stored: counted, and perhaps logged. */
   dropped(reason: GroupDrop, group: IpAddress): void;
 }
@@ -58,21 +68,37 @@ export class GroupTable {
   readonly #asked: Group[] = [];
   readonly #wire = { bytes: NO_SOURCES.bytes, at: 0, count: 0 };
   readonly #env: { -readonly [K in keyof RecordEnv]: RecordEnv[K] };
+  readonly #room: GroupBudget;
+  readonly #queries: QueryBudget;
+  /** Undefined: hosts are not tracked. */
+  readonly #hosts: HostTable | undefined;
   #olderHostMs = 0;
   #querier = false;
   #serial = 0;
+  /** Of the record being applied: the host table knows all members, so nobody is to be asked. */
+  #safe = false;
+  /** Of the record being applied: something ends now. */
+  #ended = false;
+  /** The record that found no query left. */
+  #limitedIn = 0;
 
-  constructor(config: IgmpInterfaceConfig, output: GroupOutput) {
+  constructor(config: IgmpInterfaceConfig, output: GroupOutput, room: GroupBudget) {
     this.#config = config;
     this.#output = output;
+    this.#room = room;
+    const read = sourceReader(config);
+    if (config.explicitTracking || config.maxGroupsPerHost > 0)
+      this.#hosts = new HostTable(config, read, (group) => output.dropped('hostTableFull', group));
     const { lastMemberQueryIntervalMs: intervalMs, lastMemberQueryCount: count } = config;
     this.#last = { intervalMs, count, timeMs: lastMemberQueryTimeMs(intervalMs, count) };
     this.#sender = new QuerySender(this.#last, output);
+    this.#queries = new QueryBudget(config.maxQueriesPerSec, count);
     this.#env = {
       nowMs: 0,
       gmiMs: 0,
       maxSources: config.maxSourcesPerGroup,
       changes: output.changes,
+      readSource: read,
       askSource: (group, source) => this.#askSource(group, source),
       askGroup: (group) => this.#askGroup(group),
       timerSet: (group, expiryMs) => this.#deadlines.noLaterThan(group, expiryMs),
@@ -82,6 +108,11 @@ export class GroupTable {
 
   get size(): number {
     return this.#groups.size;
+  }
+
+  /** (group, host) pairs that are remembered. */
+  get trackedHosts(): number {
+    return this.#hosts?.size ?? 0;
   }
 
   get nextDeadlineMs(): number {
@@ -94,6 +125,11 @@ export class GroupTable {
 
   get(group: IpAddress): Group | undefined {
     return this.#groups.get(group);
+  }
+
+  /** The hosts are asked from now on: after a response interval all of them have been heard. */
+  restart(nowMs: number): void {
+    this.#hosts?.trustFrom(nowMs + this.#config.queryResponseIntervalMs);
   }
 
   /** Before every message: the time, the variables in force, and whether leaves make this router ask. */
@@ -117,8 +153,10 @@ export class GroupTable {
 
   /** A v1 or v2 report: the host timer runs, then IS_EX({}) (igmp.md section 11.2). */
   olderReport(version: 1 | 2, address: IpAddress, reporter: IpAddress): void {
-    if (!this.#accepts(address, true)) return;
-    const group = this.#groups.get(address) ?? this.#create(address);
+    if (!this.#accepts(address, true) || !this.#hears(version, address)) return;
+    const found = this.#groups.get(address);
+    if (!this.#hasRoomFor(found, address, reporter)) return;
+    const group = found ?? this.#create(address);
     if (group === undefined) return;
     const untilMs = this.#env.nowMs + this.#olderHostMs;
     if (version === 2) group.v2HostMs = untilMs;
@@ -127,14 +165,16 @@ export class GroupTable {
       cancelQueries(group);
     }
     group.lastReporter = reporter;
+    this.#hosts?.olderReport(group, reporter, this.#env.nowMs + this.#env.gmiMs);
     applyRecord(group, RECORD.isEx, NO_SOURCES, ++this.#serial, this.#env);
   }
 
   /** A v2 leave: TO_IN({}). The caller has checked that this router is the querier. */
-  olderLeave(address: IpAddress): void {
-    if (!this.#accepts(address, true)) return;
+  olderLeave(address: IpAddress, reporter: IpAddress): void {
+    if (!this.#accepts(address, true) || !this.#hears(2, address)) return;
     const group = this.#groups.get(address);
     if (group === undefined) return;
+    this.#hosts?.leave(group, reporter);
     if (COMPATIBILITY[this.#mode(group)]['leave-v2'] === 'ignored')
       return this.#output.dropped('olderHostMode', address);
     this.#apply(group, RECORD.toIn, NO_SOURCES);
@@ -144,17 +184,20 @@ export class GroupTable {
   record(type: number, address: IpAddress, bytes: Uint8Array, at: number, count: number, reporter: IpAddress): void {
     if (!isRecordType(type)) return this.#output.dropped('unknownRecord', address);
     if (!this.#accepts(address, type === RECORD.isEx || type === RECORD.toEx)) return;
-    const group = this.#groups.get(address);
-    const treatment = COMPATIBILITY[group === undefined ? 'v3' : this.#mode(group)][type];
+    const wire = count === 0 ? NO_SOURCES : this.#sourcesAt(bytes, at, count);
+    const usable = this.#usable(wire, address);
+    if (usable < 0) return;
+    const found = this.#groups.get(address);
+    if (found === undefined && leavesNothing(type, usable)) return;
+    const leaves = type === RECORD.block || (type === RECORD.toIn && usable === 0);
+    if (!leaves && !this.#hasRoomFor(found, address, reporter)) return;
+    const group = found ?? this.#create(address);
+    if (group === undefined) return;
+    if (this.#hosts !== undefined) this.#track(this.#hosts, group, type, wire, reporter);
+    const treatment = COMPATIBILITY[this.#mode(group)][type];
     if (treatment === 'ignored') return this.#output.dropped('olderHostMode', address);
-    const wire = treatment === 'any-source' ? NO_SOURCES : this.#sourcesAt(bytes, at, count);
-    const usable = wire.count === 0 ? 0 : countUsable(wire);
-    if (wire.count > 0 && usable === 0) return this.#output.dropped('badSources', address);
-    if (group === undefined && leavesNothing(type, usable)) return;
-    const applied = group ?? this.#create(address);
-    if (applied === undefined) return;
-    if (type !== RECORD.block && type !== RECORD.toIn) applied.lastReporter = reporter;
-    this.#apply(applied, type, wire);
+    if (type !== RECORD.block && type !== RECORD.toIn) group.lastReporter = reporter;
+    this.#apply(group, type, treatment === 'any-source' ? NO_SOURCES : wire);
   }
 
   /** A query of another router with S = 0 lowers the timers it names (igmp.md section 8.3). */
@@ -180,12 +223,17 @@ export class GroupTable {
 
   /** Interface down: every group goes, and routing is told. */
   clear(): void {
-    for (const group of this.#groups.values()) withdraw(group, this.#output.changes);
+    for (const group of this.#groups.values()) {
+      withdraw(group, this.#output.changes);
+      this.#output.ended(group.address);
+    }
     this.forgetAll();
   }
 
   /** Every group goes, and nobody is told. */
   forgetAll(): void {
+    this.#room.giveBack(this.#groups.size);
+    if (this.#hosts !== undefined) for (const group of this.#groups.values()) this.#hosts.forget(group);
     this.#groups.clear();
     this.#deadlines.clear();
     this.#asked.length = 0;
@@ -194,30 +242,73 @@ export class GroupTable {
   #serve(group: Group, nowMs: number): void {
     if (!expire(group, nowMs, this.#output.changes)) return this.#forget(group);
     if (group.nextQueryMs !== 0 && group.nextQueryMs <= nowMs) this.#sender.resend(group, nowMs);
+    this.#hosts?.prune(group, nowMs);
     this.#deadlines.postpone(group, earliestTimerMs(group));
   }
 
   #apply(group: Group, type: RecordType, wire: WireSources): void {
-    if (this.#config.fastLeave && this.#querier && leavesAltogether(group, type, wire)) return this.#drop(group);
+    this.#safe = this.#hosts !== undefined && this.#knowsAll(this.#hosts, group);
+    if (this.#config.fastLeave && !this.#safe && this.#querier && leavesAltogether(group, type, wire))
+      return this.#drop(group);
     applyRecord(group, type, wire, ++this.#serial, this.#env);
+    if (!this.#ended) return;
+    this.#ended = false;
+    if (!expire(group, this.#env.nowMs, this.#output.changes)) return this.#forget(group);
+    this.#deadlines.noLaterThan(group, earliestTimerMs(group));
   }
 
-  /** Ranges of igmp.md section 13: link-local groups are nobody's business, SSM groups have only sources. */
+  /** Whether the leave of a member can be judged without asking (igmp.md section 12.2). */
+  #knowsAll(hosts: HostTable, group: Group): boolean {
+    const { nowMs } = this.#env;
+    return this.#querier && hosts.decides(group, nowMs) && this.#mode(group) === 'v3';
+  }
+
+  #track(hosts: HostTable, group: Group, type: RecordType, wire: WireSources, reporter: IpAddress): void {
+    const { nowMs, gmiMs } = this.#env;
+    hosts.record(group, reporter, { type, wire, nowMs, untilMs: nowMs + gmiMs });
+  }
+
   #accepts(address: IpAddress, anySource: boolean): boolean {
-    const reason = !isMulticast(address)
-      ? 'badGroup'
-      : isLinkLocalGroup(address)
-        ? 'linkLocalGroup'
-        : anySource && isSsm(this.#config.ssmRanges, address)
-          ? 'ssmGroup'
-          : undefined;
+    const reason = groupRefusal(this.#config, address, anySource);
     if (reason !== undefined) this.#output.dropped(reason, address);
     return reason === undefined;
   }
 
+  /** The knobs of RFC 3376 section 9.2 and RFC 9776 section 7.3.1: messages of older hosts leave no trace. */
+  #hears(version: 1 | 2, address: IpAddress): boolean {
+    const { ignoreV1, ignoreV2, disableCompatibilityModes, version: own } = this.#config;
+    const ignored = (version === 1 ? ignoreV1 : ignoreV2) || (disableCompatibilityModes && version < own);
+    if (ignored) this.#output.dropped('olderVersion', address);
+    return !ignored;
+  }
+
+  /**
+   * How many sources of the record count, below 0 when it does not: nobody can send from any of them, and an empty list would
+   * mean something else. Sources that hosts may not name are passed over; what is left says what the host can have.
+   */
+  #usable(wire: WireSources, address: IpAddress): number {
+    if (wire.count === 0) return 0;
+    const real = countUsable(wire, readSource);
+    if (real === 0) {
+      this.#output.dropped('badSources', address);
+      return -1;
+    }
+    if (this.#config.sourceFilter.length === 0) return real;
+    const admitted = countUsable(wire, this.#env.readSource);
+    if (admitted < real) this.#output.dropped('sourceFilter', address);
+    return admitted;
+  }
+
+  /** The limit of groups per host. */
+  #hasRoomFor(group: Group | undefined, address: IpAddress, reporter: IpAddress): boolean {
+    if (this.#hosts === undefined || this.#hosts.admits(group, reporter)) return true;
+    this.#output.dropped('hostLimit', address);
+    return false;
+  }
+
   #create(address: IpAddress): Group | undefined {
     const { maxGroups } = this.#config;
-    if (maxGroups > 0 && this.#groups.size >= maxGroups) {
+    if ((maxGroups > 0 && this.#groups.size >= maxGroups) || !this.#room.take()) {
       this.#output.dropped('groupLimit', address);
       return undefined;
     }
@@ -233,8 +324,11 @@ export class GroupTable {
 
   #forget(group: Group): void {
     group.queryAsked = false;
+    this.#hosts?.forget(group);
+    this.#room.giveBack(1);
     this.#deadlines.remove(group);
     this.#groups.delete(group.address);
+    this.#output.ended(group.address);
   }
 
   #mode(group: Group): CompatMode {
@@ -249,11 +343,42 @@ export class GroupTable {
   }
 
   #askGroup(group: Group): void {
-    if (this.#querier && scheduleGroupQuery(group, this.#env.nowMs, this.#last)) this.#queryAsked(group);
+    if (this.#safe) return this.#endGroup(group);
+    const { nowMs } = this.#env;
+    if (!this.#querier || !groupIsToAsk(group, nowMs, this.#last) || !this.#mayAsk(group)) return;
+    scheduleGroupQuery(group, nowMs, this.#last);
+    this.#queryAsked(group);
   }
 
   #askSource(group: Group, source: Source): void {
-    if (this.#querier && scheduleSourceQuery(source, this.#env.nowMs, this.#last)) this.#queryAsked(group);
+    if (this.#safe) return this.#endSource(group, source);
+    const { nowMs } = this.#env;
+    if (!this.#querier || !sourceIsToAsk(source, nowMs, this.#last) || !this.#mayAsk(group)) return;
+    scheduleSourceQuery(source, nowMs, this.#last);
+    this.#queryAsked(group);
+  }
+
+  /** Instead of asking: what no tracked host wants any more ends when the record has been applied. */
+  #endGroup(group: Group): void {
+    if (this.#hosts!.wantsAnySource(group, this.#env.nowMs)) return;
+    group.timerMs = DUE_MS;
+    this.#ended = true;
+  }
+
+  #endSource(group: Group, source: Source): void {
+    if (this.#hosts!.wantsSource(group, source.address, this.#env.nowMs)) return;
+    source.expiryMs = DUE_MS;
+    this.#ended = true;
+  }
+
+  /** Once per message and group: what a message asks about goes out together. */
+  #mayAsk(group: Group): boolean {
+    if (group.queryAsked) return true;
+    if (this.#limitedIn === this.#serial) return false;
+    if (this.#queries.take(this.#env.nowMs)) return true;
+    this.#limitedIn = this.#serial;
+    this.#output.dropped('queryLimit', group.address);
+    return false;
   }
 
   #queryAsked(group: Group): void {
@@ -273,11 +398,6 @@ export class GroupTable {
 
 function isRecordType(type: number): type is RecordType {
   return type >= RECORD.isIn && type <= RECORD.block;
-}
-
-function isSsm(ranges: readonly Prefix[], address: IpAddress): boolean {
-  for (const range of ranges) if (prefixContains(range, address)) return true;
-  return false;
 }
 
 /** What fast leave acts on: v2 leave and TO_IN({}), or BLOCK of every INCLUDE source (igmp.md section 12.1). */

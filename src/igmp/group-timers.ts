@@ -3,6 +3,9 @@ import type { Group, MembershipChanges } from './group.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** The expiry time of what ends now, whatever the clock says; 0 means something else. */
+export const DUE_MS = -1;
+
 /**
  * Runs out what is due. False: nothing is left and the group is to be deleted; routing has been told.
  * Host timers are not here: they only decide the compatibility mode, which is computed when it matters.

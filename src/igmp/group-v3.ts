@@ -3,8 +3,9 @@
  * one function that applies a row. A (INCLUDE) and X (EXCLUDE) are the wanted sources, Y the refused ones.
  */
 import type { IpAddress } from '../base/ip.js';
+import type { SourceReader } from './admission.js';
 import type { Group, MembershipChanges, Mode, Source } from './group.js';
-import { RECORD, type RecordType, readSource } from './packet.js';
+import { RECORD, type RecordType } from './packet.js';
 
 /**
  * What happens to a source of one class.
@@ -67,6 +68,7 @@ export interface RecordEnv {
   readonly gmiMs: number;
   readonly maxSources: number;
   readonly changes: MembershipChanges;
+  readonly readSource: SourceReader;
   /** Lowers the timer of the source to LMQT and has Q(G,S) sent, when this router is querier. */
   askSource(group: Group, source: Source): void;
   /** The same for Q(G). */
@@ -84,8 +86,8 @@ export interface WireSources {
   readonly count: number;
 }
 
-/** How many of the sources a host can send from (igmp.md section 13.4). */
-export function countUsable(wire: WireSources): number {
+/** How many of the sources count: a host can send from them (igmp.md section 13.4), and may name them. */
+export function countUsable(wire: WireSources, readSource: SourceReader): number {
   let usable = 0;
   for (let n = 0; n < wire.count; n++) if (readSource(wire.bytes, wire.at + 4 * n) !== undefined) usable++;
   return usable;
@@ -97,13 +99,18 @@ export function leavesNothing(type: RecordType, usable: number): boolean {
   return row.next === 'include' && (usable === 0 || row.listedNew === 'keep');
 }
 
+const NONE: readonly IpAddress[] = [];
+
 /** Applies one record. `serial` differs from that of the records before; duplicates in the list count once. */
 export function applyRecord(group: Group, type: RecordType, wire: WireSources, serial: number, env: RecordEnv): void {
   const row = TABLE[group.mode][type];
-  if (row.next !== group.mode) becomeExclude(group, env);
+  const flips = row.next !== group.mode;
+  const wantedBefore = flips && group.sources !== undefined ? [...group.sources.keys()] : NONE;
+  group.mode = row.next;
   if (wire.count > 0) applyToListed(group, row, wire, serial, env);
   if (group.sources !== undefined) applyToOthers(group, row, serial, env);
-  if (wire.count > 0 && row.listedNew !== 'keep') applyToNew(group, row.listedNew, wire, serial, env);
+  if (wire.count > 0 && row.listedNew !== 'keep') applyToNew(group, row.listedNew, wire, serial, flips, env);
+  if (flips) tellExclude(group, wantedBefore, env.changes);
   if (row.timer === 'refresh') {
     group.timerMs = env.nowMs + env.gmiMs;
     env.timerSet(group, group.timerMs);
@@ -111,18 +118,22 @@ export function applyRecord(group: Group, type: RecordType, wire: WireSources, s
   if (row.askGroup) env.askGroup(group);
 }
 
-/** (*,G) first, then the (S,G) go: no gap (igmp.md section 16). */
-function becomeExclude(group: Group, env: RecordEnv): void {
-  env.changes.joinGroup(group.address);
-  if (group.sources !== undefined)
-    for (const source of group.sources.keys()) env.changes.leaveSource(group.address, source);
-  group.mode = 'exclude';
+/**
+ * (*,G) first, then the (S,G) go: no gap (igmp.md section 16). What is refused is known by then, so that whoever asks at the
+ * join hears it and no packet of a refused source gets through in between.
+ */
+function tellExclude(group: Group, wantedBefore: readonly IpAddress[], changes: MembershipChanges): void {
+  changes.joinGroup(group.address);
+  for (const source of wantedBefore) changes.leaveSource(group.address, source);
+  if (group.sources === undefined) return;
+  for (const source of group.sources.values())
+    if (source.expiryMs === 0) changes.refuseSource(group.address, source.address);
 }
 
 function applyToListed(group: Group, row: Row, wire: WireSources, serial: number, env: RecordEnv): void {
   if (group.sources === undefined) return;
   for (let n = 0; n < wire.count; n++) {
-    const address = readSource(wire.bytes, wire.at + 4 * n);
+    const address = env.readSource(wire.bytes, wire.at + 4 * n);
     const source = address === undefined ? undefined : group.sources.get(address);
     if (source === undefined || source.seenIn === serial) continue;
     source.seenIn = serial;
@@ -137,13 +148,14 @@ function applyToOthers(group: Group, row: Row, serial: number, env: RecordEnv): 
     if (source.seenIn !== serial) act(source.expiryMs === 0 ? row.otherRefused : row.otherWanted, group, source, env);
 }
 
-function applyToNew(group: Group, cell: Cell, wire: WireSources, serial: number, env: RecordEnv): void {
+/** `flips`: routing is told at the end. */
+function applyToNew(group: Group, cell: Cell, wire: WireSources, serial: number, flips: boolean, env: RecordEnv): void {
   group.sources ??= new Map();
   for (let n = 0; n < wire.count; n++) {
-    const address = readSource(wire.bytes, wire.at + 4 * n);
+    const address = env.readSource(wire.bytes, wire.at + 4 * n);
     if (address === undefined || group.sources.has(address)) continue;
     if (group.sources.size >= env.maxSources) return env.sourceLimited(group);
-    add(cell, group, address, serial, env);
+    add(cell, group, address, serial, flips, env);
   }
 }
 
@@ -159,12 +171,15 @@ function act(cell: Cell, group: Group, source: Source, env: RecordEnv): void {
   }
 }
 
-function add(cell: Cell, group: Group, address: IpAddress, serial: number, env: RecordEnv): void {
+function add(cell: Cell, group: Group, address: IpAddress, serial: number, flips: boolean, env: RecordEnv): void {
   const expiryMs = cell === 'refuse' ? 0 : cell === 'ask' ? group.timerMs : env.nowMs + env.gmiMs;
   const source = { address, expiryMs, queriesLeft: 0, seenIn: serial };
   group.sources!.set(address, source);
   if (group.mode === 'include') env.changes.joinSource(group.address, address);
-  if (cell === 'refuse') return env.changes.refuseSource(group.address, address);
+  if (cell === 'refuse') {
+    if (!flips) env.changes.refuseSource(group.address, address);
+    return;
+  }
   env.timerSet(group, expiryMs);
   if (cell === 'ask') env.askSource(group, source);
 }

@@ -4,6 +4,7 @@
  */
 import { ANY4, type IpAddress } from '../base/ip.js';
 import type { Queued } from './deadline-heap.js';
+import type { TrackedHost } from './host-table.js';
 
 export type Mode = 'include' | 'exclude';
 
@@ -32,6 +33,10 @@ export class Group implements Queued {
   lastReporter: IpAddress = ANY4;
   /** Made with the first source: most groups never have one. */
   sources: Map<IpAddress, Source> | undefined = undefined;
+  /** Who was heard, by reporter; only where hosts are tracked (host-table.ts, its only writer). */
+  hosts: Map<IpAddress, TrackedHost> | undefined = undefined;
+  /** Until then there may be members that `hosts` does not know. */
+  hostsUnknownMs = 0;
   queuedMs = 0;
   heapIndex = -1;
 

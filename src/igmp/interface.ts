@@ -6,8 +6,9 @@ import { ANY4, type IpAddress, isAny } from '../base/ip.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { type Counters, type DropReason, newCounters } from './counters.js';
 import type { MembershipChanges } from './group.js';
-import { type GroupDrop, GroupTable } from './group-table.js';
+import { type GroupOutput, GroupTable } from './group-table.js';
 import { heardQueryTimeMs } from './intervals.js';
+import type { GroupBudget } from './limits.js';
 import {
   checkMessage,
   decodeGroupMessage,
@@ -25,6 +26,8 @@ import { ALL_SYSTEMS, type InterfaceAddress, type Message, OnLink, refusal } fro
 
 export interface InterfaceOutput {
   readonly changes: MembershipChanges;
+  /** Nothing of the group is wanted any more. */
+  groupEnded(group: IpAddress): void;
   /** The payload is reused: send it before returning. */
   send(source: IpAddress, destination: IpAddress, payload: Uint8Array): void;
   /** Counted already; for the log. */
@@ -64,17 +67,21 @@ export class IgmpInterface {
   #source: IpAddress = ANY4;
   #payload: Uint8Array = this.#out;
 
-  constructor(config: IgmpInterfaceConfig, output: InterfaceOutput) {
+  /** `room`: for groups on all interfaces together. */
+  constructor(config: IgmpInterfaceConfig, output: InterfaceOutput, room: GroupBudget) {
     this.config = config;
     this.#output = output;
-    this.groups = new GroupTable(config, {
+    const groups: GroupOutput = {
       changes: output.changes,
-      dropped: (reason, group) => this.#dropGroup(reason, group),
+      ended: (group) => output.groupEnded(group),
+      dropped: (reason, group) => this.#drop(reason, group),
       sendGroupQuery: (group, suppress) => this.#sendGroupQuery(group, suppress),
       sendSourceQuery: (group, sources, suppress) => this.#sendSourceQuery(group, sources, suppress),
-    });
+    };
+    this.groups = new GroupTable(config, groups, room);
     this.querier = new Querier(config, {
       sendGeneralQuery: () => this.#sendGeneralQuery(),
+      started: (nowMs) => this.groups.restart(nowMs),
       querierLost: (to, version) => output.querierLost(to, version),
       querierGained: () => output.querierGained(),
     });
@@ -157,15 +164,16 @@ export class IgmpInterface {
     const decoded = decodeQuery(payload);
     if (!decoded.ok) return this.#drop(decoded.error.kind);
     const query = decoded.value;
-    if (!isAny(query.group)) return this.#specificQuery(query);
+    if (!isAny(query.group)) return this.#specificQuery(nowMs, query);
     if (query.version !== this.config.version) this.#output.foreignVersion(this.#source, query.version);
     this.querier.heardGeneralQuery(nowMs, this.#source, query);
   }
 
   /** No part in the election (RFC 9776 section 6.6.2), but S = 0 lowers timers; v1 knows no such query. */
-  #specificQuery(query: Query): void {
+  #specificQuery(nowMs: number, query: Query): void {
     if (query.version === 1) return this.#drop('badQuery');
     if (query.suppress) return;
+    if (this.config.strictQuerySource && !this.querier.mayAsk(nowMs, this.#source)) return this.#drop('notFromQuerier');
     const { lastMemberQueryIntervalMs, lastMemberQueryCount } = this.config;
     const timeMs = heardQueryTimeMs(query.maxRespMs, query.robustness, lastMemberQueryIntervalMs, lastMemberQueryCount);
     this.groups.lowerTimers(query.group, timeMs, this.#payload, query.sourcesAt, query.sourceCount);
@@ -179,7 +187,7 @@ export class IgmpInterface {
       return this.groups.olderReport(type === TYPE.reportV1 ? 1 : 2, decoded.value, this.#source);
     if (this.config.version === 1) return this.#drop('versionDisabled');
     if (this.querier.role !== 'querier') return this.#drop('notQuerier');
-    this.groups.olderLeave(decoded.value);
+    this.groups.olderLeave(decoded.value, this.#source);
   }
 
   /** Checked to its end before the first record is applied; then the records count in their order. */
@@ -227,10 +235,6 @@ export class IgmpInterface {
     const query = { version, maxRespMs, group, suppress, robustness, queryIntervalMs };
     const length = encodeQuery(this.#out, query, sources, from, to);
     this.#output.send(this.#link.primary, destination, this.#out.subarray(0, length));
-  }
-
-  #dropGroup(reason: GroupDrop, group: IpAddress): void {
-    this.#drop(reason, group);
   }
 
   #drop(reason: DropReason, group?: IpAddress): void {

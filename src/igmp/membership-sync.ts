@@ -1,9 +1,11 @@
 /**
- * IGMP as a client of the manager on one interface (igmp.md section 16): turns what hosts want into Add and Delete calls,
- * keeps silent between the manager's disable and enable callbacks, and adds everything again after enable, in slices.
+ * IGMP as a client of the manager on one interface (igmp.md section 16): turns what hosts and the configuration want into Add
+ * and Delete calls, keeps silent between the manager's disable and enable callbacks, and adds everything again after enable, in
+ * slices. What the configuration wants is neither deleted nor refused because hosts no longer want it.
  */
 import type { IpAddress } from '../base/ip.js';
 import type { Group, MembershipChanges } from './group.js';
+import type { StaticGroups } from './static-groups.js';
 
 /** 'resync': calls are made again, and all memberships are being added once more. */
 export type Phase = 'open' | 'paused' | 'resync';
@@ -43,13 +45,15 @@ export const RESYNC_SLICE = 256;
 export class MembershipSync implements MembershipChanges {
   readonly #output: SyncOutput;
   readonly #groups: () => Iterable<Group>;
+  readonly #statics: StaticGroups;
   readonly #anySource: IpAddress;
   #phase: Phase = 'open';
   #turn: { cancel(): void } | undefined;
   #resync: Iterator<void> | undefined;
 
-  constructor(groups: () => Iterable<Group>, output: SyncOutput, anySource: IpAddress) {
+  constructor(groups: () => Iterable<Group>, statics: StaticGroups, output: SyncOutput, anySource: IpAddress) {
     this.#groups = groups;
+    this.#statics = statics;
     this.#output = output;
     this.#anySource = anySource;
   }
@@ -70,6 +74,18 @@ export class MembershipSync implements MembershipChanges {
   /** Leaves no turn behind. */
   close(): void {
     this.#cancel();
+    this.#statics.active = false;
+  }
+
+  /** The link came up or went down: what is configured is there only while it is up. Hosts' groups go before. */
+  setLinkUp(up: boolean): void {
+    if (up === this.#statics.active) return;
+    this.#statics.active = up;
+    if (this.#phase === 'paused') return;
+    for (const [group, sources] of this.#statics.groups())
+      for (const source of sources)
+        if (up) this.#output.add(source, group);
+        else this.#output.delete(source, group);
   }
 
   joinGroup(group: IpAddress): void {
@@ -77,7 +93,8 @@ export class MembershipSync implements MembershipChanges {
   }
 
   leaveGroup(group: IpAddress): void {
-    if (this.#phase !== 'paused') this.#output.delete(this.#anySource, group);
+    if (this.#phase === 'paused' || this.#statics.holds(group, this.#anySource)) return;
+    this.#output.delete(this.#anySource, group);
   }
 
   joinSource(group: IpAddress, source: IpAddress): void {
@@ -85,11 +102,13 @@ export class MembershipSync implements MembershipChanges {
   }
 
   leaveSource(group: IpAddress, source: IpAddress): void {
-    if (this.#phase !== 'paused') this.#output.delete(source, group);
+    if (this.#phase === 'paused' || this.#statics.holds(group, source)) return;
+    this.#output.delete(source, group);
   }
 
   refuseSource(group: IpAddress, source: IpAddress): void {
-    if (this.#phase !== 'paused') this.#output.advise(source, group, true);
+    if (this.#phase === 'paused' || this.#statics.wants(group, source)) return;
+    this.#output.advise(source, group, true);
   }
 
   allowSource(group: IpAddress, source: IpAddress): void {
@@ -139,14 +158,24 @@ export class MembershipSync implements MembershipChanges {
    * what went is not met, and a group that flipped its mode has told its changes already.
    */
   *#addAll(): Generator<void> {
+    yield* this.#addStatics();
     for (const group of this.#groups()) {
       if (group.mode === 'include') yield* this.#addSources(group);
       else {
         this.#output.add(this.#anySource, group.address);
+        this.#adviseRefused(group);
         yield;
-        yield* this.#adviseRefused(group);
       }
     }
+  }
+
+  *#addStatics(): Generator<void> {
+    if (!this.#statics.active) return;
+    for (const [group, sources] of this.#statics.groups())
+      for (const source of sources) {
+        this.#output.add(source, group);
+        yield;
+      }
   }
 
   *#addSources(group: Group): Generator<void> {
@@ -158,12 +187,11 @@ export class MembershipSync implements MembershipChanges {
     }
   }
 
-  *#adviseRefused(group: Group): Generator<void> {
+  /** In the same turn as the join, so that no packet of a refused source is let through between two slices. */
+  #adviseRefused(group: Group): void {
     if (group.sources === undefined) return;
-    for (const source of group.sources.values()) {
-      if (group.mode !== 'exclude') return;
-      if (source.expiryMs === 0) this.#output.advise(source.address, group.address, true);
-      yield;
-    }
+    for (const source of group.sources.values())
+      if (source.expiryMs === 0 && !this.#statics.wants(group.address, source.address))
+        this.#output.advise(source.address, group.address, true);
   }
 }

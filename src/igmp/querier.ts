@@ -1,7 +1,7 @@
 /** Runs the querier table (querier-fsm.ts) on one interface: timers as expiry times, adoption, the remembered querier. */
 import { ANY4, type IpAddress, isAny } from '../base/ip.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
-import { otherQuerierPresentIntervalMs, type Timing } from './intervals.js';
+import { lastMemberQueryTimeMs, otherQuerierPresentIntervalMs, type Timing } from './intervals.js';
 import type { Query } from './packet.js';
 import { QUERIER, type QuerierEffect, type QuerierEvent, type Role } from './querier-fsm.js';
 
@@ -9,6 +9,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 export interface QuerierOutput {
   sendGeneralQuery(): void;
+  /** The startup queries begin: hosts are being asked who had never been. */
+  started(nowMs: number): void;
   querierLost(to: IpAddress, version: number): void;
   querierGained(): void;
 }
@@ -19,11 +21,14 @@ export class Querier {
   #heard: { readonly source: IpAddress; readonly query: Query } | undefined;
   #own: IpAddress = ANY4;
   #startupLeft = 0;
+  #previous: { readonly querier: IpAddress; readonly untilMs: number } | undefined;
   readonly #config: IgmpInterfaceConfig;
   readonly #output: QuerierOutput;
 
   /** The other router's address while it is querier. */
   querier: IpAddress | undefined;
+  /** The version it speaks. */
+  querierVersion: 1 | 2 | 3 | undefined;
   /** Configured, or adopted while another router is querier. */
   timing: Timing;
   queryDueMs = NEVER;
@@ -66,6 +71,15 @@ export class Querier {
     this.#heard = undefined;
   }
 
+  /**
+   * Whether specific queries of this router count where strangers' do not: it is the querier, or was until LMQT ago and
+   * finishes its questions (igmp.md section 8.3).
+   */
+  mayAsk(nowMs: number, router: IpAddress): boolean {
+    if (router === this.querier) return true;
+    return this.#previous?.querier === router && nowMs <= this.#previous.untilMs;
+  }
+
   timeout(nowMs: number): void {
     if (this.otherQuerierExpiryMs <= nowMs) this.#handle('other-querier-timer', nowMs);
     if (this.queryDueMs <= nowMs) this.#handle('query-timer', nowMs);
@@ -83,11 +97,10 @@ export class Querier {
     switch (effect) {
       case 'begin-startup':
         this.#startupLeft = this.#config.startupQueryCount;
-        return;
+        return this.#output.started(this.#nowMs);
       case 'restore-variables':
         this.timing = this.#config;
-        this.querier = undefined;
-        return;
+        return this.#setQuerier(undefined);
       case 'adopt-variables':
         return this.#adopt();
       case 'send-general-query':
@@ -120,10 +133,21 @@ export class Querier {
     this.queryDueMs = this.#nowMs + waitMs;
   }
 
+  #setQuerier(querier: IpAddress | undefined): void {
+    const before = this.querier;
+    if (before === querier) return;
+    const { lastMemberQueryIntervalMs, lastMemberQueryCount } = this.#config;
+    const untilMs = this.#nowMs + lastMemberQueryTimeMs(lastMemberQueryIntervalMs, lastMemberQueryCount);
+    this.#previous = before === undefined ? undefined : { querier: before, untilMs };
+    this.querier = querier;
+    this.querierVersion = undefined;
+  }
+
   /** QRV and QQIC of the querier count; what it does not say is as configured (RFC 9776 sections 4.1.6 and 4.1.7). */
   #adopt(): void {
     const { source, query } = this.#heard!;
-    this.querier = source;
+    this.#setQuerier(source);
+    this.querierVersion = query.version;
     this.timing = {
       robustness: query.robustness || this.#config.robustness,
       queryIntervalMs: query.queryIntervalMs || this.#config.queryIntervalMs,

@@ -1,10 +1,12 @@
 /** What operators see of IGMP: plain rows, times in milliseconds from now, addresses as text. */
-import { formatIp, isAny } from '../base/ip.js';
+import { ANY4, formatIp, type IpAddress, isAny } from '../base/ip.js';
 import { compatMode } from './compatibility.js';
 import type { DropReason } from './counters.js';
 import type { Group } from './group.js';
+import type { TrackedHost } from './host-table.js';
 import type { IgmpInterface } from './interface.js';
 import type { Phase } from './membership-sync.js';
+import type { StaticGroups } from './static-groups.js';
 
 export interface IgmpInterfaceRow {
   readonly ifindex: number;
@@ -25,6 +27,8 @@ export interface IgmpInterfaceRow {
   readonly configuredRobustness: number;
   readonly configuredQueryIntervalMs: number;
   readonly groups: number;
+  /** (group, host) pairs that are remembered. */
+  readonly trackedHosts: number;
   /** 'paused' between the manager's disable and enable, 'resync' while everything is added again. */
   readonly memberships: Phase;
 }
@@ -50,7 +54,52 @@ export interface IgmpGroupRow {
   readonly v2HostForMs: number | null;
   /** Null: a host without an address yet. */
   readonly lastReporter: string | null;
-  readonly upMs: number;
+  /** Wanted by configuration, wholly or in some sources: those have no timers. */
+  readonly static: boolean;
+  /** Null: only configured. */
+  readonly upMs: number | null;
+}
+
+/** A source of a group, as a row of its own. */
+export interface IgmpSourceTableRow extends IgmpSourceRow {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly group: string;
+  readonly mode: 'include' | 'exclude';
+}
+
+/** A host and one of its groups, where hosts are tracked. */
+export interface IgmpHostRow {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly group: string;
+  readonly host: string;
+  readonly mode: 'include' | 'exclude';
+  /** INCLUDE: what it wants. EXCLUDE: what it refuses. */
+  readonly sources: readonly string[];
+  readonly expiresInMs: number;
+}
+
+/** The election of one interface, with the timers it runs on. */
+export interface IgmpQuerierRow {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly role: 'down' | 'querier' | 'non-querier';
+  readonly address: string | null;
+  readonly querier: string | null;
+  /** Configured, and what the querier speaks (null when this router is it). */
+  readonly version: 1 | 2 | 3;
+  readonly querierVersion: 1 | 2 | 3 | null;
+  readonly nextQueryInMs: number | null;
+  readonly otherQuerierExpiresInMs: number | null;
+  readonly startupQueriesLeft: number;
+  readonly robustness: number;
+  readonly configuredRobustness: number;
+  readonly queryIntervalMs: number;
+  readonly configuredQueryIntervalMs: number;
+  readonly queryResponseIntervalMs: number;
+  readonly lastMemberQueryIntervalMs: number;
+  readonly lastMemberQueryCount: number;
 }
 
 export interface IgmpCountersRow {
@@ -67,16 +116,20 @@ export interface Named {
   readonly name: string;
 }
 
-export function interfaceRow(at: Named, igmp: IgmpInterface, memberships: Phase, nowMs: number): IgmpInterfaceRow {
-  const { querier, config, address } = igmp;
-  const own = address === undefined ? null : formatIp(address);
-  const other = querier.querier === undefined ? null : formatIp(querier.querier);
+/** What the rows are made of. */
+export interface Viewed {
+  readonly named: Named;
+  readonly igmp: IgmpInterface;
+  readonly sync: { readonly phase: Phase };
+  readonly statics: StaticGroups;
+}
+
+export function interfaceRow({ named, igmp, sync }: Viewed, nowMs: number): IgmpInterfaceRow {
+  const { querier, config } = igmp;
   return {
-    ...at,
+    ...named,
     version: config.version,
-    role: querier.role,
-    address: own,
-    querier: querier.role === 'querier' ? own : other,
+    ...querierAddresses(igmp),
     nextQueryInMs: leftMs(querier.queryDueMs, nowMs),
     otherQuerierExpiresInMs: leftMs(querier.otherQuerierExpiryMs, nowMs),
     startupQueriesLeft: querier.startupLeft,
@@ -85,33 +138,134 @@ export function interfaceRow(at: Named, igmp: IgmpInterface, memberships: Phase,
     configuredRobustness: config.robustness,
     configuredQueryIntervalMs: config.queryIntervalMs,
     groups: igmp.groups.size,
-    memberships,
+    trackedHosts: igmp.groups.trackedHosts,
+    memberships: sync.phase,
   };
 }
 
-export function groupRow(at: Named, group: Group, nowMs: number): IgmpGroupRow {
+export function querierRow({ named, igmp }: Viewed, nowMs: number): IgmpQuerierRow {
+  const { querier, config } = igmp;
   return {
-    ifindex: at.ifindex,
-    name: at.name,
-    group: formatIp(group.address),
-    mode: group.mode,
-    compatibility: compatMode(group, nowMs),
-    sources: [...(group.sources?.values() ?? [])].map((source) => ({
-      source: formatIp(source.address),
-      wanted: source.expiryMs !== 0,
-      expiresInMs: leftMs(source.expiryMs, nowMs),
+    ...named,
+    ...querierAddresses(igmp),
+    version: config.version,
+    querierVersion: querier.querierVersion ?? null,
+    nextQueryInMs: leftMs(querier.queryDueMs, nowMs),
+    otherQuerierExpiresInMs: leftMs(querier.otherQuerierExpiryMs, nowMs),
+    startupQueriesLeft: querier.startupLeft,
+    robustness: querier.timing.robustness,
+    configuredRobustness: config.robustness,
+    queryIntervalMs: querier.timing.queryIntervalMs,
+    configuredQueryIntervalMs: config.queryIntervalMs,
+    queryResponseIntervalMs: config.queryResponseIntervalMs,
+    lastMemberQueryIntervalMs: config.lastMemberQueryIntervalMs,
+    lastMemberQueryCount: config.lastMemberQueryCount,
+  };
+}
+
+function querierAddresses({ querier, address }: IgmpInterface) {
+  const own = textOrNull(address);
+  return {
+    role: querier.role,
+    address: own,
+    querier: querier.role === 'querier' ? own : textOrNull(querier.querier),
+  };
+}
+
+/** What hosts reported, then what only the configuration wants. */
+export function groupRows({ named, igmp, statics }: Viewed, nowMs: number): readonly IgmpGroupRow[] {
+  const heard = [...igmp.groups.groups()].map((group) => groupRow(named, group, statics, nowMs));
+  const configured = statics.active ? [...statics.groups()] : [];
+  const silent = configured.filter(([group]) => igmp.groups.get(group) === undefined);
+  return [...heard, ...silent.map(([group, sources]) => staticRow(named, group, sources))];
+}
+
+export function sourceRows(viewed: Viewed, nowMs: number): readonly IgmpSourceTableRow[] {
+  return groupRows(viewed, nowMs).flatMap(({ ifindex, name, group, mode, sources }) =>
+    sources.map((source) => ({ ifindex, name, group, mode, ...source })),
+  );
+}
+
+export function hostRows({ named, igmp }: Viewed, nowMs: number): readonly IgmpHostRow[] {
+  return [...igmp.groups.groups()].flatMap((group) =>
+    [...(group.hosts ?? [])].map(([reporter, host]) => ({
+      ...named,
+      group: formatIp(group.address),
+      host: formatIp(reporter),
+      ...hostState(host, nowMs),
     })),
-    expiresInMs: leftMs(group.timerMs, nowMs),
+  );
+}
+
+function hostState({ excludeUntilMs, wanted, refused }: TrackedHost, nowMs: number) {
+  const exclude = excludeUntilMs > nowMs;
+  const untilMs = Math.max(excludeUntilMs, ...wanted.values());
+  return {
+    mode: exclude ? ('exclude' as const) : ('include' as const),
+    sources: [...(exclude ? refused : wanted.keys())].map(formatIp),
+    expiresInMs: Math.max(0, untilMs - nowMs),
+  };
+}
+
+function groupRow(at: Named, group: Group, statics: StaticGroups, nowMs: number): IgmpGroupRow {
+  const configured = statics.sourcesOf(group.address);
+  const always = configured.has(ANY4);
+  return {
+    ...at,
+    group: formatIp(group.address),
+    mode: always ? 'exclude' : group.mode,
+    compatibility: compatMode(group, nowMs),
+    sources: heardAndConfigured(group, configured, nowMs),
+    expiresInMs: always ? null : leftMs(group.timerMs, nowMs),
     v1HostForMs: group.v1HostMs > nowMs ? group.v1HostMs - nowMs : null,
     v2HostForMs: group.v2HostMs > nowMs ? group.v2HostMs - nowMs : null,
     lastReporter: isAny(group.lastReporter) ? null : formatIp(group.lastReporter),
+    static: configured.size > 0,
     upMs: nowMs - group.createdMs,
   };
 }
 
-export function countersRow(at: Named, igmp: IgmpInterface): IgmpCountersRow {
+function heardAndConfigured(group: Group, configured: ReadonlySet<IpAddress>, nowMs: number): readonly IgmpSourceRow[] {
+  const always = configured.has(ANY4);
+  const heard = [...(group.sources?.values() ?? [])].filter(({ address }) => !configured.has(address));
+  return [
+    ...heard.map(({ address, expiryMs }) => ({
+      source: formatIp(address),
+      wanted: always || expiryMs !== 0,
+      expiresInMs: leftMs(expiryMs, nowMs),
+    })),
+    ...configuredSources(configured),
+  ];
+}
+
+function staticRow(at: Named, group: IpAddress, configured: ReadonlySet<IpAddress>): IgmpGroupRow {
+  return {
+    ...at,
+    group: formatIp(group),
+    mode: configured.has(ANY4) ? 'exclude' : 'include',
+    compatibility: 'v3',
+    sources: configuredSources(configured),
+    expiresInMs: null,
+    v1HostForMs: null,
+    v2HostForMs: null,
+    lastReporter: null,
+    static: true,
+    upMs: null,
+  };
+}
+
+function configuredSources(configured: ReadonlySet<IpAddress>): readonly IgmpSourceRow[] {
+  const named = [...configured].filter((source) => !isAny(source));
+  return named.map((source) => ({ source: formatIp(source), wanted: true, expiresInMs: null }));
+}
+
+export function countersRow({ named, igmp }: Viewed): IgmpCountersRow {
   const { received, sent, dropped } = igmp.counters;
-  return { ...at, received: { ...received }, sent: { ...sent }, dropped: { ...dropped } };
+  return { ...named, received: { ...received }, sent: { ...sent }, dropped: { ...dropped } };
+}
+
+function textOrNull(address: IpAddress | undefined): string | null {
+  return address === undefined ? null : formatIp(address);
 }
 
 /** Null: not running (0, or never). An overdue timer has 0 left. */

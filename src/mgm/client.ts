@@ -192,6 +192,11 @@ export interface ClientCallbacks {
   localSource?(advice: LocalSource): void;
   /** Extension (ADR 6): sent when the client becomes owner of an interface with IGMP, and when it changes. */
   localQuerier?(advice: LocalQuerier): void;
+  /**
+   * Extension (ADR 6), IGMP only: whether members behind an interface where IGMP is alone would not have packets of this flow.
+   * Asked for each entry that a join of IGMP is about to open the interface for; a look-up, answered at once.
+   */
+  refusesSource?(flow: MembershipKey, ifindex: Ifindex): boolean;
   wrongInterface?(event: WrongInterface): void;
   /** IGMP only, and IGMP must have both: from now on no Add and no Delete on the interface. Answering acknowledges. */
   disableIgmp?(ifindex: Ifindex): Answer<void>;

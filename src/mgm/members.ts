@@ -124,14 +124,18 @@ export class Members {
     );
   }
 
+  /** What the owner, or IGMP where it is alone, keeps off the interface never gets through, not even for a moment (INT-032). */
   #joined(record: KeyRecord, member: Member, reply: LocalJoinReply | undefined): MgmStatus {
-    const { on } = member;
+    const { on, client } = member;
+    const alone = client === on.igmp && !on.owner;
     member.pending = false;
     let error: KernelError | undefined;
     const turned: Entry[] = [];
     for (const entry of this.#core.entries.matching(record)) {
       entry.clearOverride(on, 'off');
-      const refused = reply?.refuse.some((key) => key.source === entry.source && key.group === entry.group);
+      const refused = alone
+        ? client.callbacks.refusesSource?.(entry, on.ifindex)
+        : reply?.refuse.some((key) => key.source === entry.source && key.group === entry.group);
       if (refused && entry.iif !== on) entry.setOverride(on, 'off');
       error = this.#update(entry, turned) ?? error;
     }

@@ -24,6 +24,7 @@ export type LogEvent =
   | 'daemon.waited'
   | 'host.join.refused'
   | 'igmp.address.missed'
+  | 'igmp.join.refused'
   | 'igmp.limit.reached'
   | 'igmp.membership.refused'
   | 'igmp.message.ignored'

@@ -350,7 +350,8 @@ async function realIgmp(bed: RealBed): Promise<{ igmp: IgmpModule; held: HeldAns
   const config = { ...defaultIgmpConfig(), lastMemberQueryIntervalMs: 100 };
   const interfaces = new Map(bed.lans.map(({ ifname }) => [ifname, config]));
   const { clock, log, manager: mgm, kernel } = bed;
-  const igmp = new IgmpModule({ mgm, igmp: kernel.igmp, links: kernel.links, clock, log, interfaces });
+  const { events } = mgm;
+  const igmp = new IgmpModule({ mgm, ...kernel, events, clock, log, interfaces, maxGroups: 0 });
   expect(igmp.start().code).toBe('NO_ERROR');
   bed.manager.register = register;
   for (const { ifindex } of bed.lans) await igmp.take(ifindex);

@@ -12,7 +12,9 @@ import type {
 } from '../../../src/mgm/client.js';
 import { JOIN, PROTOCOL } from '../../../src/mgm/client.js';
 import type { Ifindex, IgmpPacket, IgmpPort, Link, LinkChange, LinkPort } from '../../../src/port/kernel.js';
+import type { Events } from '../../../src/port/events.js';
 import { FakeClock } from '../../support/fake-clock.js';
+import { FakeMembership } from '../../support/fake-membership.js';
 import { toHex } from '../../support/packet-builder.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
@@ -261,6 +263,9 @@ export interface Delivery {
 
 export interface BedOptions {
   readonly config?: Partial<IgmpInterfaceConfig>;
+  /** Beside it, by interface name. */
+  readonly configs?: Readonly<Record<string, Partial<IgmpInterfaceConfig>>>;
+  readonly maxGroups?: number;
   readonly links?: readonly Link[];
   /** False: the test takes the interfaces itself. */
   readonly take?: boolean;
@@ -271,15 +276,21 @@ export class Bed {
   readonly wire = new FakeWire(this.clock);
   readonly mgm = new RecordingMgm();
   readonly log = new RecordingLog();
+  readonly membership = new FakeMembership((ifindex) => this.links.byIndex(ifindex) !== undefined);
+  /** What `mgmctl monitor` would show. */
+  readonly events: (Readonly<Record<string, unknown>> & { readonly evt: string })[] = [];
   readonly links: FakeLinks;
   readonly module: IgmpModule;
 
-  constructor({ config = {}, links = [link(ETH1, '10.0.0.2')], take = true }: BedOptions = {}) {
+  constructor(options: BedOptions = {}) {
+    const { config = {}, configs = {}, links = [link(ETH1, '10.0.0.2')], take = true, maxGroups = 0 } = options;
     this.links = new FakeLinks(...links);
-    const interfaces = new Map(links.map((l) => [l.name, { ...DEFAULTS, ...config }]));
+    const interfaces = new Map(links.map((l) => [l.name, { ...DEFAULTS, ...config, ...configs[l.name] }]));
     const { wire: igmp, clock, log } = this;
     const mgm = this.mgm as unknown as MgmClient;
-    this.module = new IgmpModule({ mgm, igmp, links: this.links, clock, log, interfaces });
+    const { membership, links: linkPort } = this;
+    const events: Events = { emit: (evt, fields) => void this.events.push({ evt, ...fields() }) };
+    this.module = new IgmpModule({ mgm, igmp, membership, links: linkPort, clock, log, events, interfaces, maxGroups });
     this.module.start();
     if (take) for (const l of links) void this.module.take(l.ifindex);
     this.mgm.drain();

@@ -19,7 +19,9 @@ class Bed extends ManagerBed {
     super();
     const { clock, log, kernel, manager: mgm } = this;
     const interfaces = new Map(['eth0', 'eth1', 'eth2'].map((name) => [name, DEFAULTS]));
-    this.module = new IgmpModule({ mgm, clock, log, igmp: kernel.igmp, links: kernel.links, interfaces });
+    const { igmp, links, membership } = kernel;
+    const { events } = mgm;
+    this.module = new IgmpModule({ mgm, clock, log, igmp, links, membership, events, interfaces, maxGroups: 0 });
     this.module.start();
   }
 

@@ -1,0 +1,33 @@
+/** What the IGMP module needs of the world. */
+import type { IgmpInterfaceConfig } from '../config/types.js';
+import type { Handle, MgmClient } from '../mgm/client.js';
+import type { Clock } from '../port/clock.js';
+import type { Events } from '../port/events.js';
+import type { IgmpPort, LinkPort, MembershipPort } from '../port/kernel.js';
+import type { Log } from '../port/log.js';
+import type { Pull } from './host-side.js';
+import type { KernelJoins } from './kernel-joins.js';
+import type { GroupBudget } from './limits.js';
+
+export interface IgmpModuleParts {
+  readonly mgm: MgmClient;
+  readonly igmp: IgmpPort;
+  readonly membership: MembershipPort;
+  readonly links: LinkPort;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: Events;
+  /** By interface name; an interface without an entry cannot be taken. */
+  readonly interfaces: ReadonlyMap<string, IgmpInterfaceConfig>;
+  /** Groups on all interfaces together; 0: no limit. */
+  readonly maxGroups: number;
+}
+
+/** What its interfaces share. */
+export interface SharedParts extends IgmpModuleParts {
+  readonly handle: Handle;
+  readonly room: GroupBudget;
+  readonly joins: KernelJoins;
+  /** Undefined: no interface pulls. */
+  readonly pull: Pull | undefined;
+}
