@@ -1,0 +1,217 @@
+/** What hosts may ask for: filters, boundaries, the knobs for older hosts and strange queriers, and limits beyond the group's. */
+import { expect, test } from 'vitest';
+import {
+  allow,
+  block,
+  isEx,
+  isIn,
+  leaveV2,
+  queryV2,
+  queryV3,
+  reportV1,
+  reportV2,
+  reportV3,
+  toEx,
+  toIn,
+} from '../../support/packet-builder.js';
+import { Bed, ETH1, ETH2, link, prefix, src } from './bed.js';
+
+const G = '239.1.2.3';
+const allowRule = (text: string) => ({ action: 'allow' as const, prefix: prefix(text) });
+const denyRule = (text: string) => ({ action: 'deny' as const, prefix: prefix(text) });
+
+test('IGMP-033 F32 a group that the filter denies leaves a count and nothing else, whatever the version of the report', () => {
+  const bed = new Bed({ config: { groupFilter: [denyRule('239.255.255.250/32')] } });
+  const ssdp = '239.255.255.250';
+  bed.hear(reportV1(ssdp), { to: ssdp });
+  bed.hear(reportV2(ssdp), { to: ssdp });
+  bed.hear(reportV3(toEx(ssdp), allow(ssdp, src('a'))));
+  bed.hear(leaveV2(ssdp), { to: '224.0.0.2' });
+  expect(bed.module.groups()).toEqual([]);
+  expect(bed.mgm.drain()).toEqual([]);
+  expect(bed.asked()).toEqual([]);
+  expect(bed.dropped('groupFilter')).toBe(5);
+  // and its neighbour counts
+  bed.hear(reportV2('239.255.255.251'), { to: '239.255.255.251' });
+  expect(bed.module.groups()).toHaveLength(1);
+});
+
+test('IGMP-033 a list that allows something allows nothing else', () => {
+  const bed = new Bed({ config: { groupFilter: [denyRule('239.1.2.0/24'), allowRule('239.1.0.0/16')] } });
+  bed.hear(reportV3(toEx(G), toEx('239.1.9.9'), toEx('239.2.1.1')));
+  expect(bed.module.groups().map((row) => row.group)).toEqual(['239.1.9.9']);
+});
+
+test('IGMP-047 a report for a scoped group is ignored on the boundary interface only', () => {
+  const links = [link(ETH1, '10.0.0.2'), link(ETH2, '10.1.0.2')];
+  const bed = new Bed({ links, configs: { eth1: { boundary: [prefix('239.255.0.0/16')] } } });
+  for (const on of [ETH1, ETH2]) bed.hear(reportV3(toEx('239.255.1.1')), { on, from: `10.${on - 1}.0.9` });
+  expect(bed.mgm.drain()).toEqual(['eth2 add (*,239.255.1.1)']);
+  expect(bed.dropped('boundary', ETH1)).toBe(1);
+  expect(bed.dropped('boundary', ETH2)).toBe(0);
+});
+
+test('sources that hosts may not name are passed over, and what is left of the record counts', () => {
+  const bed = new Bed({ config: { sourceFilter: [denyRule(`${src('a')}/32`)] } });
+  // ALLOW and IS_IN of nothing make nothing
+  bed.hear(reportV3(allow('232.1.1.1', src('a')), isIn('232.1.1.1', src('a'))));
+  expect(bed.state('232.1.1.1')).toBe('none');
+  bed.hear(reportV3(allow('232.1.1.1', src('a'), src('b'))));
+  expect(bed.state('232.1.1.1')).toBe('INCLUDE(b:270)');
+  // a member of everything but a denied source is a member of everything
+  bed.hear(reportV3(toEx(G, src('a'))));
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+  // one that now only wants a denied source has left
+  bed.hear(reportV3(toIn(G, src('a'))));
+  expect(bed.asked()).toEqual([`0 Q(${G}) S=0`]);
+  expect(bed.dropped('sourceFilter')).toBe(5);
+});
+
+test.each([
+  ['ignoreV1', { ignoreV1: true }, reportV1(G), reportV2(G)],
+  ['ignoreV2', { ignoreV2: true }, reportV2(G), reportV1(G)],
+])('IGMP-125 %s: the messages are dropped and start no timer, others are heard', (_, config, ignored, heard) => {
+  const bed = new Bed({ config });
+  bed.hear(reportV3(isEx(G, src('a'))));
+  bed.hear(ignored, { to: G });
+  expect(bed.state(G)).toBe('EXCLUDE({},{a}) 270');
+  expect(bed.module.groups()[0]).toMatchObject({ compatibility: 'v3', v1HostForMs: null, v2HostForMs: null });
+  expect(bed.dropped('olderVersion')).toBe(1);
+  bed.hear(heard, { to: G });
+  expect(bed.module.groups()[0]!.compatibility).not.toBe('v3');
+});
+
+test('IGMP-125 with ignoreV2 a leave of version 2 changes nothing', () => {
+  const bed = new Bed({ config: { ignoreV2: true } });
+  bed.hear(reportV3(toEx(G)));
+  bed.hear(leaveV2(G), { to: '224.0.0.2' });
+  expect(bed.asked()).toEqual([]);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+});
+
+test('IGMP-128 disableCompatibilityModes: reports of version 1 and 2 have no effect', () => {
+  const bed = new Bed({ config: { disableCompatibilityModes: true } });
+  for (const report of [reportV1(G), reportV2(G)]) bed.hear(report, { to: G });
+  expect(bed.state(G)).toBe('none');
+  bed.hear(reportV3(isEx(G, src('a'))));
+  for (const report of [reportV1(G), reportV2(G)]) bed.hear(report, { to: G });
+  expect(bed.state(G)).toBe('EXCLUDE({},{a}) 270');
+  bed.hear(reportV3(block(G, src('b'))));
+  expect(bed.asked()).toEqual([`0 Q(${G},{b}) S=0`]);
+  expect(bed.dropped('olderVersion')).toBe(4);
+});
+
+test('IGMP-128 on a version 2 router version 2 is no compatibility mode', () => {
+  const bed = new Bed({ config: { disableCompatibilityModes: true, version: 2 } });
+  bed.hear(reportV1(G), { to: G });
+  expect(bed.state(G)).toBe('none');
+  bed.hear(reportV2(G), { to: G });
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+});
+
+const specific = queryV3({ group: G, code: 10 });
+
+test('IGMP-114 a specific query of a host that is not the querier lowers timers, unless strictQuerySource is on', () => {
+  for (const strictQuerySource of [false, true]) {
+    const bed = new Bed({ config: { strictQuerySource } });
+    bed.hear(reportV3(toEx(G)));
+    bed.hearQuery(specific, '10.0.0.77', G);
+    expect(bed.state(G)).toBe(`EXCLUDE({},{}) ${strictQuerySource ? 270 : 2}`);
+    expect(bed.dropped('notFromQuerier')).toBe(strictQuerySource ? 1 : 0);
+  }
+});
+
+test('IGMP-114 strictQuerySource hears the querier, and who was it until LMQT ago', () => {
+  const bed = new Bed({ config: { strictQuerySource: true }, links: [link(ETH1, '10.0.0.9')] });
+  const member = () => bed.hear(reportV3(toEx(G)), { from: '10.0.0.100' });
+  // given a querier, 10.0.0.5
+  bed.hearQuery(queryV3(), '10.0.0.5');
+  member();
+  bed.hearQuery(specific, '10.0.0.4', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+  bed.hearQuery(specific, '10.0.0.5', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
+  // when a better one takes over, the one before finishes its questions
+  member();
+  bed.hearQuery(queryV3(), '10.0.0.3');
+  bed.goTo(2);
+  bed.hearQuery(specific, '10.0.0.5', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
+  // and counts no more after LMQT
+  member();
+  bed.goTo(2.1);
+  bed.hearQuery(specific, '10.0.0.5', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 269.9');
+  bed.hearQuery(queryV2(10, G), '10.0.0.3', G);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
+});
+
+test('leaves beyond maxQueriesPerSec are not acted on and counted; a later one is', () => {
+  const bed = new Bed({ config: { maxQueriesPerSec: 8 } });
+  const groups = Array.from({ length: 10 }, (_, n) => `239.3.0.${n + 1}`);
+  bed.hear(reportV3(...groups.map((group) => toEx(group))));
+  // when ten members leave at once, two queries each
+  bed.hear(reportV3(...groups.map((group) => toIn(group))));
+  // then four are asked about, and the timers of the others stay
+  expect(bed.asked()).toEqual(groups.slice(0, 4).map((group) => `0 Q(${group}) S=0`));
+  expect(groups.filter((group) => bed.state(group) === 'EXCLUDE({},{}) 2')).toEqual(groups.slice(0, 4));
+  expect(bed.state(groups[4]!)).toBe('EXCLUDE({},{}) 270');
+  expect(bed.dropped('queryLimit')).toBe(6);
+  expect(bed.log.of('igmp.limit.reached').length).toBeGreaterThan(0);
+  // and a second later four more
+  bed.goTo(1);
+  bed.asked();
+  bed.hear(reportV3(...groups.slice(4).map((group) => toIn(group))));
+  expect(bed.dropped('queryLimit')).toBe(8);
+});
+
+test('a record that takes many sources is one leave for maxQueriesPerSec', () => {
+  const bed = new Bed({ config: { maxQueriesPerSec: 2 } });
+  bed.hear(reportV3(allow('232.1.1.1', ...[...'abcdef'].map(src))));
+  bed.hear(reportV3(block('232.1.1.1', ...[...'abc'].map(src))));
+  expect(bed.asked()).toEqual(['0 Q(232.1.1.1,{a,b,c}) S=0']);
+  bed.hear(reportV3(block('232.1.1.1', ...[...'def'].map(src))));
+  expect(bed.asked()).toEqual([]);
+  expect(bed.dropped('queryLimit')).toBe(1);
+});
+
+test('IGMP-170 maxGroups of all interfaces together: the one too many is refused wherever it comes, a freed place is used', () => {
+  const links = [link(ETH1, '10.0.0.2'), link(ETH2, '10.1.0.2')];
+  const bed = new Bed({ links, maxGroups: 3, config: { fastLeave: true } });
+  const onEth2 = { on: ETH2, from: '10.1.0.9' };
+  bed.hear(reportV3(toEx('239.1.0.1'), toEx('239.1.0.2')));
+  bed.hear(reportV3(toEx('239.1.0.1'), toEx('239.1.0.2')), onEth2);
+  expect(bed.module.groups()).toHaveLength(3);
+  expect(bed.dropped('groupLimit', ETH2)).toBe(1);
+  bed.hear(reportV3(toIn('239.1.0.1')));
+  bed.hear(reportV3(toEx('239.1.0.2')), onEth2);
+  expect(bed.module.groups()).toHaveLength(3);
+  // a link that goes down gives its places back, and so does an interface that is released
+  bed.links.change(link(ETH2, '10.1.0.2', { running: false }));
+  bed.hear(reportV3(toEx('239.1.0.3'), toEx('239.1.0.4'), toEx('239.1.0.5')));
+  expect(bed.module.groups()).toHaveLength(3);
+  void bed.module.release(ETH1);
+  bed.links.change(link(ETH2, '10.1.0.2'));
+  bed.hear(reportV3(toEx('239.1.0.1'), toEx('239.1.0.2'), toEx('239.1.0.3'), toEx('239.1.0.4')), onEth2);
+  expect(bed.module.groups()).toHaveLength(3);
+});
+
+test('maxGroupsPerHost: a host has so many groups and no more, others are not concerned, and a left one makes room', () => {
+  const bed = new Bed({ config: { maxGroupsPerHost: 2, fastLeave: true } });
+  const [one, other] = [{ from: '10.0.0.21' }, { from: '10.0.0.22' }];
+  bed.hear(reportV3(toEx('239.1.0.1'), toEx('239.1.0.2'), toEx('239.1.0.3')), one);
+  bed.hear(reportV2('239.1.0.4'), { ...one, to: '239.1.0.4' });
+  expect(bed.module.groups().map((row) => row.group)).toEqual(['239.1.0.1', '239.1.0.2']);
+  expect(bed.dropped('hostLimit')).toBe(2);
+  // what it has it may report again
+  bed.hear(reportV3(isEx('239.1.0.1'), isEx('239.1.0.2')), one);
+  expect(bed.dropped('hostLimit')).toBe(2);
+  bed.hear(reportV3(toEx('239.1.0.3')), other);
+  expect(bed.module.groups()).toHaveLength(3);
+  bed.hear(reportV3(toIn('239.1.0.1')), one);
+  bed.hear(reportV3(toEx('239.1.0.4')), one);
+  expect(bed.dropped('hostLimit')).toBe(2);
+  // a host without an address cannot be told from others, so it is not limited
+  bed.hear(reportV3(toEx('239.2.0.1'), toEx('239.2.0.2'), toEx('239.2.0.3')), { from: '0.0.0.0' });
+  expect(bed.dropped('hostLimit')).toBe(2);
+});
