@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DeadlineHeap, type Queued } from '../../src/igmp/deadline-heap.js';
+import { runs } from '../support/runs.js';
 
 const operation = fc.record({
   kind: fc.constantFrom('noLaterThan', 'noLaterThan', 'postpone', 'remove', 'takeFirst'),
@@ -41,6 +42,6 @@ test('whatever is queued, moved and removed, the first is always the earliest', 
       }
       expect(order).toEqual([...model.values()].sort((a, b) => a - b));
     }),
-    { numRuns: 1000 },
+    { numRuns: runs(1000) },
   );
 });

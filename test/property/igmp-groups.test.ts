@@ -1,11 +1,12 @@
 /**
- * IGMP-063: the group state machine beside a naive model. The model computes with sets exactly as the tables are printed
+ * The group state machine beside a naive model of its tables; igmp-hosts.test.ts has the model of the hosts (IGMP-063). The model computes with sets exactly as the tables are printed
  * (specification sections 7.1 to 7.3) and counts its timers down second by second.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { queryV3, type BuiltRecord, reportV3 } from '../support/packet-builder.js';
+import { queryV3, reportV3 } from '../support/packet-builder.js';
 import { Bed, src } from '../unit/igmp/bed.js';
+import { runs } from '../support/runs.js';
 
 const G = '239.1.2.3';
 const GMI = 270;
@@ -108,7 +109,7 @@ const event = fc.record({
 });
 
 test.each([true, false])(
-  'IGMP-063 any sequence of records gives the states of the naive model (querier: %s)',
+  'IGMP-050 to IGMP-067 any sequence of records gives the states of the naive model (querier: %s)',
   (querier) => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 30 }), (events) => {
@@ -128,96 +129,7 @@ test.each([true, false])(
           }
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   },
 );
-
-/** What one host wants: EXCLUDE without sources is "everything", INCLUDE without is "nothing". */
-interface Wish {
-  readonly exclude: boolean;
-  readonly sources: Sources;
-}
-
-const wants = ({ exclude, sources }: Wish, s: string) => sources.has(s) !== exclude;
-
-/** The records a host sends for a change (specification section 14.2). */
-function changeRecords(old: Wish, now: Wish): BuiltRecord[] {
-  const built = (type: number, sources: Sources) => ({ type, group: G, sources: [...sources].map(src) });
-  if (old.exclude !== now.exclude) return [built(now.exclude ? 4 : 3, now.sources)];
-  const more = minus(now.sources, old.sources);
-  const fewer = minus(old.sources, now.sources);
-  const records = now.exclude ? [built(5, fewer), built(6, more)] : [built(5, more), built(6, fewer)];
-  return records.filter((r) => r.sources.length > 0);
-}
-
-class Hosts {
-  readonly wishes: Wish[] = [0, 1, 2].map(() => ({ exclude: false, sources: new Set<string>() }));
-  #answered = 0;
-
-  constructor(readonly bed: Bed) {}
-
-  change(host: number, wish: Wish): void {
-    const records = changeRecords(this.wishes[host]!, wish);
-    this.wishes[host] = wish;
-    if (records.length > 0) this.bed.hear(reportV3(...records), { from: `10.0.0.${100 + host}` });
-    this.answer();
-  }
-
-  /** Every query is answered at once by every host that has something to say: its whole current state. */
-  answer(): void {
-    while (this.#answered < this.bed.wire.sent.length) {
-      this.#answered++;
-      for (const [host, { exclude, sources }] of this.wishes.entries()) {
-        if (!exclude && sources.size === 0) continue;
-        const state = { type: exclude ? 2 : 1, group: G, sources: [...sources].map(src) };
-        this.bed.hear(reportV3(state), { from: `10.0.0.${100 + host}` });
-      }
-    }
-  }
-
-  wait(sec: number): void {
-    for (let n = 0; n < sec; n++) {
-      this.bed.clock.advance(1000);
-      this.answer();
-    }
-  }
-
-  wanted(s: string): boolean {
-    return this.wishes.some((wish) => wants(wish, s));
-  }
-}
-
-/** The advice of section 7.4. */
-function forwarded(bed: Bed, s: string): boolean {
-  const row = bed.module.groups().find((g) => g.group === G);
-  const source = row?.sources.find((r) => r.source === src(s));
-  return source?.wanted ?? row?.mode === 'exclude';
-}
-
-const wishChange = fc.record({
-  host: fc.integer({ min: 0, max: 2 }),
-  exclude: fc.boolean(),
-  sources: someSources,
-  waitSec: fc.integer({ min: 0, max: 6 }),
-});
-
-test('IGMP-063 whatever three hosts do, what one of them wants is forwarded at all times, and in the end nothing else', () => {
-  fc.assert(
-    fc.property(fc.array(wishChange, { maxLength: 12 }), (changes) => {
-      const bed = new Bed();
-      const hosts = new Hosts(bed);
-      for (const { host, exclude, sources, waitSec } of changes) {
-        hosts.change(host, { exclude, sources: new Set(sources) });
-        for (let sec = 0; sec <= waitSec; sec++) {
-          for (const s of SOURCES) if (hosts.wanted(s)) expect(forwarded(bed, s), s).toBe(true);
-          if (sec < waitSec) hosts.wait(1);
-        }
-      }
-      // when all is quiet for longer than two membership intervals
-      hosts.wait(2 * GMI + 10);
-      for (const s of SOURCES) expect(forwarded(bed, s), s).toBe(hosts.wanted(s));
-    }),
-    { numRuns: 40 },
-  );
-});

@@ -19,6 +19,7 @@ import {
 } from '../../src/igmp/packet.js';
 import { reportV3, toIn, withChecksum } from '../support/packet-builder.js';
 import { Bed, src } from '../unit/igmp/bed.js';
+import { runs } from '../support/runs.js';
 
 const unicast = fc.integer({ min: 0x0a000001, max: 0x7effffff }).map(ipv4);
 const group = fc.integer({ min: 0xe0000100, max: 0xefffffff }).map(ipv4);
@@ -42,7 +43,7 @@ function decodeAll(b: Uint8Array): void {
 }
 
 test('decoders return for random bytes and never point outside of them', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 1500 }), decodeAll), { numRuns: 500 });
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 1500 }), decodeAll), { numRuns: runs(500) });
 });
 
 test('decoders return for messages with flipped bits and cut ends', () => {
@@ -58,7 +59,7 @@ test('decoders return for messages with flipped bits and cut ends', () => {
         decodeAll(message.subarray(0, message.length - (cut % message.length)));
       },
     ),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 
@@ -141,6 +142,6 @@ test('IGMP-173 random payloads of 0 to 1500 bytes with a right checksum: no cras
       void bed.module.stop();
       expect(bed.clock.due()).toBe(0);
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });

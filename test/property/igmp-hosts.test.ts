@@ -1,0 +1,183 @@
+/**
+ * IGMP-063: what the router tells routing, beside what its hosts want. The model is one of hosts (igmp-host-model.ts); the
+ * advice is read from the calls to the manager alone, so that neither side knows the other's tables.
+ */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Bed, src } from '../unit/igmp/bed.js';
+import { HostLink, type Version } from './igmp-host-model.js';
+import { runs } from '../support/runs.js';
+
+const GROUPS = ['239.1.2.3', '239.4.5.6'];
+const LETTERS = ['a', 'b', 'c', 'd'];
+const SOURCES = LETTERS.map(src);
+const GMI_SEC = 270;
+const LMQT_MS = 2000;
+const TICK_MS = 250;
+
+/** What routing was told: joins, leaves and refusals, as they came (section 7.4 of the specification). */
+class Advice {
+  readonly #held = new Set<string>();
+  readonly #refused = new Set<string>();
+
+  constructor(readonly bed: Bed) {}
+
+  read(): void {
+    for (const call of this.bed.mgm.drain()) {
+      const [verb, key] = call.split(' ') as [string, string];
+      if (verb === 'add') this.#held.add(key);
+      else if (verb === 'delete') this.#delete(key);
+      else if (verb === 'refuse') this.#refused.add(key);
+      else if (verb === 'allow') this.#refused.delete(key);
+      else throw new Error(`an unexpected call: ${call}`);
+    }
+  }
+
+  forwards(group: string, letter: string): boolean {
+    const flow = `(${letter},${group})`;
+    return this.#held.has(flow) || (this.#held.has(`(*,${group})`) && !this.#refused.has(flow));
+  }
+
+  /** Refusals belong to (*,G): with it they end. */
+  #delete(key: string): void {
+    this.#held.delete(key);
+    if (key.startsWith('(*,'))
+      for (const flow of this.#refused) if (flow.endsWith(key.slice(2))) this.#refused.delete(flow);
+  }
+}
+
+class World {
+  readonly bed: Bed;
+  readonly link: HostLink;
+  readonly advice: Advice;
+  /** When somebody last wanted the flow. */
+  readonly #wantedAtMs = new Map<string, number>();
+
+  constructor(explicitTracking: boolean) {
+    this.bed = new Bed({ config: { explicitTracking } });
+    this.link = new HostLink(this.bed);
+    this.advice = new Advice(this.bed);
+    this.#note();
+  }
+
+  /** Time passes, and at every tick `check` looks. */
+  wait(ms: number, check: () => void): void {
+    for (let passed = 0; passed < ms; passed += TICK_MS) {
+      this.bed.clock.advance(TICK_MS);
+      this.advice.read();
+      check();
+      this.#note();
+    }
+  }
+
+  /** Before what is wanted changes: leaves count from here. */
+  change(act: () => void): void {
+    this.#note();
+    act();
+    this.advice.read();
+  }
+
+  everythingWantedIsForwarded(): void {
+    this.#each((group, letter, wanted) => {
+      if (wanted) expect(this.advice.forwards(group, letter), `${letter},${group} is wanted`).toBe(true);
+    });
+  }
+
+  nothingElseIsForwardedAfterLmqt(): void {
+    const nowMs = this.bed.clock.nowMs();
+    this.#each((group, letter, wanted) => {
+      const untilMs = (this.#wantedAtMs.get(`${letter},${group}`) ?? Number.NEGATIVE_INFINITY) + LMQT_MS;
+      if (!wanted && nowMs > untilMs)
+        expect(this.advice.forwards(group, letter), `${letter},${group} is unwanted since ${untilMs}`).toBe(false);
+    });
+  }
+
+  forwardedIsWanted(): void {
+    this.#each((group, letter, wanted) =>
+      expect(this.advice.forwards(group, letter), `${letter},${group}`).toBe(wanted),
+    );
+  }
+
+  #note(): void {
+    const nowMs = this.bed.clock.nowMs();
+    this.#each((group, letter, wanted) => wanted && this.#wantedAtMs.set(`${letter},${group}`, nowMs));
+  }
+
+  #each(look: (group: string, letter: string, wanted: boolean) => void): void {
+    for (const group of GROUPS)
+      for (const [n, letter] of LETTERS.entries()) look(group, letter, this.link.wanted(group, SOURCES[n]!));
+  }
+}
+
+const delay = fc.integer({ min: 0, max: 9 }).map((tenths) => tenths / 10);
+const wait = fc.oneof(
+  { weight: 3, arbitrary: fc.integer({ min: 0, max: 8 }).map((ticks) => ticks * TICK_MS) },
+  { weight: 2, arbitrary: fc.integer({ min: 2, max: 12 }).map((sec) => sec * 1000) },
+  { weight: 1, arbitrary: fc.integer({ min: 60, max: 280 }).map((sec) => sec * 1000) },
+);
+const wish = fc.record({
+  group: fc.constantFrom(...GROUPS),
+  exclude: fc.boolean(),
+  sources: fc.subarray(SOURCES).map((sources) => new Set(sources)),
+});
+const version = fc.constantFrom<Version>(1, 2, 3);
+
+test.each<[Version, boolean]>([
+  [3, false],
+  [3, true],
+  [2, false],
+])(
+  'IGMP-063 of a single host of version %i the advice is the truth at all times, within LMQT after leaves (tracking: %s)',
+  (of, tracking) => {
+    const step = fc.record({ wish, waitMs: wait });
+    fc.assert(
+      fc.property(delay, fc.array(step, { maxLength: 15 }), (delayed, steps) => {
+        const world = new World(tracking);
+        const host = world.link.add(of, delayed);
+        const check = () => {
+          world.everythingWantedIsForwarded();
+          world.nothingElseIsForwardedAfterLmqt();
+        };
+        for (const {
+          wish: { group, ...wanted },
+          waitMs,
+        } of steps) {
+          world.change(() => host.want(group, wanted));
+          check();
+          world.wait(waitMs, check);
+        }
+      }),
+      { numRuns: runs(40) },
+    );
+  },
+);
+
+test.each([false, true])(
+  'IGMP-063 F29 whatever several hosts of all versions do, what one of them wants is forwarded at all times, and in the end nothing else (tracking: %s)',
+  (tracking) => {
+    const hosts = fc.array(fc.record({ version, delay }), { minLength: 2, maxLength: 5 });
+    const step = fc.record({ host: fc.nat(), wish, become: fc.option(version, { freq: 6 }), waitMs: wait });
+    fc.assert(
+      fc.property(hosts, fc.array(step, { maxLength: 12 }), (some, steps) => {
+        const world = new World(tracking);
+        for (const one of some) world.link.add(one.version, one.delay);
+        const check = () => world.everythingWantedIsForwarded();
+        for (const {
+          host: n,
+          wish: { group, ...wanted },
+          become,
+          waitMs,
+        } of steps) {
+          const host = world.link.hosts[n % some.length]!;
+          world.change(() => (become === null ? host.want(group, wanted) : host.become(become)));
+          check();
+          world.wait(waitMs, check);
+        }
+        // when all is quiet for longer than two membership intervals
+        world.wait((2 * GMI_SEC + 10) * 1000, check);
+        world.forwardedIsWanted();
+      }),
+      { numRuns: runs(30) },
+    );
+  },
+);

@@ -1,0 +1,5 @@
+/** How often a property is tried. CI asks for more with MGMD_FUZZ_RUNS (a number of runs; never fewer than the test's own). */
+export function runs(usual: number): number {
+  const asked = Number(process.env['MGMD_FUZZ_RUNS'] ?? 0);
+  return Number.isInteger(asked) ? Math.max(usual, asked) : usual;
+}
