@@ -57,7 +57,8 @@ export class Bed extends ManagerBed {
     const { clock, log, kernel, manager: mgm } = this;
     const { links, membership } = kernel;
     const interfaces = new Map(['eth0', 'eth1', 'eth2', 'eth3'].map((name) => [name, { ...DEFAULTS, ...igmp }]));
-    this.igmpModule = new IgmpModule({ mgm, clock, log, igmp: kernel.igmp, links, interfaces });
+    const ports = { igmp: kernel.igmp, links, membership };
+    this.igmpModule = new IgmpModule({ mgm, clock, log, ...ports, events: mgm.events, interfaces, maxGroups: 0 });
     this.igmpModule.start();
     // Room below, for routers that win an election.
     kernel.changeDevice(this.eth1, {
