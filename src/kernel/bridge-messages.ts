@@ -123,8 +123,9 @@ function nested(view: DataView, outer: Attributes, type: number, maxType: number
   return inner;
 }
 
+/** The answers to the dump name no family: the kernel leaves that byte 0. */
 export function decodeMdb(view: DataView, { at, end }: NetlinkMessage): MdbPart | undefined {
-  if (end - at < BR_PORT_MSG_BYTES || view.getUint8(at) !== AF_BRIDGE) return undefined;
+  if (end - at < BR_PORT_MSG_BYTES) return undefined;
   const routerPorts: Ifindex[] = [];
   const groups: { group: IpAddress; port: Ifindex }[] = [];
   walkAttributes(view, at + BR_PORT_MSG_BYTES, end, (type, from, to) => {
