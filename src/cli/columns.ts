@@ -1,8 +1,29 @@
 /** Tables for people: rows of any view as aligned columns. Knows no view and no protocol. */
 import type { Row } from '../control/messages.js';
 
-/** A header and a line per row; `columns` are names of fields ("counters.packetsIn"), by default all there are. */
+/**
+ * A header and a line per row; `columns` are names of fields ("counters.packetsIn"), by default all there are. "dropped[]" is
+ * an object of numbers of which each that is not 0 gets a line of its own.
+ */
 export function formatTable(rows: readonly Row[], columns: readonly string[] = fieldsOf(rows)): string {
+  const folded = columns.filter((column) => column.endsWith('[]'));
+  if (folded.length === 0) return table(rows, columns);
+  const fields = folded.map((column) => column.slice(0, -2));
+  const kept = columns.filter((column) => !folded.includes(column));
+  return table(unfolded(rows, fields), [...kept, 'counter', 'reason', 'value']);
+}
+
+function unfolded(rows: readonly Row[], fields: readonly string[]): readonly Row[] {
+  return rows.flatMap((row) =>
+    fields.flatMap((counter) =>
+      Object.entries((row[counter] ?? {}) as Readonly<Record<string, unknown>>)
+        .filter(([, value]) => value !== 0)
+        .map(([reason, value]) => ({ ...row, counter, reason, value })),
+    ),
+  );
+}
+
+function table(rows: readonly Row[], columns: readonly string[]): string {
   const cells = rows.map((row) => columns.map((column) => formatCell(column, valueAt(row, column))));
   const titles = columns.map(titleOf);
   const widths = titles.map((title, at) =>

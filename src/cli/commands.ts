@@ -32,7 +32,7 @@ const SOURCE = ['[source]', 'only packets of this sender'] as const;
 export const COMMANDS: readonly Command[] = [
   {
     name: 'show',
-    args: [['<view...>', 'interfaces, owners, groups, mfc, clients, counters, igmp, ...']],
+    args: [['<view...>', 'interfaces, owners, groups, mfc, clients, counters, igmp groups, ...; ip mroute is mfc']],
     description: 'show a table of the running daemon',
     run: show,
   },
@@ -89,10 +89,18 @@ export const COMMANDS: readonly Command[] = [
 
 async function show(client: ControlClient, { args }: Words): Promise<Told> {
   const words = args.filter((word) => word !== undefined).flatMap((word) => word.split('.'));
-  const name = completedName(words, client.hello.views, 'view');
+  const aliases = aliasesOf(client.hello.views);
+  const typed = completedName(words, [...client.hello.views, ...aliases.keys()], 'view');
+  const name = aliases.get(typed) ?? typed;
   const { rows, columns } = await client.view(name);
   const text = rows.length === 0 ? `no ${name.replaceAll('.', ' ')}\n` : formatTable(rows, columns);
   return { text, json: isCounters(rows) ? Object.fromEntries(rows.map((row) => [row.name, row.value])) : rows };
+}
+
+/** What the fingers of FRR's users type: `show ip mroute`, `show ip igmp groups`. */
+function aliasesOf(views: readonly string[]): ReadonlyMap<string, string> {
+  const igmp = views.filter((name) => name.startsWith('igmp')).map((name) => [`ip.${name}`, name] as const);
+  return new Map([...(views.includes('mfc') ? [['ip.mroute', 'mfc'] as const] : []), ...igmp]);
 }
 
 /** Plain names with numbers are one object to a program. */

@@ -2,24 +2,20 @@
 import { formatIp } from '../base/ip.js';
 import type { Row } from '../control/messages.js';
 import type { View } from '../control/operator.js';
-import type { IgmpModule } from '../igmp/module.js';
 import type { InterfaceView, ManagerSnapshot } from '../mgm/snapshot.js';
-import type { HostGroupPort, LinkPort, MembershipPort } from '../port/kernel.js';
-import type { ProxyModule } from '../proxy/module.js';
+import type { HostGroupPort, MembershipPort, LinkPort } from '../port/kernel.js';
 import type { Assignment, Assignments } from './assignments.js';
+import { igmpViews, type IgmpViewsParts } from './igmp-views.js';
 
-export interface ViewsParts {
+export interface ViewsParts extends IgmpViewsParts {
   readonly snapshot: ManagerSnapshot;
   readonly assignments: Assignments;
-  readonly igmp: IgmpModule;
-  readonly proxy?: ProxyModule | undefined;
-  readonly links: LinkPort;
   readonly membership: MembershipPort;
   readonly hostGroups?: HostGroupPort | undefined;
 }
 
 export function viewsOf(parts: ViewsParts): ReadonlyMap<string, View> {
-  return new Map([...managerViews(parts), ...igmpViews(parts.igmp), ...(parts.proxy ? proxyViews(parts.proxy) : [])]);
+  return new Map([...managerViews(parts), ...igmpViews(parts)]);
 }
 
 function managerViews({ snapshot, assignments, links, membership, hostGroups }: ViewsParts): readonly [string, View][] {
@@ -61,36 +57,6 @@ const MFC_COLUMNS = [
   'expiresIn',
 ];
 const CLIENT_COLUMNS = ['name', 'interfaces', 'memberships', 'calls', 'callbacks', 'failures'];
-
-function igmpViews(igmp: IgmpModule): readonly [string, View][] {
-  const named = <T extends { readonly name: string }>(rows: () => readonly T[]) =>
-    view(() => rows().map(({ name, ...row }) => ({ interface: name, ...row })));
-  return [
-    ['igmp', { ...named(() => igmp.interfaces()), columns: IGMP_COLUMNS }],
-    ['igmp.groups', { ...named(() => igmp.groups()), columns: IGMP_GROUP_COLUMNS }],
-    ['igmp.counters', { ...named(() => igmp.counters()), columns: ['interface', 'received', 'sent', 'dropped'] }],
-  ];
-}
-
-const IGMP_COLUMNS = ['interface', 'version', 'role', 'address', 'querier', 'nextQueryInMs', 'groups', 'memberships'];
-const IGMP_GROUP_COLUMNS = [
-  'interface',
-  'group',
-  'mode',
-  'sources',
-  'compatibility',
-  'lastReporter',
-  'expiresInMs',
-  'upMs',
-];
-
-function proxyViews(proxy: ProxyModule): readonly [string, View][] {
-  return [
-    ['igmp.proxy', view(() => proxy.groups())],
-    ['igmp.proxy.upstreams', view(() => proxy.upstreams())],
-    ['igmp.proxy.counters', view(() => Object.entries(proxy.counters()).map(([name, value]) => ({ name, value })))],
-  ];
-}
 
 /** Rows are plain objects already; this only says so. */
 function view(rows: () => readonly object[], columns?: readonly string[]): View {

@@ -12,6 +12,7 @@ import type { MgmStatus, Protocol } from '../mgm/client.js';
 import { Manager } from '../mgm/manager.js';
 import type { Clock } from '../port/clock.js';
 import type {
+  BridgePort,
   HostGroupPort,
   HostIgmpPort,
   IgmpPort,
@@ -38,6 +39,7 @@ export interface KernelPorts {
   readonly routes: RoutePort;
   readonly hostGroups?: HostGroupPort;
   readonly hostIgmp?: HostIgmpPort;
+  readonly bridges?: BridgePort;
   /** Begins to deliver, when everybody listens. Throws when it cannot. */
   start?(): void;
 }
@@ -99,7 +101,7 @@ export class Daemon {
       protocols: this.#protocols,
       assignments,
       joins: this.#joins,
-      views: viewsOf({ snapshot, assignments, igmp, proxy, links, membership, hostGroups: kernel.hostGroups }),
+      views: viewsOf({ ...kernel, snapshot, assignments, igmp, proxy }),
       prepareIgmp: (name) => {
         if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig(config.igmp, boundaryOf(config, name)));
       },

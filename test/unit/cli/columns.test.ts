@@ -45,3 +45,15 @@ test('milliseconds are shown as seconds, lists joined or counted, objects by wha
 test('rows with different fields share one table', () => {
   expect(formatTable([{ a: 1 }, { b: 'x' }])).toBe('A  B\n1  -\n-  x\n');
 });
+
+test('an object of numbers may get a line for each that is not 0', () => {
+  const rows = [
+    { name: 'eth0', hits: { near: 1, far: 0 }, misses: { wide: 2 } },
+    { name: 'eth1', hits: { near: 0 }, misses: null },
+  ];
+  expect(formatTable(rows, ['name', 'hits[]', 'misses[]'])).toBe(
+    'NAME  COUNTER  REASON  VALUE\n' + //
+      'eth0  hits     near        1\n' +
+      'eth0  misses   wide        2\n',
+  );
+});

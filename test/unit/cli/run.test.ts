@@ -78,6 +78,15 @@ test('a view chooses its columns for people; programs get everything', async () 
   ]);
 });
 
+test('what the fingers of FRR users type is understood', async () => {
+  operator.show('mfc', () => [{ source: '10.0.0.1', group: '239.1.1.1' }]);
+  operator.show('igmp.groups', () => [{ interface: 'eth1', group: '239.1.1.1' }]);
+  operator.show('igmp.interfaces', () => [{ interface: 'eth1', role: 'querier' }]);
+  expect((await mgmctl('show', 'ip', 'mroute')).out).toBe('SOURCE    GROUP\n10.0.0.1  239.1.1.1\n');
+  expect((await mgmctl('show', 'ip', 'igmp', 'groups')).out).toBe((await mgmctl('show', 'igmp', 'groups')).out);
+  expect((await mgmctl('sh', 'ip', 'igmp', 'interface')).out).toBe('INTERFACE  ROLE\neth1       querier\n');
+});
+
 test('counters are one object to a program', async () => {
   operator.show('counters', () => [
     { name: 'membership.joins', value: 3 },

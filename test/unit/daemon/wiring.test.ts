@@ -87,8 +87,10 @@ test('when the control socket accepts, everything configured that exists is serv
     'joins',
     'host-groups',
     'igmp',
+    'igmp.interfaces',
     'igmp.groups',
-    'igmp.counters',
+    'igmp.querier',
+    'igmp.statistics',
   ]);
 });
 

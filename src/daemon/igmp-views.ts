@@ -1,0 +1,130 @@
+/** What `mgmctl show igmp ...` can show: what IGMP and the proxy tell of themselves, beside what the bridge of a LAN knows. */
+import { formatIp } from '../base/ip.js';
+import type { Row } from '../control/messages.js';
+import type { View } from '../control/operator.js';
+import type { BridgePort, BridgeState, Ifindex, LinkPort } from '../port/kernel.js';
+
+interface Named {
+  readonly ifindex: number;
+  readonly name: string;
+}
+
+type Rows = () => readonly Named[];
+
+/** As IgmpModule tells it; timers are milliseconds from now. */
+export interface IgmpTold {
+  interfaces: Rows;
+  groups: Rows;
+  counters: Rows;
+  sources?: Rows;
+  hosts?: Rows;
+  queriers?: Rows;
+}
+
+/** As ProxyModule tells it. */
+export interface ProxyTold {
+  groups(): readonly object[];
+  upstreams(): readonly object[];
+}
+
+export interface IgmpViewsParts {
+  readonly igmp: IgmpTold;
+  readonly proxy?: ProxyTold | undefined;
+  readonly links: LinkPort;
+  readonly bridges?: BridgePort | undefined;
+}
+
+type NamedView = readonly [name: string, view: View];
+
+export function igmpViews({ igmp, proxy, links, bridges }: IgmpViewsParts): readonly NamedView[] {
+  const bridgeOf = (ifindex: number) => {
+    const state = bridges?.state(ifindex as Ifindex);
+    return state ? bridgeRow(state, links) : null;
+  };
+  const withBridge = (rows: Rows) => () => rows().map((row) => ({ ...row, bridge: bridgeOf(row.ifindex) }));
+  const interfaces = view(
+    withBridge(() => igmp.interfaces()),
+    INTERFACE_COLUMNS,
+  );
+  const { sources, hosts } = igmp;
+  return [
+    ['igmp', interfaces],
+    ['igmp.interfaces', interfaces],
+    ['igmp.groups', view(() => igmp.groups(), GROUP_COLUMNS)],
+    ...(sources ? [['igmp.sources', view(() => sources.call(igmp))] as const] : []),
+    ...(hosts ? [['igmp.hosts', view(() => hosts.call(igmp))] as const] : []),
+    [
+      'igmp.querier',
+      view(
+        withBridge(() => igmp.queriers?.() ?? igmp.interfaces()),
+        QUERIER_COLUMNS,
+      ),
+    ],
+    ['igmp.statistics', view(() => igmp.counters(), ['interface', 'received[]', 'sent[]', 'dropped[]'])],
+    ...(proxy ? proxyViews(proxy) : []),
+  ];
+}
+
+const INTERFACE_COLUMNS = [
+  'interface',
+  'version',
+  'role',
+  'address',
+  'querier',
+  'nextQueryInMs',
+  'groups',
+  'memberships',
+  'bridge.snooping',
+  'bridge.routerPorts',
+];
+const GROUP_COLUMNS = ['interface', 'group', 'mode', 'sources', 'compatibility', 'lastReporter', 'expiresInMs', 'upMs'];
+const QUERIER_COLUMNS = [
+  'interface',
+  'role',
+  'querier',
+  'version',
+  'nextQueryInMs',
+  'otherQuerierExpiresInMs',
+  'robustness',
+  'queryIntervalMs',
+  'bridge.bridgeQuerier',
+];
+
+function proxyViews(proxy: ProxyTold): readonly NamedView[] {
+  const shown = (rows: () => readonly object[]): View => ({ rows: () => rows() as readonly Row[] });
+  return [
+    ['igmp.proxy', shown(() => proxy.groups())],
+    ['igmp.proxy.upstreams', shown(() => proxy.upstreams())],
+  ];
+}
+
+/** Modules say `name`; every view says `interface`, and says it first. */
+function view(rows: Rows, columns?: readonly string[]): View {
+  return {
+    rows: () => rows().map(({ name, ...row }) => ({ interface: name, ...row })),
+    ...(columns && { columns }),
+  };
+}
+
+const ROUTER_SETTINGS = ['never', 'learn', 'always'] as const;
+
+function bridgeRow(state: BridgeState, links: LinkPort): Row {
+  const nameOf = (ifindex: Ifindex) => links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+  const { querier } = state;
+  const port = querier?.port === undefined ? null : nameOf(querier.port);
+  const address = querier ? formatIp(querier.address) : null;
+  return {
+    name: nameOf(state.ifindex),
+    snooping: state.snooping,
+    igmpVersion: state.igmpVersion,
+    querierEnabled: state.querierEnabled,
+    querier: address,
+    /** Null beside a querier: it is this host. */
+    querierPort: port,
+    /** The two in one, for people. */
+    bridgeQuerier: port === null ? address : `${address} on ${port}`,
+    multicastRouter: ROUTER_SETTINGS[state.multicastRouter] ?? state.multicastRouter,
+    routerPorts: state.routerPorts.map(nameOf),
+    groups: state.groups.length,
+  };
+}
