@@ -15,16 +15,17 @@ type Rows = () => readonly Named[];
 export interface IgmpTold {
   interfaces: Rows;
   groups: Rows;
+  sources: Rows;
+  hosts: Rows;
+  queriers: Rows;
   counters: Rows;
-  sources?: Rows;
-  hosts?: Rows;
-  queriers?: Rows;
 }
 
 /** As ProxyModule tells it. */
 export interface ProxyTold {
   groups(): readonly object[];
   upstreams(): readonly object[];
+  counters(): Readonly<Record<string, number>>;
 }
 
 export interface IgmpViewsParts {
@@ -46,17 +47,16 @@ export function igmpViews({ igmp, proxy, links, bridges }: IgmpViewsParts): read
     withBridge(() => igmp.interfaces()),
     INTERFACE_COLUMNS,
   );
-  const { sources, hosts } = igmp;
   return [
     ['igmp', interfaces],
     ['igmp.interfaces', interfaces],
     ['igmp.groups', view(() => igmp.groups(), GROUP_COLUMNS)],
-    ...(sources ? [['igmp.sources', view(() => sources.call(igmp))] as const] : []),
-    ...(hosts ? [['igmp.hosts', view(() => hosts.call(igmp))] as const] : []),
+    ['igmp.sources', view(() => igmp.sources(), SOURCE_COLUMNS)],
+    ['igmp.hosts', view(() => igmp.hosts(), HOST_COLUMNS)],
     [
       'igmp.querier',
       view(
-        withBridge(() => igmp.queriers?.() ?? igmp.interfaces()),
+        withBridge(() => igmp.queriers()),
         QUERIER_COLUMNS,
       ),
     ],
@@ -78,6 +78,8 @@ const INTERFACE_COLUMNS = [
   'bridge.routerPorts',
 ];
 const GROUP_COLUMNS = ['interface', 'group', 'mode', 'sources', 'compatibility', 'lastReporter', 'expiresInMs', 'upMs'];
+const SOURCE_COLUMNS = ['interface', 'group', 'mode', 'source', 'wanted', 'expiresInMs'];
+const HOST_COLUMNS = ['interface', 'group', 'host', 'mode', 'sources', 'expiresInMs'];
 const QUERIER_COLUMNS = [
   'interface',
   'role',
@@ -95,6 +97,7 @@ function proxyViews(proxy: ProxyTold): readonly NamedView[] {
   return [
     ['igmp.proxy', shown(() => proxy.groups())],
     ['igmp.proxy.upstreams', shown(() => proxy.upstreams())],
+    ['igmp.proxy.counters', shown(() => Object.entries(proxy.counters()).map(([name, value]) => ({ name, value })))],
   ];
 }
 

@@ -89,6 +89,8 @@ test('when the control socket accepts, everything configured that exists is serv
     'igmp',
     'igmp.interfaces',
     'igmp.groups',
+    'igmp.sources',
+    'igmp.hosts',
     'igmp.querier',
     'igmp.statistics',
   ]);
