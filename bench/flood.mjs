@@ -12,7 +12,7 @@ const FLOOD = { groups: GROUPS, pps: 1000, rate: 100_000, ms: 5000 };
 
 /** v2 reports that the daemon has handled so far. */
 async function handled(client) {
-  const [recv] = (await client.rows('igmp.counters')).filter((row) => row.interface === 'recv');
+  const [recv] = (await client.rows('igmp.statistics')).filter((row) => row.interface === 'recv');
   return recv.received.reportsV2;
 }
 
