@@ -39,7 +39,10 @@ const NEEDS = {
 
 /** Tests with a judge or a peer that not every machine has. Root gets it installed; others are told what is left out. */
 const JUDGED = [
-  { files: ['test/netns/wire.test.ts', 'test/netns/pause.test.ts'], needs: ['tshark', 'tcpdump', 'strace'] },
+  {
+    files: ['test/netns/wire.test.ts', 'test/netns/pause.test.ts', 'test/netns/proxy.test.ts'],
+    needs: ['tshark', 'tcpdump', 'strace'],
+  },
   { files: ['test/netns/scapy.test.ts'], needs: ['scapy', 'tshark', 'tcpdump'] },
 ];
 
