@@ -19,7 +19,7 @@ export class Wishes {
   readonly #groups = new Map<IpAddress, Wanted>();
 
   /** `name`: for operators. */
-  constructor(readonly name: string) {}
+  constructor(public name: string) {}
 
   join({ source, group }: MembershipKey): void {
     const wanted = this.#wanted(group);

@@ -354,7 +354,8 @@ export class ProxyModule implements Protocol {
       this.#unserve(served);
       void this.#parts.mgm.deleteMembership(this.#handle!, ALL, ifindex, JOIN);
     }
-    served.name = name;
+    const wishes = this.#interfaces.rename(served, name);
+    if (wishes) this.#drop(wishes);
     void this.#serve(ifindex);
   }
 

@@ -129,6 +129,20 @@ test('an interface that gets the name of an upstream is one, and ceases to be on
   expect(bed.memberships()).not.toContain('(*,*) wan proxy');
 });
 
+test('a downstream that gets the name of an upstream takes its wishes down, one with another name keeps them', async () => {
+  const bed = new Bed({ upstreams: [upstream('eth0'), upstream('wan')] });
+  await bed.serve();
+  await bed.hears(bed.eth1, reportV2(G));
+  await bed.hears(bed.eth2, reportV2(H));
+  bed.kernel.changeDevice(bed.eth1, { name: 'lan' });
+  await bed.turn();
+  expect(bed.proxy.groups()).toMatchObject([{ group: G, wantedBy: ['lan'] }, { group: H }]);
+  bed.kernel.changeDevice(bed.eth1, { name: 'wan' });
+  await bed.clock.run(500);
+  expect(bed.proxy.groups()).toMatchObject([{ group: H, wantedBy: ['eth2'] }]);
+  expect(bed.proxy.upstreams()).toMatchObject([{ groups: 1 }, { interface: 'wan', state: 'up' }]);
+});
+
 test('a Take that the manager refuses leaves nothing behind', async () => {
   const bed = new Bed();
   await bed.client('red', [bed.eth1]);
