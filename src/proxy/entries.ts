@@ -1,29 +1,49 @@
 /** Existing forwarding entries, brought in line with the rules when a role, an upstream or a source's reception changes. */
-import { FORWARD, type Handle, type MembershipKey, type Mfe, type MgmClient } from '../mgm/client.js';
+import { FORWARD, type Handle, type MembershipKey, type Mfe, type MfePage, type MgmClient } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { Rules } from './rules.js';
 
-const PAGE = 1000;
+/** Entries per turn of the event loop: some milliseconds with one or two kernel writes each. */
+const PAGE = 256;
+
+export interface EntriesParts {
+  readonly mgm: MgmClient;
+  readonly rules: Rules;
+  /** The interfaces of the proxy. */
+  owned(): Iterable<Ifindex>;
+  /** Runs in a later turn of the event loop. */
+  later(run: () => void): { cancel(): void };
+}
 
 export class Entries {
+  readonly #parts: EntriesParts;
   readonly #mgm: MgmClient;
   readonly #rules: Rules;
-  readonly #owned: () => Iterable<Ifindex>;
+  #turn: { cancel(): void } | undefined;
 
-  constructor(mgm: MgmClient, rules: Rules, owned: () => Iterable<Ifindex>) {
-    this.#mgm = mgm;
-    this.#rules = rules;
-    this.#owned = owned;
+  constructor(parts: EntriesParts) {
+    this.#parts = parts;
+    this.#mgm = parts.mgm;
+    this.#rules = parts.rules;
   }
 
+  /** The first page at once, the others in turns of their own; what is decided meanwhile follows the rules anyway. */
   adjustAll(handle: Handle): void {
-    let page = this.#mgm.getFirstMfe(PAGE);
-    for (;;) {
-      for (const mfe of page.items) this.#adjust(handle, mfe, this.#rules.expectedOn(mfe.group, mfe.iif));
-      const last = page.items.at(-1);
-      if (page.code !== 'ERROR_MORE_DATA' || !last) return;
-      page = this.#mgm.getNextMfe(last, PAGE);
-    }
+    this.stop();
+    this.#page(handle, this.#mgm.getFirstMfe(PAGE));
+  }
+
+  /** Leaves no turn behind. */
+  stop(): void {
+    this.#turn?.cancel();
+    this.#turn = undefined;
+  }
+
+  #page(handle: Handle, { items, code }: MfePage<Mfe>): void {
+    for (const mfe of items) this.#adjust(handle, mfe, this.#rules.expectedOn(mfe.group, mfe.iif));
+    const last = items.at(-1);
+    if (code !== 'ERROR_MORE_DATA' || !last) return;
+    this.#turn = this.#parts.later(() => this.#page(handle, this.#mgm.getNextMfe(last, PAGE)));
   }
 
   adjust(handle: Handle, key: MembershipKey): void {
@@ -50,7 +70,7 @@ export class Entries {
     const key = { source, group };
     const outputs = new Set(mfe.oifs.map((oif) => oif.ifindex));
     const toOpen: Ifindex[] = [];
-    for (const out of this.#owned()) {
+    for (const out of this.#parts.owned()) {
       if (out === iif) continue;
       const may = this.#rules.mayLeave(key, iif, out);
       if (!may && (outputs.has(out) || out === mfe.iif)) void this.#mgm.deleteMembership(handle, key, out, FORWARD);

@@ -117,7 +117,12 @@ export class ProxyModule implements Protocol {
       downstream: (ifindex) => this.#interfaces.downstream(ifindex),
       carrier: (group) => upstreams.carrier(group, this.#joins.where(group)),
     });
-    this.#entries = new Entries(mgm, this.#rules, () => this.#interfaces.owned());
+    this.#entries = new Entries({
+      mgm,
+      rules: this.#rules,
+      owned: () => this.#interfaces.owned(),
+      later: (run) => parts.clock.after(0, run),
+    });
   }
 
   start(): MgmStatus {
@@ -139,6 +144,7 @@ export class ProxyModule implements Protocol {
   stop(): Answer<MgmStatus> {
     this.#running = false;
     this.#unsubscribe();
+    this.#entries.stop();
     for (const timer of [this.#turn?.timer, this.#rejoin, ...this.#departed]) timer?.cancel();
     this.#turn = this.#rejoin = undefined;
     this.#departed.clear();
@@ -472,7 +478,7 @@ export class ProxyModule implements Protocol {
   }
 
   #adjustAll(): void {
-    if (this.#handle !== undefined) this.#entries.adjustAll(this.#handle);
+    if (this.#handle !== undefined && this.#running) this.#entries.adjustAll(this.#handle);
   }
 
   #nameOf(ifindex: Ifindex): string {

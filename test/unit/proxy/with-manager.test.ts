@@ -1,6 +1,6 @@
 /** The proxy whole: from a host's report to the join upstream and to the forwarding entry. */
 import { expect, test } from 'vitest';
-import { ip } from '../../../src/base/ip.js';
+import { ip, ipv4 } from '../../../src/base/ip.js';
 import { ALL, any, S0, S1, S2, S3, sg } from '../../support/manager-bed.js';
 import { allow, block, isIn, leaveV2, reportV2, reportV3, toEx, toIn } from '../../support/packet-builder.js';
 import { Bed, G, H, settle, SSM, TWO, upstream } from './bed.js';
@@ -71,6 +71,21 @@ test('IGMP-146 data from upstream reaches downstreams that want it and where we 
   await bed.hears(bed.eth1, reportV2(H));
   expect(bed.shown(S0, G)).toBe('eth0 -> eth1');
   expect(bed.shown(S0, H)).toBe('eth0 -> eth1');
+});
+
+test('IGMP-148 a thousand entries follow a change of upstream, in turns of their own', async () => {
+  const bed = await new Bed(TWO).serve();
+  await bed.proxy.take(bed.eth3);
+  const groups = Array.from({ length: 1000 }, (_, n) => ipv4(0xef02_0000 + n));
+  for (const group of groups) bed.kernel.packet(S1, group, bed.eth1);
+  await bed.turn();
+  const shown = () => new Set(groups.map((group) => bed.entry(S1, group)));
+  expect([...shown()]).toEqual(['eth1 -> eth0']);
+  bed.kernel.changeDevice(bed.eth0, { running: false });
+  await settle();
+  expect([...shown()].sort()).toEqual(['eth1 -> eth0', 'eth1 -> eth3']);
+  await bed.turn();
+  expect([...shown()]).toEqual(['eth1 -> eth3']);
 });
 
 test('IGMP-146 without requireQuerier a link that another router asks on is served all the same', async () => {
