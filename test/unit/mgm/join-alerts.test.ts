@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { settle } from '../../support/fake-clock.js';
-import { ALL, any, Bed, G1, S2, sg } from '../../support/manager-bed.js';
+import { ALL, any, Bed, G1, S1, S2, sg } from '../../support/manager-bed.js';
 
 /** a on eth0 and eth1, b on eth2 (towards S2), c on eth3, d on nothing. */
 async function four() {
@@ -117,6 +117,27 @@ test('MGM-JAL-09 when the iif owner itself opens the list, there is no FALSE ale
   await b.add(any(G1), bed.eth3);
   await settle();
   expect([bed.entry(S2, G1), bed.heard('b')]).toEqual(['eth2 -> eth3', []]);
+});
+
+test('an owner that takes the interface towards a source is told of it (D-ALERT-3), by a Take and by a hand-over', async () => {
+  const bed = new Bed();
+  const a = await bed.client('a', [bed.eth0]);
+  const b = await bed.client('b');
+  await bed.client('c');
+  await a.add(sg(S1, G1), bed.eth0);
+  await settle();
+  expect(bed.journal).toEqual([]);
+  await b.takes(bed.eth1);
+  await settle();
+  expect(bed.journal).toEqual(['b join (10.0.1.9,239.1.1.1) TRUE']);
+  await bed.forget();
+  await bed.manager.handover(bed.eth1, 'b', 'c', false);
+  await bed.clock.run(5000);
+  expect(bed.heard('b')).toEqual(['lost eth1', 'prune (10.0.1.9,239.1.1.1) TRUE']);
+  expect(bed.heard('c')).toEqual(['offered eth1', 'granted eth1', 'join (10.0.1.9,239.1.1.1) TRUE']);
+  await a.remove(sg(S1, G1), bed.eth0);
+  await settle();
+  expect(bed.heard('c').at(-1)).toBe('prune (10.0.1.9,239.1.1.1) TRUE');
 });
 
 test('MGM-JAL-11 an Add by IGMP on an owned interface counts for the owner: the others hear of it once', async () => {
