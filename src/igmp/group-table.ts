@@ -360,9 +360,23 @@ export class GroupTable {
 
   /** Instead of asking: what no tracked host wants any more ends when the record has been applied. */
   #endGroup(group: Group): void {
-    if (this.#hosts!.wantsAnySource(group, this.#env.nowMs)) return;
+    const { nowMs } = this.#env;
+    if (this.#hosts!.wantsAnySource(group, nowMs)) return;
+    this.#hosts!.eachWanted(group, nowMs, (source, untilMs) => this.#keepSource(group, source, untilMs));
     group.timerMs = DUE_MS;
     this.#ended = true;
+  }
+
+  /** EXCLUDE forgets the sources of INCLUDE hosts (they had them anyway). Where nobody is asked, nobody names them again. */
+  #keepSource(group: Group, address: IpAddress, untilMs: number): void {
+    group.sources ??= new Map();
+    const known = group.sources.get(address);
+    if (known !== undefined) {
+      if (known.expiryMs === 0) this.#output.changes.allowSource(group.address, address);
+      known.expiryMs = Math.max(known.expiryMs, untilMs);
+    } else if (group.sources.size < this.#config.maxSourcesPerGroup)
+      group.sources.set(address, { address, expiryMs: untilMs, queriesLeft: 0, seenIn: this.#serial });
+    else this.#output.dropped('sourceLimit', group.address);
   }
 
   #endSource(group: Group, source: Source): void {

@@ -121,6 +121,13 @@ export class HostTable {
     return false;
   }
 
+  /** Sources that hosts asked for by name, with the time until which each counts. */
+  eachWanted(group: Group, nowMs: number, use: (source: IpAddress, untilMs: number) => void): void {
+    if (group.hosts === undefined) return;
+    for (const { wanted } of group.hosts.values())
+      for (const [source, untilMs] of wanted) if (untilMs > nowMs) use(source, untilMs);
+  }
+
   /** Forgets what has run out: hosts that went without a word. */
   prune(group: Group, nowMs: number): void {
     if (group.hosts === undefined) return;

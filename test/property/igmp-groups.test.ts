@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { queryV3, reportV3 } from '../support/packet-builder.js';
 import { Bed, src } from '../unit/igmp/bed.js';
-import { runs } from '../support/runs.js';
+import { FUZZ_TIMEOUT_MS, runs } from '../support/runs.js';
 
 const G = '239.1.2.3';
 const GMI = 270;
@@ -132,4 +132,5 @@ test.each([true, false])(
       { numRuns: runs(100) },
     );
   },
+  FUZZ_TIMEOUT_MS,
 );

@@ -87,6 +87,17 @@ test('IGMP-132 when the last EXCLUDE host leaves, what INCLUDE hosts want stays 
   expect(bed.mgm.drain()).toEqual([`add (a,${G})`, `delete (*,${G})`]);
 });
 
+test('IGMP-132 sources that an EXCLUDE host made the group forget are there when it leaves: nobody is asked to name them', () => {
+  const bed = tracked();
+  bed.hear(reportV3(allow(G, src('a'))), one);
+  bed.hear(reportV3(toEx(G)), two);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+  bed.mgm.drain();
+  bed.hear(reportV3(toIn(G)), two);
+  expect(bed.state(G)).toBe('INCLUDE(a:270)');
+  expect(bed.mgm.drain()).toEqual([`add (a,${G})`, `delete (*,${G})`]);
+});
+
 test('IGMP-133 while a report of 0.0.0.0 counts, leaves are asked about', () => {
   const bed = tracked();
   bed.hear(reportV3(toEx(G)), { from: '0.0.0.0' });
