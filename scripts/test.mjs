@@ -35,6 +35,8 @@ const NEEDS = {
     isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import scapy']).status === 0,
   },
   frr: { package: 'frr', isThere: () => existsSync('/usr/lib/frr/pimd') },
+  // In a user namespace of our own there is no other user to become.
+  root: { isThere: () => /^\s*0\s+0\s+\d{2,}/.test(readFileSync('/proc/self/uid_map', 'utf8')) },
 };
 
 /** Tests with a judge or a peer that not every machine has. Root gets it installed; others are told what is left out. */
@@ -44,18 +46,19 @@ const JUDGED = [
     needs: ['tshark', 'tcpdump', 'strace'],
   },
   { files: ['test/netns/scapy.test.ts'], needs: ['scapy', 'tshark', 'tcpdump'] },
+  { files: ['test/netns/peers-frr.test.ts'], needs: ['frr', 'root'] },
 ];
 
 const isMissing = (need) => !NEEDS[need].isThere();
-const packagesOf = (needs) => needs.map((need) => NEEDS[need].package).join(' ');
+const packagesOf = (needs) => needs.flatMap((need) => NEEDS[need].package ?? []);
 
 function installJudges() {
-  const missing = [...new Set(JUDGED.flatMap(({ needs }) => needs))].filter(isMissing);
+  const missing = packagesOf([...new Set(JUDGED.flatMap(({ needs }) => needs))].filter(isMissing));
   if (missing.length === 0 || process.getuid?.() !== 0 || !hasCommand('apt-get', env.PATH)) return;
-  console.error(`test: installing ${packagesOf(missing)}, which tests need as judges and as peers`);
+  console.error(`test: installing ${missing.join(' ')}, which tests need as judges and as peers`);
   const quietly = { stdio: ['ignore', 'ignore', 'inherit'], env: { ...env, DEBIAN_FRONTEND: 'noninteractive' } };
   run('apt-get', ['update', '-q'], quietly);
-  run('apt-get', ['install', '-qy', '--no-install-recommends', ...packagesOf(missing).split(' ')], quietly);
+  run('apt-get', ['install', '-qy', '--no-install-recommends', ...missing], quietly);
 }
 
 /** The flags of unshare(1) that work here; root stays root of this machine where it may. */
@@ -94,7 +97,8 @@ function withoutJudge() {
   return JUDGED.flatMap(({ files, needs }) => {
     const missing = needs.filter(isMissing);
     if (missing.length === 0) return [];
-    const advice = `on Debian, as root: apt-get install ${packagesOf(missing)}`;
+    const packages = packagesOf(missing).join(' ');
+    const advice = packages === '' ? 'run the tests as root' : `on Debian, as root: apt-get install ${packages}`;
     console.error(`test: ${files.join(' and ')} are not part of this run: ${missing.join(', ')} missing (${advice})`);
     return files.flatMap((file) => ['--exclude', file]);
   });
