@@ -47,6 +47,7 @@ const JUDGED = [
   },
   { files: ['test/netns/scapy.test.ts'], needs: ['scapy', 'tshark', 'tcpdump'] },
   { files: ['test/netns/peers-frr.test.ts'], needs: ['frr', 'root'] },
+  { files: ['test/netns/stream.test.ts'], needs: ['ffmpeg'] },
 ];
 
 const isMissing = (need) => !NEEDS[need].isThere();
