@@ -36,3 +36,16 @@ test('the manual describes no key that the file does not have', () => {
   const described = [...igmp.matchAll(/^\| `(\w+)` \|/gm)].map(([, key]) => key!);
   expect(described.toSorted()).toEqual(Object.keys(igmpSchema.shape).toSorted());
 });
+
+test.each(['README.md', 'docs/configuration.md', 'docs/from-igmpproxy.md'])(
+  'every whole configuration that %s shows is good',
+  (file) => {
+    const blocks = [...read(file).matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, text]) => text!);
+    const whole = blocks.filter((text) => text.startsWith('interfaces:'));
+    expect(whole.length).toBeGreaterThan(0);
+    for (const text of whole) {
+      const parsed = parseConfig(text, file);
+      expect(parsed.ok ? parsed.value.warnings : parsed.error.map(formatComplaint)).toEqual([]);
+    }
+  },
+);
