@@ -55,7 +55,7 @@ test('an owner hears who is querier when it takes an interface, and whenever tha
   expect(bed.heard('proxy')).toEqual(['querier eth1', 'non-querier eth1']);
 });
 
-test('IGMP-047 a boundary keeps a scoped group from entering and from leaving, and other groups pass', async () => {
+test('IGMP-047 INT-025 a boundary keeps a scoped group from entering and from leaving, and other groups pass', async () => {
   const bed = new Bed({ boundaries: { eth1: ['239.1.1.1/32'] } });
   const igmp = await bed.igmp([bed.eth0, bed.eth1, bed.eth2]);
   for (const ifindex of [bed.eth0, bed.eth1, bed.eth2]) await igmp.add(any(G1), ifindex);

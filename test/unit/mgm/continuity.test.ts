@@ -86,7 +86,7 @@ async function changeHands({ bed, igmp, stream }: Ground, ifindex: Ifindex): Pro
 
 for (const groups of [1, 10_000])
   for (const moving of ['oif', 'iif'] as const)
-    test(`MGM-OWN-18 an ${moving} that changes owner under ${groups} streams loses and duplicates nothing`, async () => {
+    test(`MGM-OWN-18 INT-020 an ${moving} that changes owner under ${groups} streams loses and duplicates nothing`, async () => {
       // given streams that hosts want before, during and after
       const at = await ground(groups, moving);
       const writes = at.bed.kernel.mroute.calls.addMfc;

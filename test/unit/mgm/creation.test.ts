@@ -65,7 +65,7 @@ test('MGM-CRE-02 without a route the arrival interface is taken as the looked-up
   expect(bed.entry(ip('198.51.100.1'), G1)).toBe('eth1 -> ');
 });
 
-test('MGM-CRE-03 an RPF reply that names another interface of the same client sets the iif', async () => {
+test('MGM-CRE-03 INT-003 an RPF reply that names another interface of the same client sets the iif', async () => {
   const reply = { answers: { rpf: () => ({ ifindex: other(), upstreamNeighbor: ip('10.0.0.77') }) } };
   const at = await ground(reply);
   function other(): Ifindex {
@@ -86,7 +86,7 @@ test("MGM-CRE-04 an RPF reply that names somebody else's interface, or nobody's,
   }
 });
 
-test('MGM-CRE-05 each protocol with a candidate gets one creation alert with exactly its own, preset to forward', async () => {
+test('MGM-CRE-05 INT-004 INT-005 each protocol with a candidate gets one creation alert with exactly its own, preset to forward', async () => {
   // given candidates of two protocols, and a third protocol without one
   const asked: CreationRequest[] = [];
   const record = { answers: { creationAlert: (request: CreationRequest) => void asked.push(request) as undefined } };
@@ -112,7 +112,7 @@ test('MGM-CRE-05 each protocol with a candidate gets one creation alert with exa
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth0,eth1,eth3');
 });
 
-test('MGM-CRE-06 what the reply switches off is neither in the list nor in the kernel', async () => {
+test('MGM-CRE-06 INT-006 what the reply switches off is neither in the list nor in the kernel', async () => {
   const at = await ground({}, { answers: { creationAlert: () => ({ disabled: [at.bed.eth1, at.bed.eth0] }) } });
   const { bed, pim, dvmrp } = at;
   await pim.add(any(G1), bed.eth0);
@@ -188,7 +188,7 @@ test('MGM-CRE-09 fifty packets of a new flow are one RPF and one creation, also 
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
-test('MGM-CRE-10 without a candidate the entry is negative and the iif owner gets the FALSE prune alert', async () => {
+test('MGM-CRE-10 INT-007 without a candidate the entry is negative and the iif owner gets the FALSE prune alert', async () => {
   const { bed } = await ground();
   await bed.flow(S2, G1, bed.eth2);
   expect(bed.entry(S2, G1)).toBe('eth2 -> ');
@@ -226,7 +226,7 @@ test('MGM-CRE-12 (S,G), (*,G) and (*,*) entries on three interfaces are three ca
   expect(bed.entry(ip('10.0.2.10'), G1)).toBe('eth2 -> eth0,eth1');
 });
 
-test('MGM-CRE-13 a packet on the wrong interface is told to the owner of the arrival interface and changes nothing', async () => {
+test('MGM-CRE-13 INT-024 a packet on the wrong interface is told to the owner of the arrival interface and changes nothing', async () => {
   const { bed, dvmrp } = await ground();
   await dvmrp.add(any(G1), bed.eth1);
   await bed.flow(S2, G1, bed.eth2);
@@ -239,7 +239,7 @@ test('MGM-CRE-13 a packet on the wrong interface is told to the owner of the arr
   expect(bed.kernel.timesDelivered(bed.eth1, [id])).toEqual([0]);
 });
 
-test('packets of 224.0.0.0/24 never lead to an entry (D-FWD-3)', async () => {
+test('INT-026 packets of 224.0.0.0/24 never lead to an entry (D-FWD-3)', async () => {
   const { bed } = await ground();
   await bed.flow(S2, ip('224.0.0.251'), bed.eth2);
   expect([bed.kernel.mroute.size(), bed.journal]).toEqual([0, []]);

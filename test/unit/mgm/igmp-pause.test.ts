@@ -58,7 +58,7 @@ test('MGM-IGM-03 between disable and its acknowledgement nothing of the interfac
   expect(await said(take)).toBe('NO_ERROR');
 });
 
-test('MGM-IGM-04 when enable is sent all data changes are complete', async () => {
+test('MGM-IGM-04 INT-019 when enable is sent all data changes are complete', async () => {
   const { bed, igmp, pim, look } = await forwardingByIgmp();
   const take = pim.take(bed.eth1);
   await igmp.acknowledge(bed.eth1);

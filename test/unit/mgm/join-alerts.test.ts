@@ -14,14 +14,14 @@ async function four() {
   return { bed, a, b, c, d };
 }
 
-test('MGM-JAL-01 the first client of (*,G) alerts every other one, once, with memberUpdate TRUE', async () => {
+test('MGM-JAL-01 INT-011 the first client of (*,G) alerts every other one, once, with memberUpdate TRUE', async () => {
   const { bed, a } = await four();
   await a.add(any(G1), bed.eth0);
   await settle();
   expect([...bed.journal].sort()).toEqual(['b', 'c', 'd'].map((name) => `${name} join (*,239.1.1.1) TRUE`));
 });
 
-test('MGM-JAL-02 the second client alerts the first one only', async () => {
+test('MGM-JAL-02 INT-011 the second client alerts the first one only', async () => {
   const { bed, a, c } = await four();
   await a.add(any(G1), bed.eth0);
   await bed.forget();
@@ -30,7 +30,7 @@ test('MGM-JAL-02 the second client alerts the first one only', async () => {
   expect(bed.journal).toEqual(['a join (*,239.1.1.1) TRUE']);
 });
 
-test('MGM-JAL-03 the third client alerts nobody', async () => {
+test('MGM-JAL-03 INT-011 the third client alerts nobody', async () => {
   const { bed, a, b, c } = await four();
   await a.add(any(G1), bed.eth0);
   await c.add(any(G1), bed.eth3);
@@ -40,7 +40,7 @@ test('MGM-JAL-03 the third client alerts nobody', async () => {
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-JAL-04 a further interface of a client that has it already alerts nobody', async () => {
+test('MGM-JAL-04 INT-012 a further interface of a client that has it already alerts nobody', async () => {
   const { bed, a } = await four();
   await a.add(any(G1), bed.eth0);
   await bed.forget();
@@ -49,7 +49,7 @@ test('MGM-JAL-04 a further interface of a client that has it already alerts nobo
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-JAL-05 the first client of (S,G) alerts the owner of the interface towards S and nobody else', async () => {
+test('MGM-JAL-05 INT-013 the first client of (S,G) alerts the owner of the interface towards S and nobody else', async () => {
   const { bed, a } = await four();
   await a.add(sg(S2, G1), bed.eth0);
   await settle();
@@ -64,7 +64,7 @@ test('MGM-JAL-05 the way towards S is asked of the routes when S is not on a con
   expect(bed.journal).toEqual(['c join (172.16.5.5,239.1.1.1) TRUE']);
 });
 
-test('MGM-JAL-06 the owner towards S itself, or a second client, alerts nobody for (S,G)', async () => {
+test('MGM-JAL-06 INT-013 the owner towards S itself, or a second client, alerts nobody for (S,G)', async () => {
   const { bed, a, b, c } = await four();
   await b.add(sg(S2, G1), bed.eth2);
   await settle();
@@ -92,7 +92,7 @@ test('MGM-JAL-07 (*,*) is a key of its own: it does not count for (*,G) (D-KEY-2
   expect([...bed.journal].sort()).toEqual(['a', 'b', 'd'].map((name) => `${name} join (*,239.1.1.1) TRUE`));
 });
 
-test('MGM-JAL-08 when an outgoing list turns non-empty by another client, the iif owner hears it, TRUE before FALSE', async () => {
+test('MGM-JAL-08 INT-008 when an outgoing list turns non-empty by another client, the iif owner hears it, TRUE before FALSE', async () => {
   // given a flow that nobody wants
   const { bed, a } = await four();
   await bed.flow(S2, G1, bed.eth2);
@@ -158,7 +158,7 @@ test('alerts are delivered after the call that caused them has returned', async 
   expect(bed.journal).toHaveLength(3);
 });
 
-test('a client may call back from inside an alert (D-CB-3)', async () => {
+test('INT-022 a client may call back from inside an alert (D-CB-3)', async () => {
   // given a client that joins as soon as it hears that somebody else has
   const bed = new Bed();
   const a = await bed.client('a', [bed.eth0]);

@@ -117,7 +117,7 @@ test('an owner that answers the local join later holds the Add back, one that ne
   }
 });
 
-test('a local join that throws counts as an answer without a wish, and is counted', async () => {
+test('INT-023 a local join that throws counts as an answer without a wish, and is counted', async () => {
   const { bed, igmp } = await flowAndOwner(() => {
     throw new Error('a mistake in the protocol');
   });

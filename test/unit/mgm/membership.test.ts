@@ -233,3 +233,38 @@ test('when the kernel refuses an entry, Add says so and the manager does not pre
   bed.kernel.mroute.refuse('addMfc', 'ENOBUFS');
   expect(await said(dvmrp.add(any(G1), bed.eth3))).toBe('ERROR_CAN_NOT_COMPLETE kernelRefused');
 });
+
+test('INT-002 only the owner of an interface changes what an entry says about it', async () => {
+  // given a stream that leaves by eth1, which pim owns beside IGMP
+  const bed = new Bed();
+  const pim = await bed.client('pim', [bed.eth1]);
+  const other = await bed.client('other', [bed.eth2]);
+  const igmp = await bed.igmp([bed.eth1]);
+  await bed.resync();
+  await pim.add(any(G1), bed.eth1);
+  await bed.flow(S2, G1, bed.eth2);
+  // when others touch the entry there
+  for (const client of [igmp, other])
+    expect(await said(client.remove(sg(S2, G1), bed.eth1, FORWARD))).toBe('ERROR_INVALID_PARAMETER notOwner');
+  // then nothing has changed, and the owner's own word counts
+  expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
+  expect(await said(pim.remove(sg(S2, G1), bed.eth1, FORWARD))).toBe('NO_ERROR');
+  expect(bed.entry(S2, G1)).toBe('eth2 -> ');
+});
+
+test('INT-009 an output that comes and goes while another stays alerts nobody', async () => {
+  const bed = new Bed();
+  const pim = await bed.client('pim', [bed.eth1, bed.eth3]);
+  await bed.client('dvmrp', [bed.eth2]);
+  await pim.add(any(G1), bed.eth1);
+  await bed.flow(S2, G1, bed.eth2);
+  await bed.forget();
+  for (let round = 0; round < 3; round++) {
+    await pim.add(any(G1), bed.eth3);
+    expect(bed.entry(S2, G1)).toBe('eth2 -> eth1,eth3');
+    await pim.remove(any(G1), bed.eth3);
+  }
+  await bed.resync();
+  expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
+  expect(bed.journal).toEqual([]);
+});

@@ -15,7 +15,7 @@ test('MGM-OWN-01 taking a free interface gives NO_ERROR and state P, and calls n
   expect([bed.state(bed.eth1), bed.owner(bed.eth1), bed.journal]).toEqual(['P', 'pim', []]);
 });
 
-test('MGM-OWN-02 a second protocol is refused; the owner stays and IGMP sees no disable', async () => {
+test('MGM-OWN-02 INT-001 a second protocol is refused; the owner stays and IGMP sees no disable', async () => {
   const bed = new Bed();
   await bed.client('pim', [bed.eth1]);
   await bed.igmp([bed.eth1]);
@@ -24,7 +24,7 @@ test('MGM-OWN-02 a second protocol is refused; the owner stays and IGMP sees no 
   expect([bed.owner(bed.eth1), bed.heard('igmp')]).toEqual(['pim', []]);
 });
 
-test('MGM-OWN-03 IGMP takes an owned interface and both are on it', async () => {
+test('MGM-OWN-03 INT-001 IGMP takes an owned interface and both are on it', async () => {
   const bed = new Bed();
   await bed.client('pim', [bed.eth1]);
   const igmp = await bed.igmp();
@@ -201,7 +201,7 @@ test('MGM-OWN-14 of two Takes that race exactly one wins, with one disable and o
   expect(bed.heard('igmp')).toEqual(['disable eth1', 'enable eth1']);
 });
 
-test('MGM-OWN-15 when the owner dies its interfaces are released as by Release and its ids are free again', async () => {
+test('MGM-OWN-15 INT-021 when the owner dies its interfaces are released as by Release and its ids are free again', async () => {
   // given an owner of two interfaces, IGMP on both, dying out of order of its takes
   const bed = new Bed();
   await bed.igmp([bed.eth1, bed.eth3]);
@@ -219,7 +219,7 @@ test('MGM-OWN-15 when the owner dies its interfaces are released as by Release a
   expect(pim.register().code).toBe('NO_ERROR');
 });
 
-test('MGM-OWN-16 when the interface vanishes its entries and mentions are gone and both clients hear of it', async () => {
+test('MGM-OWN-16 INT-018 when the interface vanishes its entries and mentions are gone and both clients hear of it', async () => {
   // given an interface that is an output of one flow and the input of another
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1]);

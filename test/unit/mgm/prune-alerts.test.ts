@@ -14,7 +14,7 @@ async function four() {
   return { bed, a, b, c };
 }
 
-test('MGM-PAL-01 when the second-to-last client leaves, the remaining one alone hears of it', async () => {
+test('MGM-PAL-01 INT-011 when the second-to-last client leaves, the remaining one alone hears of it', async () => {
   const { bed, a, c } = await four();
   await a.add(any(G1), bed.eth0);
   await c.add(any(G1), bed.eth3);
@@ -24,7 +24,7 @@ test('MGM-PAL-01 when the second-to-last client leaves, the remaining one alone 
   expect(bed.journal).toEqual(['c prune (*,239.1.1.1) TRUE']);
 });
 
-test('MGM-PAL-02 when the last client leaves, all others hear of it', async () => {
+test('MGM-PAL-02 INT-011 when the last client leaves, all others hear of it', async () => {
   const { bed, a } = await four();
   await a.add(any(G1), bed.eth0);
   await bed.forget();
@@ -33,7 +33,7 @@ test('MGM-PAL-02 when the last client leaves, all others hear of it', async () =
   expect([...bed.journal].sort()).toEqual(['b', 'c', 'd'].map((name) => `${name} prune (*,239.1.1.1) TRUE`));
 });
 
-test('MGM-PAL-03 one of several interfaces, or one of three clients, alerts nobody', async () => {
+test('MGM-PAL-03 INT-011 INT-012 one of several interfaces, or one of three clients, alerts nobody', async () => {
   const { bed, a, b, c } = await four();
   await a.add(any(G1), bed.eth0);
   await a.add(any(G1), bed.eth1);
@@ -121,7 +121,7 @@ test('MGM-PAL-06 the reply may come later', async () => {
   expect(bed.mfe(S2, G1)?.timeout).toBe(60);
 });
 
-test('MGM-PAL-07 without a time-out in the reply the entry stays 900 s', async () => {
+test('MGM-PAL-07 INT-007 without a time-out in the reply the entry stays 900 s', async () => {
   const bed = await emptied(() => undefined);
   expect(bed.mfe(S2, G1)).toMatchObject({ timeout: 900, expiresIn: 900 });
 });

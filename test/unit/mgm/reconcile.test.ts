@@ -21,7 +21,7 @@ async function flowing(config: BedConfig = {}) {
   return { bed, pim, oif, entry };
 }
 
-test('F47 an entry that somebody deletes is restored within a second, without waiting for a packet', async () => {
+test('F47 INT-027 an entry that somebody deletes is restored within a second, without waiting for a packet', async () => {
   const { bed } = await flowing();
   bed.kernel.mroute.foreign.delMfc(S2, G1);
   await bed.clock.run(1_000);
