@@ -56,7 +56,7 @@ export class Alerts {
     else this.#pruneEntry(entry, towards, cause, (reply) => this.#heedTimeout(entry, reply));
   }
 
-  /** An interface is decided for by somebody else now: whoever that is must pull the (s,g) that lie behind it (D-ALERT-3). */
+  /** Somebody else decides for an interface now, or nobody: the (s,g) that lie behind it are another's business (D-ALERT-3). */
   signalSources(): void {
     for (const record of [...this.#core.memberships.ofSources()]) this.signalKey(record);
   }

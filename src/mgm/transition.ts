@@ -336,6 +336,7 @@ export class Transitions {
       else this.#leaveIif(on, entry);
     }
     this.#resync.signalLeftovers(on);
+    this.#alerts.signalSources();
     if (gone) this.#core.ports.membership.interfaceGone(on.ifindex);
     const error = this.#core.ports.mroute.delVif(on.vif);
     if (error && error.code !== 'EADDRNOTAVAIL') this.#core.kernelRefused(error);

@@ -119,11 +119,11 @@ test('MGM-JAL-09 when the iif owner itself opens the list, there is no FALSE ale
   expect([bed.entry(S2, G1), bed.heard('b')]).toEqual(['eth2 -> eth3', []]);
 });
 
-test('an owner that takes the interface towards a source is told of it (D-ALERT-3), by a Take and by a hand-over', async () => {
+test('an owner that takes the interface towards a source is told of it (D-ALERT-3), by a Take, a hand-over and a release', async () => {
   const bed = new Bed();
   const a = await bed.client('a', [bed.eth0]);
   const b = await bed.client('b');
-  await bed.client('c');
+  const c = await bed.client('c');
   await a.add(sg(S1, G1), bed.eth0);
   await settle();
   expect(bed.journal).toEqual([]);
@@ -135,9 +135,12 @@ test('an owner that takes the interface towards a source is told of it (D-ALERT-
   await bed.clock.run(5000);
   expect(bed.heard('b')).toEqual(['lost eth1', 'prune (10.0.1.9,239.1.1.1) TRUE']);
   expect(bed.heard('c')).toEqual(['offered eth1', 'granted eth1', 'join (10.0.1.9,239.1.1.1) TRUE']);
-  await a.remove(sg(S1, G1), bed.eth0);
+  await c.release(bed.eth1);
   await settle();
   expect(bed.heard('c').at(-1)).toBe('prune (10.0.1.9,239.1.1.1) TRUE');
+  await a.remove(sg(S1, G1), bed.eth0);
+  await settle();
+  expect(bed.heard('c')).toHaveLength(4);
 });
 
 test('MGM-JAL-11 an Add by IGMP on an owned interface counts for the owner: the others hear of it once', async () => {
