@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { ControlClient } from '../../src/control/client.js';
 import type { Child } from '../support/child.js';
 import type { Daemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
@@ -97,6 +98,11 @@ static: { red: {} }
   return { router, second, host, daemon, recorder };
 }
 
+interface ProxyGroupRow {
+  readonly group: string;
+  readonly held: boolean;
+}
+
 interface UpstreamRow {
   readonly interface: string;
   readonly state: string;
@@ -144,17 +150,16 @@ netnsTest(
   async (net) => {
     // given a stream
     const { daemon, recorder } = await scene(net);
-    const held = () =>
-      daemon
-        .ctl<{ group: string; held: boolean }[]>('show', 'igmp', 'proxy')
-        .some((row) => row.group === G && row.held);
+    const control = await ControlClient.connect(daemon.controlSocket);
+    const held = async () =>
+      (await control.rows<ProxyGroupRow>('igmp.proxy')).some((row) => row.group === G && row.held);
     // when
     const stream = await recorder.during(async () => {
       for (let n = 0; n < 20; n++) {
         const [from, to] = n % 2 === 0 ? ['proxy', 'red'] : ['red', 'proxy'];
         daemon.ctl('handover', 'lan', '--from', from!, '--to', to!);
         // whoever owns the receivers' side: the proxy goes on asking for what they want
-        expect(held()).toBe(true);
+        expect(await held()).toBe(true);
       }
     });
     // then

@@ -31,6 +31,9 @@ export interface MfcEntry {
 
 type Counted = Readonly<Record<string, number>>;
 
+/** Names of views. */
+const SHOW = { interfaces: 'igmp', groups: 'igmp.groups', statistics: 'igmp.counters' } as const;
+
 export class IgmpView {
   readonly #client: ControlClient;
 
@@ -43,7 +46,7 @@ export class IgmpView {
   }
 
   groups(ifname: string): Promise<readonly IgmpGroup[]> {
-    return this.#on<IgmpGroup>('igmp.groups', ifname);
+    return this.#on<IgmpGroup>(SHOW.groups, ifname);
   }
 
   async group(ifname: string, group: string): Promise<IgmpGroup | undefined> {
@@ -51,15 +54,15 @@ export class IgmpView {
   }
 
   async interface(ifname: string): Promise<IgmpInterface> {
-    return (await this.#on<IgmpInterface>('igmp', ifname))[0]!;
+    return (await this.#on<IgmpInterface>(SHOW.interfaces, ifname))[0]!;
   }
 
   async dropped(ifname: string): Promise<Counted> {
-    return (await this.#on<{ interface: string; dropped: Counted }>('igmp.counters', ifname))[0]!.dropped;
+    return (await this.#on<{ interface: string; dropped: Counted }>(SHOW.statistics, ifname))[0]!.dropped;
   }
 
   async received(ifname: string): Promise<Counted> {
-    return (await this.#on<{ interface: string; received: Counted }>('igmp.counters', ifname))[0]!.received;
+    return (await this.#on<{ interface: string; received: Counted }>(SHOW.statistics, ifname))[0]!.received;
   }
 
   mfc(): Promise<readonly MfcEntry[]> {

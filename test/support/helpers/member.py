@@ -22,7 +22,7 @@ OPTION = {
 
 wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
 wire.bind((DEVICE, ETH_P_IP))
-wire.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
 sockets, flows = {}, {}
 
 

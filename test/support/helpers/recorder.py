@@ -9,8 +9,10 @@ import sys
 
 address, group, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 stream = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-stream.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
-stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
+try:
+    stream.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
+except PermissionError:  # in a user namespace: as much as anybody gets
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
 stream.bind((group, port))
 stream.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + socket.inet_aton(address))
 

@@ -17,8 +17,10 @@ DEVICE = "eth0"
 ME = sys.argv[1]
 
 
-def mac_of(group):
-    a, b, c, d = (int(x) for x in group.split("."))
+def mac_of(destination):
+    a, b, c, d = (int(x) for x in destination.split("."))
+    if a < 224:
+        return "ff:ff:ff:ff:ff:ff"  # whoever has that address
     return "01:00:5e:%02x:%02x:%02x" % (b & 127, c, d)
 
 
