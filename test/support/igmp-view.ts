@@ -32,7 +32,7 @@ export interface MfcEntry {
 type Counted = Readonly<Record<string, number>>;
 
 /** Names of views. */
-const SHOW = { interfaces: 'igmp', groups: 'igmp.groups', statistics: 'igmp.counters' } as const;
+const SHOW = { interfaces: 'igmp.interfaces', groups: 'igmp.groups', statistics: 'igmp.statistics' } as const;
 
 export class IgmpView {
   readonly #client: ControlClient;
