@@ -9,6 +9,7 @@
 #include "membership_binding.h"
 #include "mroute_binding.h"
 #include "netlink_binding.h"
+#include "pause_gate_binding.h"
 #include "peer.h"
 
 namespace mgmd {
@@ -19,6 +20,7 @@ struct Classes {
   Napi::FunctionReference mroute;
   Napi::FunctionReference membership;
   Napi::FunctionReference netlink;
+  Napi::FunctionReference pause_gate;
 };
 
 // The optional descriptor argument of the open functions; -1 when absent.
@@ -45,12 +47,25 @@ Napi::Value OpenIgmpSocket(const Napi::CallbackInfo& info) {
 Napi::Value OpenMembershipSocket(const Napi::CallbackInfo& info) {
   Args args(info);
   const int adopt_fd = AdoptFd(args, info);
+  const uint32_t mark = info[1].IsUndefined() ? 0 : args.U32(1);
   if (!args.ok()) return {};
-  return Open<MembershipBinding>(info.Env(), info.Env().GetInstanceData<Classes>()->membership, adopt_fd);
+  return Open<MembershipBinding>(info.Env(), info.Env().GetInstanceData<Classes>()->membership, adopt_fd, mark);
 }
 
 Napi::Value OpenNetlinkSocket(const Napi::CallbackInfo& info) {
   return Open<NetlinkBinding>(info.Env(), info.Env().GetInstanceData<Classes>()->netlink);
+}
+
+Napi::Value OpenPauseGate(const Napi::CallbackInfo& info) {
+  const Napi::Object object = info.Env().GetInstanceData<Classes>()->pause_gate.New({});
+  if (info.Env().IsExceptionPending()) return {};
+  const PauseGate::Refusal refusal = PauseGateBinding::Unwrap(object)->Open();
+  if (refusal.error == 0) return object;
+  const Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("step", refusal.step);
+  result.Set("errno", refusal.error);
+  result.Set("detail", refusal.detail);
+  return result;
 }
 
 Napi::Value MrouteOf(const Napi::CallbackInfo& info) {
@@ -84,11 +99,13 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   classes->mroute = Napi::Persistent(MrouteBinding::Define(env));
   classes->membership = Napi::Persistent(MembershipBinding::Define(env));
   classes->netlink = Napi::Persistent(NetlinkBinding::Define(env));
+  classes->pause_gate = Napi::Persistent(PauseGateBinding::Define(env));
   env.SetInstanceData(classes.release());  // deleted with the environment
   exports.Set("openIgmpSocket", Napi::Function::New<OpenIgmpSocket>(env, "openIgmpSocket"));
   exports.Set("mrouteOf", Napi::Function::New<MrouteOf>(env, "mrouteOf"));
   exports.Set("openMembershipSocket", Napi::Function::New<OpenMembershipSocket>(env, "openMembershipSocket"));
   exports.Set("openNetlink", Napi::Function::New<OpenNetlinkSocket>(env, "openNetlink"));
+  exports.Set("openPauseGate", Napi::Function::New<OpenPauseGate>(env, "openPauseGate"));
   exports.Set("peerCredentials", Napi::Function::New<Credentials>(env, "peerCredentials"));
   return exports;
 }

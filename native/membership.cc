@@ -51,8 +51,9 @@ bool Holds(int fd, int ifindex, uint32_t group) {
 
 }  // namespace
 
-int MembershipPool::Open(int adopt_fd) {
+int MembershipPool::Open(int adopt_fd, uint32_t mark) {
   open_ = true;
+  mark_ = mark;
   if (adopt_fd < 0) return Grow();
   std::vector<UniqueFd> found;
   UniqueFd single;
@@ -72,6 +73,9 @@ int MembershipPool::Open(int adopt_fd) {
 int MembershipPool::Grow() {
   UniqueFd fd;
   if (const int error = OpenSocket(kUdp, fd)) return error;
+  if (mark_ != 0) {
+    if (const int error = SetOption(fd.get(), SOL_SOCKET, SO_MARK, mark_)) return error;
+  }
   if (bag_) {
     int error = bag_->Add(fd.get());
     if (error == EAGAIN) {

@@ -18,8 +18,9 @@ namespace mgmd {
 class MembershipPool {
  public:
   // Opens the pool, or adopts what Duplicate() gave (also a single UDP socket) when `adopt_fd` is not negative. The
-  // memberships of adopted sockets count as the pool's own. 0 or a positive errno.
-  int Open(int adopt_fd);
+  // memberships of adopted sockets count as the pool's own. Sockets opened here get `mark` (SO_MARK) unless it is 0.
+  // 0 or a positive errno.
+  int Open(int adopt_fd, uint32_t mark = 0);
 
   int Join(int ifindex, uint32_t group);
   int Leave(int ifindex, uint32_t group);
@@ -54,6 +55,7 @@ class MembershipPool {
   std::unordered_map<uint64_t, size_t> socket_of_;  // (ifindex, group) -> index in sockets_
   size_t adopted_ = 0;  // the first so many sockets may hold memberships that socket_of_ does not know yet
   std::optional<DescriptorBag> bag_;
+  uint32_t mark_ = 0;
   bool open_ = false;
 };
 

@@ -12,7 +12,7 @@ class MembershipBinding : public Napi::ObjectWrap<MembershipBinding> {
   static Napi::Function Define(Napi::Env env);
   explicit MembershipBinding(const Napi::CallbackInfo& info);
 
-  int Open(int adopt_fd) { return pool_.Open(adopt_fd); }
+  int Open(int adopt_fd, uint32_t mark) { return pool_.Open(adopt_fd, mark); }
 
  private:
   Napi::Value Join(const Napi::CallbackInfo& info);

@@ -1,11 +1,14 @@
 {
   "variables": {
     "core_sources": [
+      "native/bpf.cc",
+      "native/cgroup.cc",
       "native/descriptor_bag.cc",
       "native/igmp_socket.cc",
       "native/membership.cc",
       "native/mroute.cc",
       "native/netlink.cc",
+      "native/pause_gate.cc",
       "native/peer.cc",
       "native/socket.cc"
     ],
@@ -15,6 +18,7 @@
       "native/membership_binding.cc",
       "native/mroute_binding.cc",
       "native/netlink_binding.cc",
+      "native/pause_gate_binding.cc",
       "native/poll.cc"
     ]
   }

@@ -71,6 +71,26 @@ export interface NativeMembershipSocket {
   duplicate(): number;
 }
 
+/**
+ * A program in the kernel that refuses membership calls (IPv4) of every process of the host with EAGAIN, in this thread's
+ * network namespace, while they name what is in its list. Gone when closed, or with the process.
+ */
+export interface NativePauseGate {
+  /** SO_MARK of sockets that it lets through, never 0. */
+  readonly mark: number;
+  /** Calls that name this interface; with ifindex 0 those that name this address, and with both 0 those that name nothing. */
+  refuse(ifindex: number, address: number): number;
+  allow(ifindex: number, address: number): number;
+  close(): void;
+}
+
+/** Which step was refused, and the verifier's words, if any. */
+export interface NativeRefusal {
+  readonly step: string;
+  readonly errno: number;
+  readonly detail: string;
+}
+
 /** An AF_NETLINK socket of NETLINK_ROUTE. */
 export interface NativeNetlink {
   /** Joins a multicast group (RTNLGRP_*). */
@@ -94,7 +114,9 @@ export interface Addon {
   openIgmpSocket(adoptFd?: number): NativeIgmpSocket | number;
   /** Never fails: options on the socket's descriptor, kept alive by it. `table` 253 is the default table. */
   mrouteOf(socket: NativeIgmpSocket, table: number): NativeMroute;
-  openMembershipSocket(adoptFd?: number): NativeMembershipSocket | number;
+  /** `mark`: SO_MARK of all its sockets. */
+  openMembershipSocket(adoptFd?: number, mark?: number): NativeMembershipSocket | number;
+  openPauseGate(): NativePauseGate | NativeRefusal;
   openNetlink(): NativeNetlink | number;
   /** SO_PEERCRED of a Unix socket by descriptor number. */
   peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number } | number;
