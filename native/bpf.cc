@@ -11,7 +11,7 @@ namespace mgmd::bpf {
 namespace {
 
 constexpr size_t kUnbound = std::numeric_limits<size_t>::max();
-constexpr size_t kVerifierLogBytes = 64 * 1024;
+constexpr size_t kVerifierLogBytes = 65'536;
 
 long Bpf(bpf_cmd command, bpf_attr& attributes) {
   return ::syscall(SYS_bpf, command, &attributes, sizeof attributes);

@@ -132,6 +132,7 @@ async function status(client: ControlClient): Promise<Told> {
     `  configuration  ${it.configFile}\n` +
     `  protocols      ${formatValue(it.protocols)}\n` +
     `  absent         ${formatValue(it.absent)}\n` +
+    `  pause scope    ${it.pauseScope}\n` +
     `  your access    ${client.hello.access}\n`;
   return { text, json: { ...it, access: client.hello.access } };
 }

@@ -89,6 +89,11 @@ export interface DaemonStatus {
   readonly table: number;
   readonly configFile: string;
   readonly logLevel: string;
+  /**
+   * Whose joins and leaves wait while an interface changes its owner: 'agent' (mgmd's own), 'host' (everybody's), or
+   * 'host-best-effort' (everybody's leaves by a closed socket; the kernel refused the rest).
+   */
+  readonly pauseScope: string;
   /** Names of protocols that can take interfaces, igmp among them. */
   readonly protocols: readonly string[];
   /** Interfaces that are configured and do not exist now. */

@@ -1,7 +1,7 @@
 /** The daemon's side of the control socket: interface and protocol names become calls, refusals become advice. */
 import { type Answer, whenAnswered } from '../base/answer.js';
 import type { IpAddress } from '../base/ip.js';
-import type { Config, LogLevel } from '../config/types.js';
+import type { Config, LogLevel, PauseScope } from '../config/types.js';
 import type { DaemonStatus } from '../control/messages.js';
 import type { Operator, Outcome, View } from '../control/operator.js';
 import type { MgmDetail, MgmStatus, Protocol } from '../mgm/client.js';
@@ -16,6 +16,8 @@ import { LOG_LEVELS, type LogThreshold } from './pino-log.js';
 export interface OperatorParts {
   readonly config: Config;
   readonly version: string;
+  /** In force. */
+  readonly pauseScope: PauseScope;
   readonly clock: Clock;
   readonly threshold: LogThreshold;
   readonly links: LinkPort;
@@ -40,7 +42,7 @@ export class DaemonOperator implements Operator {
   }
 
   status(): DaemonStatus {
-    const { config, version, clock, threshold, protocols, assignments } = this.#parts;
+    const { config, version, clock, threshold, pauseScope, protocols, assignments } = this.#parts;
     return {
       version,
       pid: process.pid,
@@ -48,6 +50,7 @@ export class DaemonOperator implements Operator {
       table: config.table,
       configFile: config.file,
       logLevel: threshold.level,
+      pauseScope,
       protocols: [...protocols.keys()],
       absent: assignments.absent(),
     };

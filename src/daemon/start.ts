@@ -29,8 +29,9 @@ export interface Opening {
 export async function obtainKernel(opening: Opening): Promise<Result<Kernel, ExitCode | 'stopped'>> {
   const { config, clock, log, wait, stop, open = openKernel } = opening;
   for (let tries = 0; !stop.aborted; tries++) {
-    const { table, rpf } = config;
-    const opened = open({ table, rpfTable: rpf.table, clock, log: log.child({ mod: 'kernel' }) });
+    const { table, rpf, pause } = config;
+    const options = { table, rpfTable: rpf.table, pauseScope: pause.scope, clock };
+    const opened = open({ ...options, log: log.child({ mod: 'kernel' }) });
     if (opened.ok) return ok(opened.value);
     if (!wait || !isTableInUse(opened.error)) {
       explain(opened.error, log);

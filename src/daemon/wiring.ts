@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Prefix } from '../base/ip.js';
 import { defaultIgmpConfig } from '../config/check.js';
-import type { Config, IgmpInterfaceConfig, RpfRoute } from '../config/types.js';
+import type { Config, IgmpInterfaceConfig, PauseScope, RpfRoute } from '../config/types.js';
 import { type ControlProblem, ControlServer } from '../control/server.js';
 import { IgmpModule } from '../igmp/module.js';
 import type { MgmStatus, Protocol } from '../mgm/client.js';
@@ -40,6 +40,8 @@ export interface KernelPorts {
   readonly hostGroups?: HostGroupPort;
   readonly hostIgmp?: HostIgmpPort;
   readonly bridges?: BridgePort;
+  /** Whose membership calls wait in a pause; 'agent' when it does not say. */
+  readonly pauseScope?: PauseScope;
   /** Begins to deliver, when everybody listens. Throws when it cannot. */
   start?(): void;
 }
@@ -93,6 +95,7 @@ export class Daemon {
     const assignments = this.#assignments;
     this.operator = new DaemonOperator({
       config,
+      pauseScope: kernel.pauseScope ?? 'agent',
       version,
       clock,
       threshold,

@@ -11,6 +11,7 @@ export const ENOBUFS: number = constants.errno.ENOBUFS;
 export const ENOENT: number = constants.errno.ENOENT;
 export const EADDRINUSE: number = constants.errno.EADDRINUSE;
 export const EADDRNOTAVAIL: number = constants.errno.EADDRNOTAVAIL;
+export const EAGAIN: number = constants.errno.EAGAIN;
 export const EBUSY: number = constants.errno.EBUSY;
 export const EINTR: number = constants.errno.EINTR;
 

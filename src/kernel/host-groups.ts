@@ -2,13 +2,13 @@
  * The groups this host has joined, from the kernel (RTM_GETMULTICAST, RTNLGRP_IPV4_MCADDR; facts C4): what mgmd joined and
  * what every other program did. Kernels before 6.15 answer no IPv4 dump; there /proc/net/igmp is read when somebody asks.
  */
-import { readFileSync } from 'node:fs';
 import type { KernelError } from '../base/errors.js';
 import { ipv4 } from '../base/ip.js';
 import { ok, type Result } from '../base/result.js';
 import type { HostGroup, HostGroupPort, Ifindex } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Addon } from './addon.js';
+import { parseProcIgmp, readProcNet } from './host-memberships.js';
 import {
   AF_INET,
   Attributes,
@@ -54,7 +54,8 @@ export class HostGroups implements HostGroupPort {
   list(): readonly HostGroup[] {
     const request = encodeRequest(RTM_GETMULTICAST, NLM_F_DUMP, AF_INET, IFADDRMSG_BYTES);
     const { rows, errno } = this.#questions.dump(request, (view, message) => this.#decode(view, message));
-    return errno === 0 ? rows : parseProcIgmp(readProcIgmp());
+    if (errno === 0) return rows;
+    return parseProcIgmp(readProcNet('igmp')).map(({ ifindex, group }) => ({ ifindex, group }));
   }
 
   /** Nothing is watched before somebody asks: ten thousand joins are ten thousand notifications. */
@@ -92,31 +93,4 @@ export class HostGroups implements HostGroupPort {
     const ifindex = view.getUint32(at + 4, LITTLE_ENDIAN) as Ifindex;
     return group === undefined ? undefined : { ifindex, group: ipv4(group) };
   }
-}
-
-function readProcIgmp(): string {
-  try {
-    return readFileSync('/proc/thread-self/net/igmp', 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-/** A line "2 eth0 : 3 V3" per interface, below it a line "\t010101EF 1 0:00000000 0" per group, its bytes as memory has them. */
-export function parseProcIgmp(text: string): readonly HostGroup[] {
-  const groups: HostGroup[] = [];
-  let ifindex = 0;
-  for (const line of text.split('\n')) {
-    const device = /^(\d+)\s/.exec(line)?.[1];
-    const digits = /^\s+([0-9A-F]{8})\s/.exec(line)?.[1];
-    if (device !== undefined) ifindex = Number(device);
-    else if (digits !== undefined) groups.push({ ifindex: ifindex as Ifindex, group: ipv4(fromMemory(digits)) });
-  }
-  return groups;
-}
-
-function fromMemory(digits: string): number {
-  const stored = Number.parseInt(digits, 16);
-  if (!LITTLE_ENDIAN) return stored;
-  return ((stored & 0xff) << 24) | ((stored & 0xff00) << 8) | ((stored >>> 8) & 0xff00) | (stored >>> 24);
 }

@@ -7,6 +7,7 @@ import type { KernelError } from '../base/errors.js';
 import type { IpAddress } from '../base/ip.js';
 import type { Ifindex, MembershipCounters, MembershipFilter, MembershipPort } from '../port/kernel.js';
 import type { NativeMembershipSocket } from './addon.js';
+import type { HostPause } from './host-pause.js';
 import { MembershipLanes, type OpenMembershipPool } from './membership-lanes.js';
 import { merged, normalised, type PlanStep, plan, RANK } from './membership-plan.js';
 
@@ -34,14 +35,19 @@ interface DueStep extends PlanStep {
 
 export class MembershipGate implements MembershipPort {
   readonly #lanes: MembershipLanes;
+  readonly #host: HostPause | undefined;
   readonly #interfaces = new Map<Ifindex, GatedInterface>();
   #inherited: readonly NativeMembershipSocket[];
   #serial = 0;
 
-  /** `inherited`: the memberships of a predecessor. They stay until `releaseInherited`, so that nothing is left in between. */
-  constructor(open: OpenMembershipPool, inherited: readonly NativeMembershipSocket[] = []) {
+  /**
+   * `inherited`: the memberships of a predecessor. They stay until `releaseInherited`, so that nothing is left in between.
+   * `host`: keeps other processes still as well while an interface is paused.
+   */
+  constructor(open: OpenMembershipPool, inherited: readonly NativeMembershipSocket[] = [], host?: HostPause) {
     this.#lanes = new MembershipLanes(open);
     this.#inherited = inherited;
+    this.#host = host;
   }
 
   /** A refused wish stays, shown as not held; stating it again, or a resume, tries again. */
@@ -62,14 +68,20 @@ export class MembershipGate implements MembershipPort {
   }
 
   pause(ifindex: Ifindex): void {
-    this.#gate(ifindex).paused = true;
+    const gated = this.#gate(ifindex);
+    if (gated.paused) return;
+    gated.paused = true;
+    this.#host?.begin(ifindex, (group) => gated.groups.get(group)?.lanes.filter((held) => held !== undefined) ?? []);
   }
 
   resume(ifindex: Ifindex): readonly KernelError[] {
     const gated = this.#interfaces.get(ifindex);
     if (!gated?.paused) return [];
     gated.paused = false;
-    return this.#settle(gated, [...gated.due]);
+    this.#host?.openGate(ifindex);
+    const errors = this.#settle(gated, [...gated.due]);
+    this.#host?.end(ifindex);
+    return errors;
   }
 
   /**
@@ -80,6 +92,7 @@ export class MembershipGate implements MembershipPort {
     const gated = this.#interfaces.get(ifindex);
     if (!gated) return;
     this.#interfaces.delete(ifindex);
+    this.#host?.gone(ifindex);
     for (const { group, lanes } of [...gated.groups.values()].sort(newestFirst))
       for (const [lane, held] of lanes.entries()) if (held) this.#lanes.leave(lane, ifindex, group);
   }
@@ -113,6 +126,7 @@ export class MembershipGate implements MembershipPort {
     this.#interfaces.clear();
     this.releaseInherited();
     this.#lanes.close();
+    this.#host?.close();
   }
 
   #gate(ifindex: Ifindex): GatedInterface {

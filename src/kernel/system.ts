@@ -3,15 +3,25 @@ import { KernelError } from '../base/errors.js';
 import { err, ok, type Result } from '../base/result.js';
 import type { Clock } from '../port/clock.js';
 import type { Log } from '../port/log.js';
-import { type Addon, loadAddon, type NativeIgmpSocket, type NativeMembershipSocket } from './addon.js';
+import {
+  type Addon,
+  loadAddon,
+  type NativeIgmpSocket,
+  type NativeMembershipSocket,
+  type NativePauseGate,
+} from './addon.js';
 import { Bridges } from './bridges.js';
 import { kernelError, refusal } from './errno.js';
-import { IgmpSocket } from './igmp-socket.js';
+import { GroupRoute } from './group-route.js';
 import { HostGroups } from './host-groups.js';
 import { HostIgmp } from './host-igmp.js';
+import { HostMembershipReader } from './host-memberships.js';
+import { HostPause } from './host-pause.js';
+import { IgmpSocket } from './igmp-socket.js';
 import { Links } from './links.js';
 import { MembershipGate } from './membership.js';
 import { type Leftovers, Mroute } from './mroute.js';
+import { openPauseGate, type PauseScope, sayThatThereIsNoGate } from './pause-gate.js';
 import { MAIN_TABLE, Routes } from './routes.js';
 
 /** Bounded on purpose: each waiting upcall makes the next one dearer for the kernel (facts B6). Holds about 5,000. */
@@ -26,6 +36,8 @@ export interface KernelOptions {
   readonly inheritedFd?: number;
   /** What `membership.duplicate()` of a predecessor returned: kept until `membership.releaseInherited()`. */
   readonly inheritedMembershipFds?: readonly number[];
+  /** Whose membership calls wait while an interface is paused; 'agent', mgmd's own, is the default. */
+  readonly pauseScope?: PauseScope;
   readonly clock: Clock;
   readonly log: Log;
   /** The real one unless a test brings another. */
@@ -41,6 +53,8 @@ export interface Kernel {
   readonly hostGroups: HostGroups;
   readonly bridges: Bridges;
   readonly hostIgmp: HostIgmp;
+  /** In force, which is 'host' also where best effort got everything. */
+  readonly pauseScope: PauseScope;
   /** What was in the table before; nothing for an inherited socket. */
   readonly leftovers: Leftovers;
   /** Begins to deliver IGMP and upcalls; to be called when all handlers are there. */
@@ -67,10 +81,15 @@ export function openKernel(options: KernelOptions): Result<Kernel, KernelError> 
 }
 
 function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]): Omit<Kernel, 'close'> | KernelError {
-  const { table, clock, log, inheritedFd } = options;
+  const { table, clock, log, inheritedFd, pauseScope = 'agent' } = options;
   const native = addon.openIgmpSocket(inheritedFd);
   if (typeof native === 'number') return kernelError('opening', 'the raw IGMP socket', native);
   closers.push(() => native.close());
+  // Before the table is touched: without the gate that is asked for, nothing happens.
+  const opened = openPauseGate(addon, pauseScope);
+  if (opened instanceof KernelError && pauseScope === 'host') return opened;
+  const gate = opened instanceof KernelError ? undefined : opened;
+  if (gate) closers.push(() => gate.close());
   warnAboutBuffer(native.setReceiveBuffer(RECEIVE_BUFFER_BYTES), log);
   const igmp = new IgmpSocket(native);
   const routing = Mroute.open(addon, addon.mrouteOf(native, table), igmp, {
@@ -100,8 +119,11 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
   closers.push(() => bridges.value.close());
   const inherited = adoptMemberships(addon, options.inheritedMembershipFds ?? []);
   if (inherited instanceof KernelError) return inherited;
-  const membership = new MembershipGate(() => addon.openMembershipSocket(), inherited);
+  const host = pauseScope === 'agent' ? undefined : openHostPause(addon, gate, links.value, log, closers);
+  if (host instanceof KernelError) return host;
+  const membership = new MembershipGate(() => addon.openMembershipSocket(), inherited, host);
   closers.push(() => membership.close());
+  if (opened instanceof KernelError) sayThatThereIsNoGate(opened, log);
   return {
     mroute,
     membership,
@@ -111,10 +133,33 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
     hostGroups: hostGroups.value,
     bridges: bridges.value,
     hostIgmp: new HostIgmp(links.value),
+    pauseScope: gate ? 'host' : pauseScope,
     leftovers,
     start: () => igmp.start(),
     duplicateSocket: () => duplicate(native),
   };
+}
+
+function openHostPause(
+  addon: Addon,
+  gate: NativePauseGate | undefined,
+  links: Links,
+  log: Log,
+  closers: (() => void)[],
+): HostPause | KernelError {
+  const route = GroupRoute.open(addon);
+  if (!route.ok) return route.error;
+  closers.push(() => route.value.close());
+  const openPool = () => addon.openMembershipSocket(undefined, gate?.mark);
+  const reader = new HostMembershipReader(openPool);
+  return new HostPause({
+    gate,
+    openPool,
+    links,
+    memberships: (ifindex) => reader.read(ifindex),
+    routeTo: (group) => route.value.to(group),
+    log,
+  });
 }
 
 function adoptMemberships(addon: Addon, fds: readonly number[]): readonly NativeMembershipSocket[] | KernelError {

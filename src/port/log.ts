@@ -52,6 +52,8 @@ export type LogEvent =
   | 'proxy.upstream.changed'
   | 'proxy.upstream.refused'
   | 'proxy.version.refused'
+  | 'pause.gate.refused'
+  | 'pause.pin.refused'
   | 'rpf.refused'
   | 'static.join.refused'
   | 'static.route.refused';

@@ -28,6 +28,7 @@ export class FakeOperator implements Operator {
       table: 253,
       configFile: '/etc/mgmd/mgmd.yaml',
       logLevel: 'info',
+      pauseScope: 'agent',
       protocols: ['igmp', 'static'],
       absent: ['ppp0'],
     };

@@ -192,6 +192,7 @@ test('status says who answers', async () => {
       '  configuration  /etc/mgmd/mgmd.yaml\n' +
       '  protocols      igmp,static\n' +
       '  absent         ppp0\n' +
+      '  pause scope    agent\n' +
       '  your access    write\n',
   );
 });

@@ -8,6 +8,7 @@ import { readArguments } from '../../../src/daemon/arguments.js';
 import { exitCodeOf } from '../../../src/daemon/exit-codes.js';
 import { groupIdOf, obtainKernel, reportLeftovers } from '../../../src/daemon/start.js';
 import { SystemClock } from '../../../src/daemon/system-clock.js';
+import { OPENING_THE_GATE } from '../../../src/kernel/pause-gate.js';
 import { eventually } from '../../support/eventually.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingLog } from '../../support/recording-log.js';
@@ -27,6 +28,10 @@ test.each([
   ['F39 the kernel knows no IGMP socket', 'opening', 'EPROTONOSUPPORT', 76],
   ['F40 no CAP_NET_RAW', 'opening', 'EPERM', 77],
   ['F40 no CAP_NET_ADMIN', 'MRT_TABLE', 'EACCES', 77],
+  ['F39 the kernel is too old for the gate', OPENING_THE_GATE, 'EINVAL', 76],
+  ['F40 the gate may not be loaded', OPENING_THE_GATE, 'EPERM', 77],
+  ['there is no room for the gate', OPENING_THE_GATE, 'ENOMEM', 71],
+  ['an invalid call of another kind', 'opening', 'EINVAL', 71],
   ['anything else the system refuses', 'opening', 'EMFILE', 71],
 ])('%s: exit code %4$d', (_what, op, code, exit) => {
   expect(exitCodeOf(refusedBy(op, code))).toBe(exit);
