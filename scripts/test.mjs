@@ -1,6 +1,7 @@
 /**
  * `npm test`: every test (unit, property, scenario, namespace, native) in namespaces of its own, so that no root is needed
- * and this machine's network stays as it is. Where they cannot be made it fails and says why; no test is ever skipped.
+ * and this machine's network stays as it is. Where they cannot be made it fails and says why; no test is ever skipped. Files that
+ * cannot run on this machine are left out aloud.
  * Words behind `--` go to vitest: `npm test -- test/unit/mgm`. The last line is `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
@@ -35,16 +36,17 @@ const NEEDS = {
     isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import scapy']).status === 0,
   },
   frr: { package: 'frr', isThere: () => existsSync('/usr/lib/frr/pimd') },
-  // In a user namespace of our own there is no other user to become.
+  // In a user namespace of our own there is no other user to become, and no BPF program to load.
   root: { isThere: () => /^\s*0\s+0\s+\d{2,}/.test(readFileSync('/proc/self/uid_map', 'utf8')) },
 };
 
 /** Tests with a judge or a peer that not every machine has. Root gets it installed; others are told what is left out. */
 const JUDGED = [
   {
-    files: ['test/netns/wire.test.ts', 'test/netns/pause.test.ts', 'test/netns/proxy.test.ts'],
+    files: ['wire', 'pause', 'host-pause-pins', 'proxy'].map((name) => `test/netns/${name}.test.ts`),
     needs: ['tshark', 'tcpdump', 'strace'],
   },
+  { files: ['test/netns/host-pause.test.ts'], needs: ['tshark', 'tcpdump', 'strace', 'root'] },
   { files: ['test/netns/scapy.test.ts'], needs: ['scapy', 'tshark', 'tcpdump'] },
   { files: ['test/netns/peers-frr.test.ts'], needs: ['frr', 'root'] },
   { files: ['test/netns/stream.test.ts'], needs: ['ffmpeg'] },

@@ -16,10 +16,10 @@ import {
   PROTOCOL,
 } from '../../src/mgm/client.js';
 import { ANY_SOURCE_FILTER, type MembershipCounters, type MembershipFilter } from '../../src/port/kernel.js';
-import { Capture, IGMP_TYPE } from '../support/capture.js';
 import { Child } from '../support/child.js';
 import { settle } from '../support/fake-clock.js';
 import { eventually } from '../support/eventually.js';
+import { Reports, twice } from '../support/igmp-reports.js';
 import { RealBed } from '../support/real-bed.js';
 import { linksPass, type Net, netnsTest } from '../support/topology.js';
 import { joinedGroups, procNet } from './own-namespace.js';
@@ -110,57 +110,6 @@ class Stranger {
   close(): void {
     this.#pool.close();
   }
-}
-
-/** The records of the router's reports on a LAN, in the order of the wire. */
-class Reports {
-  readonly #capture: Capture;
-  readonly #router: string;
-  #from = 0;
-
-  private constructor(capture: Capture, router: string) {
-    this.#capture = capture;
-    this.#router = router;
-  }
-
-  static async start({ net, bed }: Scene, n: number): Promise<Reports> {
-    return new Reports(await Capture.start(net, bed.lan(n).host, 'eth0'), `10.${n}.0.1`);
-  }
-
-  /** Since the last `forget`. */
-  since(): readonly string[] {
-    return this.#all().slice(this.#from);
-  }
-
-  forget(): void {
-    this.#from = this.#all().length;
-  }
-
-  /**
-   * The kernel reports a change twice, the second time within a second together with everything else that is to be told on
-   * that interface: once a marker was seen twice, every change before it has been seen at least as often.
-   */
-  async seenTwice(...records: readonly string[]): Promise<void> {
-    await eventually(
-      `two reports each of ${records.join(', ')}`,
-      () => {
-        const seen = this.since();
-        return records.every((record) => seen.filter((one) => one === record).length >= 2);
-      },
-      { withinMs: 20_000, everyMs: 100 },
-    );
-  }
-
-  #all(): readonly string[] {
-    return this.#capture
-      .packets()
-      .filter(({ source, type }) => source === this.#router && type === IGMP_TYPE.reportV3)
-      .flatMap(({ records }) => records);
-  }
-}
-
-function twice(...records: readonly string[]): readonly string[] {
-  return [...records, ...records].sort();
 }
 
 /** What the kernel holds on the paused LAN. */

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { type IpAddress, formatIp } from '../../src/base/ip.js';
 import { loadAddon } from '../../src/kernel/addon.js';
-import { type Kernel, openKernel } from '../../src/kernel/system.js';
+import { type Kernel, type KernelOptions, openKernel } from '../../src/kernel/system.js';
 import { type ClientCallbacks, type Handle, JOIN, type MembershipKey, type MgmStatus } from '../../src/mgm/client.js';
 import { Manager } from '../../src/mgm/manager.js';
 import type { Answer } from '../../src/base/answer.js';
@@ -37,9 +37,9 @@ export class RealBed {
   readonly lans: readonly Lan[];
   #componentId = 0;
 
-  constructor(net: Net) {
+  constructor(net: Net, options: Partial<KernelOptions> = {}) {
     this.lans = [1, 2, 3].map((n) => makeLan(net, n));
-    const opened = openKernel({ table: 253, clock: this.clock, log: this.log, addon: loadAddon() });
+    const opened = openKernel({ table: 253, clock: this.clock, log: this.log, addon: loadAddon(), ...options });
     if (!opened.ok) throw opened.error;
     this.kernel = opened.value;
     const { mroute, membership, links, routes } = this.kernel;
