@@ -1,8 +1,9 @@
 /**
- * IGMP as it passed a device, captured by tcpdump and decoded by tshark: a judge that shares no code with mgmd. The clock
+ * IGMP as it passed a device, captured by tcpdump (or the like of it) and decoded by tshark: a judge that shares no code with mgmd. The clock
  * of the wire is the order of the packets.
  */
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually } from './eventually.js';
 import type { Namespace, Net } from './topology.js';
@@ -68,6 +69,33 @@ export interface CapturedIgmp {
   readonly complaints: string;
 }
 
+/**
+ * In place of tcpdump, which insists on giving up root and cannot in a user namespace: writes the IGMP of a device to a file.
+ * The filter is "ip proto 2" as tcpdump -d would show it, without Ethernet types: nothing but IPv4 is on these wires.
+ */
+const RECORDER = `
+import ctypes, socket, struct, sys, time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+code = struct.pack('HBBI' * 4, 0x30, 0, 0, 23, 0x15, 0, 1, 2, 0x06, 0, 0, 0x40000, 0x06, 0, 0, 0)
+buffer = ctypes.create_string_buffer(code)
+s.setsockopt(socket.SOL_SOCKET, 26, struct.pack('HP', 4, ctypes.addressof(buffer)))
+s.bind((sys.argv[1], 3))
+with open(sys.argv[2], 'wb') as file:
+    file.write(struct.pack('IHHiIII', 0xa1b2c3d4, 2, 4, 0, 0, 0x40000, 1))
+    file.flush()
+    print('listening on ' + sys.argv[1], file=sys.stderr, flush=True)
+    while True:
+        packet = s.recv(0x10000)
+        now = time.time_ns() // 1000
+        file.write(struct.pack('IIII', now // 1000000, now % 1000000, len(packet), len(packet)) + packet)
+        file.flush()
+`;
+
+/** Only the ids of the machine's own root are mapped to themselves, all of them. */
+function inUserNamespace(): boolean {
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
+}
+
 export class Capture {
   private constructor(
     /** Where tcpdump writes. */
@@ -78,7 +106,9 @@ export class Capture {
   static async start(net: Net, namespace: Namespace, device: string): Promise<Capture> {
     const file = join(net.temporaryDirectory(), `${namespace.label}.pcap`);
     const options = ['-i', device, '-U', '--immediate-mode', '-Z', 'root', '-w', file, 'igmp'];
-    const child = namespace.spawn('tcpdump', options);
+    const child = inUserNamespace()
+      ? namespace.spawn('python3', ['-c', RECORDER, device, file])
+      : namespace.spawn('tcpdump', options);
     await eventually('tcpdump to listen', () => child.errors.some((line) => line.includes('listening on')));
     return new Capture(file);
   }
