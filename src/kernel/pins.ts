@@ -3,13 +3,14 @@
  * filter that the interface has anyway. While it is there, no close and no death of others changes what the interface
  * receives; with the last pin of a group goes out what had been held back. Pinning itself sends nothing and changes nothing.
  */
+import { sameFilter } from '../base/filter-merge.js';
 import { ip, type IpAddress, toU32 } from '../base/ip.js';
 import type { Ifindex, MembershipFilter } from '../port/kernel.js';
 import type { NativeMembershipSocket } from './addon.js';
 import { EAGAIN } from './errno.js';
 import { filterOf, type HostMembership, without } from './host-memberships.js';
 import type { OpenMembershipPool } from './membership-lanes.js';
-import { SOURCES_PER_MEMBERSHIP, sameFilter } from './membership-plan.js';
+import { SOURCES_PER_MEMBERSHIP } from './membership-plan.js';
 
 /** Joined by the kernel on every interface, and never reported (RFC 3376 section 6). */
 const ALL_SYSTEMS = ip('224.0.0.1');

@@ -1,6 +1,6 @@
 /** Gate and pins of a pause in their order, over a gate and pools that remember. */
 import { expect, test } from 'vitest';
-import { formatIp, type IpAddress, ip, toU32 } from '../../../src/base/ip.js';
+import { formatIp, ip, ipv4, toU32 } from '../../../src/base/ip.js';
 import type { NativePauseGate } from '../../../src/kernel/addon.js';
 import { HostPause } from '../../../src/kernel/host-pause.js';
 import { MembershipGate } from '../../../src/kernel/membership.js';
@@ -20,7 +20,7 @@ const ADDRESSES: Readonly<Record<number, readonly string[]>> = {
 function bed(options: { readonly gate?: boolean; readonly route?: Ifindex; readonly refuses?: number } = {}) {
   const calls: string[] = [];
   const refused = new Set<string>();
-  const key = (ifindex: number, address: number) => `${ifindex} ${formatIp(address as IpAddress)}`;
+  const key = (ifindex: number, address: number) => `${ifindex} ${formatIp(ipv4(address))}`;
   const gate: NativePauseGate = {
     mark: 7,
     refuse(ifindex, address) {
