@@ -2,7 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * Two projects. `unit` needs nothing but Node: fake kernel, fake clock. `netns` runs against the real kernel in network
- * namespaces that each test makes; one file at a time, because they share the machine's processors with the traffic.
+ * namespaces that each test makes, each file in a process and a namespace of its own. Two files at a time: they mostly wait for
+ * timers of protocols, and more would take the processors from the traffic.
  */
 export default defineConfig({
   test: {
@@ -19,7 +20,8 @@ export default defineConfig({
           name: 'netns',
           include: ['test/netns/**/*.test.ts'],
           pool: 'forks',
-          fileParallelism: false,
+          maxWorkers: 2,
+          setupFiles: ['test/netns/setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
         },

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.js';
 import { type Device, type Ground, KERNEL_CONTRACT } from '../support/kernel-contract.js';
 import { linksPass, type Namespace, type Net, withNet } from '../support/topology.js';
 import type { Receiver } from '../support/traffic.js';
-import { enterOwnNamespace, ifindexOf, run, sysctl, withKernel } from './own-namespace.js';
+import { ifindexOf, run, sysctl, withKernel } from './own-namespace.js';
 
 const SUBNETS: Readonly<Record<Device, string>> = { in: '10.1.0', out: '10.2.0', other: '10.3.0' };
 const DEVICES = ['in', 'out', 'other'] as const;
@@ -98,7 +98,6 @@ function makeDevices(net: Net): Readonly<Record<Device, Namespace>> {
 }
 
 beforeAll(() => {
-  enterOwnNamespace();
   for (const which of ['all', 'default']) sysctl(`net.ipv6.conf.${which}.disable_ipv6`, 1);
 });
 

@@ -5,9 +5,7 @@ import { loadAddon } from '../../src/kernel/addon.js';
 import { Bridges } from '../../src/kernel/bridges.js';
 import type { Ifindex } from '../../src/port/kernel.js';
 import { eventually } from '../support/eventually.js';
-import { enterOwnNamespace, ifindexOf, ip, removeDevices, run, veth } from './own-namespace.js';
-
-enterOwnNamespace();
+import { ifindexOf, ip, removeDevices, run, veth } from './own-namespace.js';
 
 let bridges: Bridges | undefined;
 

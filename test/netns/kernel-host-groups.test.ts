@@ -7,9 +7,7 @@ import { HostGroups } from '../../src/kernel/host-groups.js';
 import { parseProcIgmp } from '../../src/kernel/host-memberships.js';
 import { eventually } from '../support/eventually.js';
 import { RecordingLog } from '../support/recording-log.js';
-import { enterOwnNamespace, ifindexOf, removeDevices, veth } from './own-namespace.js';
-
-enterOwnNamespace();
+import { ifindexOf, removeDevices, veth } from './own-namespace.js';
 
 afterEach(() => removeDevices());
 

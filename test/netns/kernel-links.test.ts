@@ -6,9 +6,7 @@ import { Links } from '../../src/kernel/links.js';
 import type { Link, LinkChange } from '../../src/port/kernel.js';
 import { eventually } from '../support/eventually.js';
 import { RecordingLog } from '../support/recording-log.js';
-import { enterOwnNamespace, ifindexOf, ip, ipBatch, removeDevices, sysctl, veth } from './own-namespace.js';
-
-enterOwnNamespace();
+import { ifindexOf, ip, ipBatch, removeDevices, sysctl, veth } from './own-namespace.js';
 
 let links: Links;
 let changes: LinkChange[];

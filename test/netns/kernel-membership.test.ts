@@ -2,9 +2,7 @@
 import { expect, test } from 'vitest';
 import { ip as address, ipv4 } from '../../src/base/ip.js';
 import { ANY_SOURCE_FILTER, type MembershipFilter } from '../../src/port/kernel.js';
-import { enterOwnNamespace, ip, joinedGroups, procNet, sysctl, veth, withKernel } from './own-namespace.js';
-
-enterOwnNamespace();
+import { ip, joinedGroups, procNet, sysctl, veth, withKernel } from './own-namespace.js';
 
 const G = address('239.1.1.1');
 const G_HEX = 'ef010101';

@@ -9,9 +9,7 @@ import { type Mfc, type MfcChange, type Upcall, type Vif, VIFS } from '../../src
 import { FakeClock } from '../support/fake-clock.js';
 import { eventually } from '../support/eventually.js';
 import { RecordingLog } from '../support/recording-log.js';
-import { enterOwnNamespace, openOwn, removeDevices, veth, withKernel } from './own-namespace.js';
-
-enterOwnNamespace();
+import { openOwn, removeDevices, veth, withKernel } from './own-namespace.js';
 
 const S = address('10.1.0.2');
 const G = address('239.1.1.1');

@@ -4,9 +4,7 @@ import { formatIp, formatPrefix, ip as address, type Prefix, prefixContains } fr
 import { type Route, type Vif, VIFS } from '../../src/port/kernel.js';
 import { eventually } from '../support/eventually.js';
 import { FakeClock, settle } from '../support/fake-clock.js';
-import { enterOwnNamespace, ifindexOf, ip, ipBatch, type Opened, veth, withKernel } from './own-namespace.js';
-
-enterOwnNamespace();
+import { ifindexOf, ip, ipBatch, type Opened, veth, withKernel } from './own-namespace.js';
 
 type Routes = Opened['kernel']['routes'];
 

@@ -1,6 +1,6 @@
 /**
- * The kernel ports work in the namespace of the process that opens them, so these tests put their own process into one:
- * a test file runs in a process of its own (pool "forks"), and the namespace ends with it.
+ * The kernel ports work in the namespace of the process that opens them, so each test file's process is put into one of its own
+ * (setup.ts; pool "forks"), which ends with it.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { RecordingLog } from '../support/recording-log.js';
 
 const CLONE_NEWNET = 0x40000000;
 
-/** Moves this process into a new network namespace with loopback up. Call it once, before anything else in a file. */
+/** Moves this process into a new network namespace with loopback up. */
 export function enterOwnNamespace(): void {
   open({ library: 'libc', path: 'libc.so.6' });
   const result = load({
