@@ -18,8 +18,9 @@ import { buildReference, enterNamespaces } from './lib/topology.mjs';
 import { start } from './start.mjs';
 import { steady } from './steady.mjs';
 import { upcall } from './upcall.mjs';
+import { upstream } from './upstream.mjs';
 
-const BENCHES = { 'first-packet': firstPacket, upcall, burst, handover, idle, steady, flood, start };
+const BENCHES = { 'first-packet': firstPacket, upcall, burst, upstream, handover, idle, steady, flood, start };
 
 function readArguments() {
   const options = {

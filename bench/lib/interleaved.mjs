@@ -19,11 +19,11 @@ async function once(start, measure) {
 }
 
 /** `measure(subject, base)` gives one run's figures. Without a daemon (`--reference`) its list is empty. */
-export async function interleaved(context, measure, { repeats = context.repeats, daemon = {} } = {}) {
+export async function interleaved(context, measure, { repeats = context.repeats, daemon = {}, reference = {} } = {}) {
   const nodeArgs = context.profiles ? ['--cpu-prof', `--cpu-prof-dir=${context.profiles}`] : [];
   const runs = { reference: [], daemon: [] };
   for (let i = 0; i < repeats; i++) {
-    runs.reference.push(await once(() => startReference(context.reference), measure));
+    runs.reference.push(await once(() => startReference(context.reference, reference), measure));
     if (!context.referenceOnly) runs.daemon.push(await once(() => startDaemon({ ...daemon, nodeArgs }), measure));
   }
   return runs;

@@ -11,14 +11,20 @@ export const DAEMON = join(ROOT, 'dist/daemon/main.js');
 const PROBE = join(import.meta.dirname, 'probe.mjs');
 const START_LIMIT_MS = 10_000;
 
+/** Two static instances that can own both links, or the proxy with the senders' link as its upstream. */
+const OWNERS = {
+  static: { owner: 'one', rest: 'static: { one: {}, two: {} }' },
+  proxy: { owner: 'proxy', rest: 'proxy: { upstreams: [{ interface: send }] }' },
+};
+
 /** Room for every group of a run; everything else is the default that users get. */
-const CONFIG = (socket, igmp) => `
+const CONFIG = (socket, igmp, { owner, rest }) => `
 log: { level: warn }
 control: { socket: ${socket} }
 interfaces:
-  recv: { owner: one, igmp: ${JSON.stringify({ maxGroups: 0, ...igmp })} }
-  send: { owner: one }
-static: { one: {}, two: {} }
+  recv: { owner: ${owner}, igmp: ${JSON.stringify({ maxGroups: 0, ...igmp })} }
+  send: { owner: ${owner} }
+${rest}
 `;
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -47,9 +53,10 @@ async function stopProcess({ child, ended }) {
   clearTimeout(limit);
 }
 
-export async function startReference(reference) {
+/** `words`: more of its arguments. */
+export async function startReference(reference, { words = [] } = {}) {
   const startedNs = process.hrtime.bigint();
-  const proc = startProcess([reference.router, 'recv', 'send'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const proc = startProcess([reference.router, 'recv', 'send', ...words], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface({ input: proc.child.stdout })[Symbol.asyncIterator]();
   await lines.next();
   return {
@@ -87,7 +94,7 @@ async function awaitSocket(path, proc, logFile) {
 }
 
 /** `probe`: load probe.mjs into it, which measures its event loop and its heap from inside. `igmp`: keys of recv's. */
-export async function startDaemon({ probe = false, nodeArgs = [], igmp = {} } = {}) {
+export async function startDaemon({ probe = false, nodeArgs = [], igmp = {}, owners = 'static' } = {}) {
   if (!existsSync(DAEMON)) throw new Error(`${DAEMON} is missing; run "npm run setup" first`);
   const directory = mkdtempSync('/run/daemon-');
   const path = {
@@ -95,7 +102,7 @@ export async function startDaemon({ probe = false, nodeArgs = [], igmp = {} } = 
     config: join(directory, 'mgmd.yaml'),
     log: join(directory, 'log'),
   };
-  writeFileSync(path.config, CONFIG(path.socket, igmp));
+  writeFileSync(path.config, CONFIG(path.socket, igmp, OWNERS[owners]));
   const log = openSync(path.log, 'w');
   const preload = probe ? ['--import', PROBE] : [];
   const startedNs = process.hrtime.bigint();

@@ -42,6 +42,12 @@ export const TARGETS = {
     row('first packets lost', 0, '', 'lost_first_packets'),
   ],
   burst: [...burstRows('v3'), ...burstRows('v2')],
+  upstream: [
+    row('10,000 joins, each asked upstream: last packet that was not forwarded', 300, 'ms', 'last_refused_ms'),
+    row('the same: from the first to the last join upstream', 'none', 'ms', 'joined_ms'),
+    row('the same: processor time', 'none', 'ms', 'cpu_ms'),
+    row('the same: groups or packets lost', 0, '', 'never', (r) => r.daemon.never + r.daemon.lost, none),
+  ],
   handover: [
     row('hand-over with 10,000 groups: packets lost', 0, '', 'lost'),
     row('hand-over: packets duplicated', 0, '', 'duplicated'),

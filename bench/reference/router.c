@@ -2,9 +2,10 @@
 // The limit that mgmd is compared with: the smallest IGMP router that makes the same system calls. One process, one
 // poll loop, no queries, no timers, no checks. It stands in the daemon's place in the same topology.
 //
-//   router IF...     vif k is the k-th interface; prints "ready" when it serves
+//   router IF... [upstream=IF]     vif k is the k-th interface; prints "ready" when it serves
 //
 // A report joins its group on the interface it came from; NOCACHE installs an entry, an empty one when nobody joined;
+// with `upstream` each joined group is joined there as a host, 20 on a socket;
 // SIGUSR1 rewrites every entry in place (the most that a change of an interface's owner may have to do) and prints how
 // long that took.
 #include <arpa/inet.h>
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, SLOT = 2048, CONTROL = 64, BUCKETS = 1 << 16, RECEIVE_BUFFER = 8 << 20 };
+enum { MEMBERSHIPS = 20, BATCH = 64, SLOT = 2048, CONTROL = 64, BUCKETS = 1 << 16, RECEIVE_BUFFER = 8 << 20 };
 
 struct flow {
   uint32_t source;  // network order, as in the kernel's structs
@@ -40,6 +41,7 @@ struct group {
 static struct group *buckets[BUCKETS];
 static int vif_of_ifindex[1024];
 static int vif_count;
+static int upstream;  // ifindex; 0: nothing is joined
 static int sock;
 static volatile sig_atomic_t rewrite_wanted;
 
@@ -67,10 +69,23 @@ static void add_mfc(const struct group *g, const struct flow *f) {
   if (setsockopt(sock, IPPROTO_IP, MRT_ADD_MFC, &entry, sizeof entry)) die("MRT_ADD_MFC");
 }
 
+// Joins a group upstream, on a further socket after 20 (net.ipv4.igmp_max_memberships).
+static void join_upstream(uint32_t address) {
+  static int fd = -1, held = MEMBERSHIPS;
+  if (held == MEMBERSHIPS) {
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    held = 0;
+  }
+  struct ip_mreqn request = {.imr_multiaddr.s_addr = address, .imr_ifindex = upstream};
+  if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request)) die("IP_ADD_MEMBERSHIP");
+  held++;
+}
+
 static void set_joined(uint32_t address, int vif, int joined) {
   struct group *g = find_group(address);
   uint32_t mask = joined ? g->joined | 1u << vif : g->joined & ~(1u << vif);
   if (mask == g->joined) return;
+  if (upstream && !g->joined) join_upstream(address);
   g->joined = mask;
   for (struct flow *f = g->flows; f; f = f->next) add_mfc(g, f);
 }
@@ -195,7 +210,10 @@ int main(int argc, char **argv) {
   memset(vif_of_ifindex, 0xff, sizeof vif_of_ifindex);
   open_table();
   int joins = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  for (int i = 1; i < argc; i++) add_interface(vif_count++, argv[i], joins);
+  for (int i = 1; i < argc; i++) {
+    if (!strncmp(argv[i], "upstream=", 9)) upstream = (int)if_nametoindex(argv[i] + 9);
+    else add_interface(vif_count++, argv[i], joins);
+  }
   puts("ready");
   for (struct pollfd p = {.fd = sock, .events = POLLIN};;) {
     if (poll(&p, 1, -1) > 0) serve_batch();
