@@ -61,7 +61,10 @@ export class DaemonOperator implements Operator {
     const protocol = this.#parts.protocols.get(client);
     if (!link) return this.#noSuchInterface(interfaceName);
     if (!protocol) return this.#noSuchProtocol(client);
-    if (client === 'igmp') this.#parts.prepareIgmp(interfaceName);
+    if (client === 'igmp') {
+      if (this.#isUpstream(interfaceName)) return upstreamStaysHost(interfaceName);
+      this.#parts.prepareIgmp(interfaceName);
+    }
     const taken = this.#parts.assignments.take(link, protocol);
     return whenAnswered(taken, (status) => this.#withAdvice(status, interfaceName, client));
   }
@@ -112,6 +115,10 @@ export class DaemonOperator implements Operator {
     return this.#parts.manager.snapshot().onEvent(handler);
   }
 
+  #isUpstream(name: string): boolean {
+    return this.#parts.config.proxy?.upstreams.some((upstream) => upstream.interface === name) === true;
+  }
+
   #noSuchInterface(name: string) {
     const { links, assignments } = this.#parts;
     if (assignments.absent().includes(name))
@@ -157,6 +164,12 @@ export class DaemonOperator implements Operator {
 function refusal(detail: MgmDetail, message: string) {
   const code = detail === 'noSuchClient' ? 'ERROR_NOT_FOUND' : 'ERROR_INVALID_PARAMETER';
   return { code, detail, message } as const;
+}
+
+/** RFC 4605 section 4.1: no query ever leaves by an upstream. */
+function upstreamStaysHost(name: string): Outcome {
+  const why = `${name} is an upstream of the proxy, which is a host there and must not ask others`;
+  return refusal('notOwner', `${why}; take it out of "proxy.upstreams" first`);
 }
 
 function nobodyOwns({ name }: Link, igmp: boolean): Outcome {

@@ -99,3 +99,13 @@ test('IGMP-151 mgmctl join of any source in a configured source-specific range i
   expect(operator.join('iptv', ip('232.1.1.1'), undefined)).toMatchObject({ code: 'NO_ERROR' });
   expect(operator.join('iptv', ip('239.7.1.1'), ip('10.0.0.9'))).toMatchObject({ code: 'NO_ERROR' });
 });
+
+test('IGMP-145 mgmctl take puts no IGMP router on an upstream, and says why', async () => {
+  const { rows } = await given();
+  const { code, message } = await daemon!.operator.take('iptv', 'igmp');
+  expect(code).toBe('ERROR_INVALID_PARAMETER');
+  expect(message).toBe(
+    'iptv is an upstream of the proxy, which is a host there and must not ask others; take it out of "proxy.upstreams" first',
+  );
+  expect(rows('interfaces')).toContainEqual(expect.objectContaining({ name: 'iptv', owner: 'proxy', igmp: false }));
+});
