@@ -150,7 +150,7 @@ class Checker {
   run(): void {
     for (const [name, value] of Object.entries(this.#values.interfaces)) {
       if (value.owner !== undefined) this.#owner(['interfaces', name, 'owner'], value.owner);
-      if (value.igmp) this.#igmp(['interfaces', name, 'igmp'], value.igmp);
+      if (value.igmp) this.#igmp(['interfaces', name, 'igmp'], value.igmp, value.boundary);
     }
     this.#interfaceCount();
     this.#rpfRoutes();
@@ -177,7 +177,7 @@ class Checker {
     this.#error(path, `"${word}" was read; ${fits} fits (${there})${hint}`);
   }
 
-  #igmp(path: Path, igmp: IgmpValues): void {
+  #igmp(path: Path, igmp: IgmpValues, boundary: readonly Prefix[]): void {
     const { queryInterval, queryResponseInterval, startupQueryInterval, lastMemberQueryInterval } = igmp;
     if (queryResponseInterval >= queryInterval) {
       const fits = `less than queryInterval (${formatDuration(queryInterval)})`;
@@ -192,18 +192,24 @@ class Checker {
       for (const [key, ms] of Object.entries({ queryResponseInterval, lastMemberQueryInterval }))
         if (ms > V2_MAX_RESPONSE_MS) this.#time([...path, key], ms, fits);
     }
-    for (const key of ['staticGroups', 'joinGroups'] as const) this.#wishes([...path, key], igmp[key]);
+    for (const key of ['staticGroups', 'joinGroups'] as const) this.#wishes([...path, key], igmp[key], boundary);
     if (igmp.robustness === 1)
       this.#warning([...path, 'robustness'], '1 was read; one lost packet then ends a membership, 2 is usual');
     for (const key of deafening(igmp))
       this.#warning([...path, key], `true was read; with version ${igmp.version} no host is heard then`);
   }
 
-  #wishes(path: Path, wishes: IgmpValues['joinGroups']): void {
+  #wishes(path: Path, wishes: IgmpValues['joinGroups'], boundary: readonly Prefix[]): void {
     const seen = new Map<string, number>();
     for (const [at, { group, source }] of wishes.entries()) {
       this.#once(seen, pair(source, group), at, [...path, at]);
       if (source === undefined) this.#anySourceJoin([...path, at, 'group'], group);
+      const scope = boundary.find((prefix) => prefixContains(prefix, group));
+      if (scope)
+        this.#error(
+          [...path, at, 'group'],
+          `${formatIp(group)} was read; a group outside of the interface's boundary ${formatPrefix(scope)} fits`,
+        );
     }
   }
 

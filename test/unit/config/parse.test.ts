@@ -366,6 +366,11 @@ const WRONG: readonly (readonly [string, string])[] = [
       'maxQueriesPerSec, groupFilter, sourceFilter, staticGroups, joinGroups and pull fit',
   ],
   [
+    'interfaces: { eth1: { boundary: [239.255.0.0/16], igmp: { joinGroups: [{ group: 239.255.1.1 }] } } }',
+    '1:81: interfaces.eth1.igmp.joinGroups[0].group: 239.255.1.1 was read; ' +
+      "a group outside of the interface's boundary 239.255.0.0/16 fits",
+  ],
+  [
     'interfaces: { eth1: { igmp: { staticGroups: [{ group: 232.1.1.1 }] } } }',
     '1:55: interfaces.eth1.igmp.staticGroups[0].group: 232.1.1.1 without a source was read; ' +
       'a group outside of the source-specific range 232.0.0.0/8 fits, or one with a source',
