@@ -21,6 +21,7 @@ export default defineConfig({
           include: ['test/netns/**/*.test.ts'],
           pool: 'forks',
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           setupFiles: ['test/netns/setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
