@@ -2,11 +2,11 @@
  * All groups of one interface: applies what hosts say (igmp.md sections 7, 11.2, 12 and 13), keeps the limits, runs the
  * timers, has specific queries sent. Time comes in with every call; routing and the wire are told through the output.
  */
+import { DeadlineHeap } from '../base/deadline-heap.js';
 import type { IpAddress } from '../base/ip.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { type AdmissionDrop, groupRefusal, sourceReader } from './admission.js';
 import { COMPATIBILITY, type CompatMode, compatMode } from './compatibility.js';
-import { DeadlineHeap } from './deadline-heap.js';
 import { Group, type MembershipChanges, type Source } from './group.js';
 import {
   cancelQueries,

@@ -2,8 +2,8 @@
  * The state of one group on one interface and of its sources (igmp.md section 6). Timers are expiry times in milliseconds
  * of the clock; 0 is "not running". Plain data: group-v3.ts, group-timers.ts, group-queries.ts and group-table.ts change it.
  */
+import type { Queued } from '../base/deadline-heap.js';
 import { ANY4, type IpAddress } from '../base/ip.js';
-import type { Queued } from './deadline-heap.js';
 import type { TrackedHost } from './host-table.js';
 
 export type Mode = 'include' | 'exclude';

@@ -3,6 +3,7 @@
  * (section 11.1), and the groups. Knows no ports: time and messages come in by calls, everything else leaves by the output.
  */
 import { ANY4, type IpAddress, isAny } from '../base/ip.js';
+import { type InterfaceAddress, OnLink } from '../base/on-link.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { type Counters, type DropReason, newCounters } from './counters.js';
 import type { MembershipChanges } from './group.js';
@@ -22,7 +23,7 @@ import {
   walkGroupRecords,
 } from './packet.js';
 import { Querier } from './querier.js';
-import { ALL_SYSTEMS, type InterfaceAddress, type Message, OnLink, refusal } from './reception.js';
+import { ALL_SYSTEMS, type Message, refusal } from './reception.js';
 
 export interface InterfaceOutput {
   readonly changes: MembershipChanges;

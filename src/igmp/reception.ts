@@ -4,17 +4,8 @@
  * Reports of the router's own kernel are looped back with one of our addresses as source. They are ignored: the router's own
  * joins are not receivers behind the interface, and a packet for them is delivered locally without an outgoing interface.
  */
-import {
-  ipv4,
-  type IpAddress,
-  isAny,
-  isMulticast,
-  isUnicast,
-  maskOf,
-  type Prefix,
-  prefixContains,
-  toU32,
-} from '../base/ip.js';
+import { ipv4, type IpAddress, isAny, isMulticast, isUnicast } from '../base/ip.js';
+import type { OnLink } from '../base/on-link.js';
 import { HEADER_LENGTH, TYPE } from './packet.js';
 
 export type ReceptionDrop =
@@ -42,47 +33,8 @@ export interface ReceptionRules {
   readonly verifySourceSubnet: boolean;
 }
 
-export interface InterfaceAddress {
-  readonly address: IpAddress;
-  readonly prefixLength: number;
-  /** The other end of a point-to-point link. */
-  readonly peer: IpAddress | undefined;
-}
-
 /** All systems of the link (RFC 1112 section 4). */
 export const ALL_SYSTEMS = ipv4(0xe0000001);
-
-/** Which sources are on the link; made once per change of the addresses. */
-export class OnLink {
-  readonly #own: ReadonlySet<IpAddress>;
-  readonly #broadcasts: ReadonlySet<IpAddress>;
-  readonly #prefixes: readonly Prefix[];
-
-  constructor(addresses: readonly InterfaceAddress[]) {
-    this.#own = new Set(addresses.map((a) => a.address));
-    this.#broadcasts = new Set(addresses.filter((a) => a.prefixLength < 31).map(broadcastOf));
-    this.#prefixes = addresses.map((a) =>
-      a.peer === undefined ? { network: a.address, length: a.prefixLength } : { network: a.peer, length: 32 },
-    );
-  }
-
-  isOwn(address: IpAddress): boolean {
-    return this.#own.has(address);
-  }
-
-  isBroadcast(address: IpAddress): boolean {
-    return this.#broadcasts.has(address);
-  }
-
-  contains(address: IpAddress): boolean {
-    for (const prefix of this.#prefixes) if (prefixContains(prefix, address)) return true;
-    return false;
-  }
-}
-
-function broadcastOf(a: InterfaceAddress): IpAddress {
-  return ipv4(toU32(a.address) | ~toU32(maskOf(a.prefixLength)));
-}
 
 /** Why the message is not listened to, or undefined. */
 export function refusal(message: Message, rules: ReceptionRules, onLink: OnLink): ReceptionDrop | undefined {

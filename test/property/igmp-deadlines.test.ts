@@ -1,7 +1,7 @@
 /** The heap of deadlines beside a sorted list. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { DeadlineHeap, type Queued } from '../../src/igmp/deadline-heap.js';
+import { DeadlineHeap, type Queued } from '../../src/base/deadline-heap.js';
 import { FUZZ_TIMEOUT_MS, runs } from '../support/runs.js';
 
 const operation = fc.record({

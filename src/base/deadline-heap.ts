@@ -1,6 +1,6 @@
 /**
- * The deadlines of an interface's groups: a binary heap in which every item knows its place, so that one clock timer serves
- * them all. A deadline that moves later costs nothing: the item keeps its early place and is looked at again when that comes.
+ * The deadlines of many items: a binary heap in which every item knows its place, so that one clock timer serves them all. A
+ * deadline that moves later costs nothing: the item keeps its early place and is looked at again when that comes.
  */
 
 /** What an item carries; only the heap writes it. */
