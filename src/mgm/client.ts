@@ -7,7 +7,7 @@
  * delivered after the call that caused them has returned, in the order the manager decided them.
  */
 import type { Answer } from '../base/answer.js';
-import type { IpAddress } from '../base/ip.js';
+import type { IpAddress, Prefix } from '../base/ip.js';
 import type { Ifindex } from '../port/kernel.js';
 
 /** IANA multicast routing protocol numbers; private ids start at 1000 (D-ID-1). */
@@ -54,6 +54,7 @@ export type MgmDetail =
   | 'noSuchEntry'
   | 'noSuchMfe'
   | 'notIifOwner'
+  | 'noRibPreference'
   | 'badLimit'
   | 'badType'
   | 'refusedByNewOwner'
@@ -100,6 +101,8 @@ export interface RpfRequest extends MembershipKey {
   /** IP header of the packet, empty when no packet caused the question. */
   readonly packet: Uint8Array;
   readonly route: RouteUsed | undefined;
+  /** Extension: whose route it is: 'static' (an override), 'unicast', or a client's name. */
+  readonly feeder?: string | undefined;
 }
 
 export interface RpfReply {
@@ -107,6 +110,18 @@ export interface RpfReply {
   readonly ifindex?: Ifindex;
   readonly upstreamNeighbor?: IpAddress;
   readonly route?: RouteUsed;
+  /** Extension: data of this source is not accepted; a negative entry silences it for a minute, as in D-RPF-3. */
+  readonly refuse?: boolean;
+}
+
+/** Extension (interop.md section 7): a protocol's route, for the multicast view of the routing table. */
+export interface FedRoute {
+  readonly prefix: Prefix;
+  /** Where data of sources in `prefix` comes in; an interface that the client owns. Undefined: the route is withdrawn. */
+  readonly ifindex: Ifindex | undefined;
+  /** The router that sends it. Undefined: the sources are on the link. */
+  readonly neighbor?: IpAddress | undefined;
+  readonly metric?: number;
 }
 
 export interface CreationOif {
@@ -222,6 +237,8 @@ export interface Registration {
   readonly callbacks: ClientCallbacks;
   /** MRT_PIM while it owns an interface: wrong-interface messages also for interfaces that are no outputs (D-LIN-7). */
   readonly pimUpcalls?: boolean;
+  /** Extension: whose routes count first, 1..255 and smaller first; static overrides are 0, the kernel's routes 200. */
+  readonly ribPreference?: number;
 }
 
 export interface ProtocolOnInterface extends MgmStatus {
@@ -302,6 +319,11 @@ export interface MgmClient {
     flags: number,
     nextHop?: IpAddress,
   ): Answer<MgmStatus>;
+  /**
+   * Extension (interop.md section 7): changes of the client's routes. Forgotten when the client deregisters or dies; a route
+   * does not count while the client does not own its interface. Entries whose source is covered are decided again (D-MFE-4).
+   */
+  feedRoutes(handle: Handle, changes: readonly FedRoute[]): Answer<MgmStatus>;
   setMfe(
     handle: Handle,
     key: MembershipKey,

@@ -23,7 +23,7 @@ interface Incoming {
   readonly iif: Interface;
   readonly upstreamNeighbor: IpAddress | undefined;
   readonly route: RouteUsed | undefined;
-  /** Nobody serves the interface towards the source (D-RPF-3). */
+  /** Nobody serves the interface towards the source, or who does refuses it (D-RPF-3). */
   readonly unowned: boolean;
 }
 
@@ -98,6 +98,18 @@ export class Creation {
     });
   }
 
+  /** One more interface is a candidate of the entry: its owner is asked as at creation, then the difference is written. */
+  admit(entry: Entry, on: Interface): Answer<void> {
+    if (entry.deleted || entry.unowned) return undefined;
+    return whenAnswered(this.#vetoes(entry, entry.iif, [on]), (vetoed) => {
+      if (entry.deleted || on.closed) return;
+      entry.clearOverride(on, 'off');
+      if (vetoed.has(on)) entry.setOverride(on, 'off');
+      if (this.#forwarding.update(entry).turned) this.#lifetimes.restart(entry);
+      this.#alerts.signalEntry(entry, on.owner, on);
+    });
+  }
+
   /** Sets what was decided, writes the difference, sends what follows from it. */
   #settle(entry: Entry, incoming: Incoming): void {
     const moved = entry.iif !== incoming.iif;
@@ -169,13 +181,17 @@ export class Creation {
       arrival: arrival?.ifindex,
       packet,
       route: towards?.route,
+      feeder: towards?.feeder,
     };
     return this.#courier.ask(
       decider,
       'rpf',
       DECISION_LIMIT_MS,
       () => decider.callbacks.rpf?.(request),
-      (reply) => ({ ...decided, ...this.#heed(reply, decider, key), unowned: false }),
+      (reply) => {
+        if (reply?.refuse !== true) return { ...decided, ...this.#heed(reply, decider, key), unowned: false };
+        return { ...decided, iif: arrival ?? lookedUp, unowned: true };
+      },
     );
   }
 

@@ -8,12 +8,13 @@
  * reconciler.ts                            the kernel's truth against ours
  */
 import { type Answer, whenAnswered } from '../base/answer.js';
-import { type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
+import { type IpAddress, isAny } from '../base/ip.js';
 import type { Events } from '../port/events.js';
 import type { DumpedMfc, Ifindex, LinkChange, Upcall } from '../port/kernel.js';
 import { Alerts } from './alerts.js';
 import {
   type EnumerationType,
+  type FedRoute,
   FORWARD,
   type Handle,
   JOIN,
@@ -38,6 +39,7 @@ import { Members } from './members.js';
 import { MfeReader } from './mfe-reader.js';
 import { Reconciler } from './reconciler.js';
 import { Registry } from './registry.js';
+import { Rib } from './rib.js';
 import { Rpf } from './rpf.js';
 import type { HandoverView, ManagerSnapshot } from './snapshot.js';
 import { type Client, type Entry, type Interface, isIgmp } from './state.js';
@@ -59,6 +61,7 @@ export class Manager implements MgmClient {
   readonly #courier: Courier;
   readonly #registry: Registry;
   readonly #rpf: Rpf;
+  readonly #rib: Rib;
   readonly #forwarding: Forwarding;
   readonly #lifetimes: Lifetimes;
   readonly #alerts: Alerts;
@@ -82,11 +85,12 @@ export class Manager implements MgmClient {
     });
     const alerts = new Alerts(core, courier, rpf, (entry, timeoutSec) => lifetimes.restart(entry, timeoutSec));
     const parts = { courier, rpf, forwarding, alerts, lifetimes };
-    const members = new Members(core, parts);
+    const members = new Members(core, { ...parts, admit: (entry, on) => this.#creation.admit(entry, on) });
     const creation = new Creation(core, parts);
     this.#core = core;
     this.#courier = courier;
     this.#rpf = rpf;
+    this.#rib = new Rib(core, { ...parts, creation });
     this.#forwarding = forwarding;
     this.#lifetimes = lifetimes;
     this.#alerts = alerts;
@@ -99,7 +103,7 @@ export class Manager implements MgmClient {
     this.#enumerations = new Enumerations(core.memberships);
     this.#reader = new MfeReader(core, forwarding);
     this.#reconciler = new Reconciler(core, forwarding, (seen) => this.#answerFromDump(seen));
-    this.#views = new Views(core, forwarding, this.#reconciler);
+    this.#views = new Views(core, forwarding, this.#reconciler, this.#rib);
   }
 
   /** Begins to listen to the kernel. */
@@ -107,7 +111,7 @@ export class Manager implements MgmClient {
     const { mroute, links, routes } = this.#core.ports;
     mroute.onUpcalls((upcalls) => this.#courier.enter(() => this.#upcalls(upcalls)));
     mroute.onChange((change) => this.#reconciler.noticed(change));
-    routes.onChange((changed) => this.#courier.enter(() => this.#routesChanged(changed)));
+    routes.onChange((changed) => this.#courier.enter(() => this.#rib.routesChanged(changed)));
     this.#unwatchLinks = links.onChange((change) => this.#courier.enter(() => this.#linkChanged(change)));
     this.#reconciler.start();
   }
@@ -184,6 +188,7 @@ export class Manager implements MgmClient {
     const result = this.#registry.deregister(client);
     if (result.code !== 'NO_ERROR') return result;
     this.#enumerations.endAllOf(client);
+    this.#courier.enter(() => this.#rib.drop(client));
     this.#courier.forget(client);
     return result;
   }
@@ -241,6 +246,11 @@ export class Manager implements MgmClient {
         this.#members.delete(client, on, key, flags),
       )
     );
+  }
+
+  feedRoutes(handle: Handle, changes: readonly FedRoute[]): Answer<MgmStatus> {
+    const client = this.#caller(handle);
+    return client ? this.#courier.perform(() => this.#rib.feed(client, changes)) : invalid('badHandle');
   }
 
   /** D-SET-1: only the client that decides for the entry's iif; a new iif must be one it decides for as well. */
@@ -419,19 +429,6 @@ export class Manager implements MgmClient {
     this.#courier.notify(owner, 'mfeDeleted', () => owner.callbacks.mfeDeleted?.(key));
   }
 
-  /** D-MFE-4: entries whose source is covered are looked up again; what was silenced for want of a route asks anew. */
-  #routesChanged(changed: Prefix): void {
-    this.#rpf.forget();
-    for (const entry of [...this.#core.entries]) {
-      if (entry.deleted || !prefixContains(changed, entry.source)) continue;
-      if (entry.unowned) this.#forwarding.remove(entry);
-      else void this.#creation.decideAgain(entry, (on) => on === entry.iif);
-    }
-    for (const record of [...this.#core.memberships]) {
-      if (!isAny(record.source) && prefixContains(changed, record.source)) this.#alerts.signalKey(record);
-    }
-  }
-
   #linkChanged({ kind, link }: LinkChange): void {
     this.#rpf.forget();
     const on = this.#core.interfaces.get(link.ifindex);
@@ -455,6 +452,7 @@ export class Manager implements MgmClient {
     this.#enumerations.endAllOf(client);
     this.#core.emit('client.died', () => ({ client: client.name, reason }));
     this.#transitions.releaseAllOf(client);
+    this.#rib.drop(client);
     this.#courier.forget(client);
   }
 

@@ -2,14 +2,15 @@
  * Adding and deleting membership, in the order of D-MEM-1: record, ask the owner, bring the entries up to date in the
  * kernel, then the alerts. Validation has happened before; see `manager.ts`.
  */
-import { type Answer, whenAnswered } from '../base/answer.js';
+import { type Answer, isLater, whenAnswered } from '../base/answer.js';
 import type { KernelError } from '../base/errors.js';
+import { ANY4, isAny } from '../base/ip.js';
 import type { Alerts } from './alerts.js';
 import { FORWARD, JOIN, type LocalJoinReply, type MembershipKey, type MgmStatus } from './client.js';
 import { type Core, keyFields } from './core.js';
 import { type Courier, DECISION_LIMIT_MS } from './courier.js';
 import type { Forwarding } from './forwarding.js';
-import { cannotComplete, compareKeys, DONE, notFound } from './keys.js';
+import { cannotComplete, compareKeys, DONE, invalid, notFound } from './keys.js';
 import type { Lifetimes } from './lifetimes.js';
 import {
   attributedTo,
@@ -21,6 +22,15 @@ import {
   type Member,
 } from './state.js';
 
+export interface MembersParts {
+  readonly courier: Courier;
+  readonly forwarding: Forwarding;
+  readonly alerts: Alerts;
+  readonly lifetimes: Lifetimes;
+  /** Shows an existing entry to the owner of an interface that becomes a candidate of it; it may veto. */
+  readonly admit: (entry: Entry, on: Interface) => Answer<void>;
+}
+
 export class Members {
   readonly #core: Core;
   readonly #courier: Courier;
@@ -28,12 +38,15 @@ export class Members {
   readonly #alerts: Alerts;
   readonly #lifetimes: Lifetimes;
 
-  constructor(core: Core, parts: { courier: Courier; forwarding: Forwarding; alerts: Alerts; lifetimes: Lifetimes }) {
+  readonly #admit: (entry: Entry, on: Interface) => Answer<void>;
+
+  constructor(core: Core, parts: MembersParts) {
     this.#core = core;
     this.#courier = parts.courier;
     this.#forwarding = parts.forwarding;
     this.#alerts = parts.alerts;
     this.#lifetimes = parts.lifetimes;
+    this.#admit = parts.admit;
   }
 
   add(client: Client, on: Interface, key: MembershipKey, flags: number): Answer<MgmStatus> {
@@ -101,10 +114,33 @@ export class Members {
     if (member && !isStale(member)) return DONE;
     const owner = client === on.igmp ? on.owner : undefined;
     const asked = owner?.alive && owner.callbacks.localJoin ? owner : undefined;
+    const everything = isAny(key.group) && client === on.owner && client.callbacks.creationAlert !== undefined;
     if (member) member.epoch = on.epoch;
-    else member = this.#core.memberships.add(record, client, on, asked !== undefined);
+    else member = this.#core.memberships.add(record, client, on, asked !== undefined || everything);
     this.#core.emit('membership.added', () => ({ ...keyFields(key), interface: on.name, client: client.name }));
+    if (everything) return this.#everything(record, member);
     return asked ? this.#askOwner(asked, record, member) : this.#joined(record, member, undefined);
+  }
+
+  /**
+   * An owner's own (*,*) makes its interface a candidate of every entry there is: each is shown to it like a new one, before
+   * the kernel is touched. In R the hosts' memberships come first, so that what they want is not cut; see `admissions`.
+   */
+  #everything(record: KeyRecord, member: Member): Answer<MgmStatus> {
+    const { on } = member;
+    this.#alerts.signalKey(record, on);
+    if (on.phase === 'R') return DONE;
+    const later = [...this.admissions(on)].filter(isLater);
+    if (later.length === 0) return DONE;
+    return Promise.all(later).then(() => (on.owner === member.client ? DONE : invalid('notOwner')));
+  }
+
+  /** The owner's (*,*) counts from now on: each entry is shown to the owner, one a step. Nothing happens without one. */
+  *admissions(on: Interface): Generator<Answer<void>> {
+    const member = on.owner && this.#core.memberships.get(ANY4, ANY4)?.find(on.owner, on);
+    if (!member || isStale(member)) return;
+    member.pending = false;
+    for (const entry of [...this.#core.entries]) if (entry.iif !== on) yield this.#admit(entry, on);
   }
 
   /** D-LJ-2: the owner may keep existing entries off the interface before the kernel is touched. */
@@ -131,7 +167,8 @@ export class Members {
     member.pending = false;
     let error: KernelError | undefined;
     const turned: Entry[] = [];
-    for (const entry of this.#core.entries.matching(record)) {
+    const opens = !this.#coveredByItsAll(member, record);
+    for (const entry of opens ? this.#core.entries.matching(record) : []) {
       entry.clearOverride(on, 'off');
       const refused = alone
         ? client.callbacks.refusesSource?.(entry, on.ifindex)
@@ -142,6 +179,13 @@ export class Members {
     this.#alerts.signalKey(record, on);
     for (const entry of turned) this.#alerts.signalEntry(entry, attributedTo(member), on);
     return statusOf(error);
+  }
+
+  /** An owner with (*,*) there has said by its vetoes what does not leave; a narrower key of its own says nothing new. */
+  #coveredByItsAll({ client, on }: Member, record: KeyRecord): boolean {
+    if (client !== on.owner || isAny(record.group)) return false;
+    const all = this.#core.memberships.get(ANY4, ANY4)?.find(client, on);
+    return all !== undefined && !isStale(all);
   }
 
   #remove(record: KeyRecord, member: Member): void {

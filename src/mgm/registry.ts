@@ -24,10 +24,11 @@ export class Registry {
   register(registration: Registration): MgmStatus & { readonly handle?: Handle } {
     const refused = this.#refusal(registration);
     if (refused) return refused;
-    const { name, protocolId, componentId, callbacks, pimUpcalls = false } = registration;
+    const { name, protocolId, componentId, callbacks, pimUpcalls = false, ribPreference } = registration;
     const handle = ++this.#lastHandle as Handle;
     const counts = { alive: true, requests: 0, calls: 0, delivered: 0, failures: 0 };
-    this.#core.clients.set(handle, { handle, name, protocolId, componentId, callbacks, pimUpcalls, ...counts });
+    const client = { handle, name, protocolId, componentId, callbacks, pimUpcalls, ribPreference, ...counts };
+    this.#core.clients.set(handle, client);
     this.#core.emit('client.registered', () => ({ client: name, protocolId, componentId }));
     return { ...DONE, handle };
   }

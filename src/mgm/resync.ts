@@ -89,8 +89,9 @@ export class Resync {
     on.cancelResync = undefined;
   }
 
-  /** The end of R, one small step at a time: sweep, decide anew, overwrite what differs, then the net alerts (D-OWN-5). */
+  /** The end of R, one small step at a time: what an owner that wants everything lets pass, sweep, decide anew, overwrite what differs, then the net alerts (D-OWN-5). */
   *#end(on: Interface): Generator<void, void> {
+    for (const admitted of this.#members.admissions(on)) yield void admitted;
     for (const record of [...on.keys]) {
       this.#members.sweep(on, record);
       yield;

@@ -1,6 +1,7 @@
 /**
- * The multicast view of the routing table: where data from a source is expected (spec section 5.1 step 3, D-LIN-8).
- * Static overrides win, longest prefix first; otherwise the kernel's routes decide.
+ * The multicast view of the routing table: where data from a source is expected (spec section 5.1 step 3, D-LIN-8, and
+ * interop.md section 7). Longest match within each feeder; of the feeders static overrides come first, then the routes of
+ * protocols and the kernel's in the order of preference.
  */
 import { ANY4, type IpAddress, maskOf, type Prefix, prefixContains } from '../base/ip.js';
 import type { Ifindex, LinkPort, RoutePort } from '../port/kernel.js';
@@ -17,7 +18,18 @@ export interface Towards {
   readonly ifindex: Ifindex;
   readonly neighbor: IpAddress | undefined;
   readonly route: RouteUsed;
+  /** 'static', 'unicast' or the name of a client. */
+  readonly feeder: string;
 }
+
+/** A protocol's routes, as `rib.ts` keeps them. */
+export interface RouteFeeder {
+  readonly preference: number;
+  lookup(source: IpAddress): Towards | undefined;
+}
+
+/** Where the kernel's routes stand among the feeders. */
+export const UNICAST_PREFERENCE = 200;
 
 /** RTPROT_STATIC: what a static override is reported as. */
 const STATIC_ROUTE = 4;
@@ -26,6 +38,8 @@ const REMEMBERED = 4096;
 
 export class Rpf {
   readonly #overrides: readonly RpfOverride[];
+  /** In the order of preference, of registration among equals. */
+  #feeders: readonly RouteFeeder[] = [];
   readonly #remembered = new Map<IpAddress, Towards | 'local' | undefined>();
 
   constructor(
@@ -39,13 +53,18 @@ export class Rpf {
   /** 'local': an address of this machine. Undefined: no route, or its interface does not exist now. */
   towards(source: IpAddress): Towards | 'local' | undefined {
     if (this.#remembered.has(source)) return this.#remembered.get(source);
-    const found = this.#override(source) ?? this.#byRoute(source);
+    const found = this.#override(source) ?? this.#byFeeders(source);
     if (this.#remembered.size >= REMEMBERED) this.#remembered.clear();
     this.#remembered.set(source, found);
     return found;
   }
 
-  /** Routes or links changed. */
+  setFeeders(feeders: readonly RouteFeeder[]): void {
+    this.#feeders = [...feeders].sort((a, b) => a.preference - b.preference);
+    this.forget();
+  }
+
+  /** Routes, links or owners changed. */
   forget(): void {
     this.#remembered.clear();
   }
@@ -55,10 +74,21 @@ export class Rpf {
       const link = prefixContains(prefix, source) ? this.links.byName(name) : undefined;
       if (link) {
         const route = { network: prefix.network, mask: maskOf(prefix.length), protocol: STATIC_ROUTE };
-        return { ifindex: link.ifindex, neighbor, route };
+        return { ifindex: link.ifindex, neighbor, route, feeder: 'static' };
       }
     }
     return undefined;
+  }
+
+  #byFeeders(source: IpAddress): Towards | 'local' | undefined {
+    const unicast = this.#byRoute(source);
+    if (unicast === 'local') return unicast;
+    for (const feeder of this.#feeders) {
+      if (unicast && feeder.preference > UNICAST_PREFERENCE) return unicast;
+      const found = feeder.lookup(source);
+      if (found) return found;
+    }
+    return unicast;
   }
 
   #byRoute(source: IpAddress): Towards | 'local' | undefined {
@@ -66,6 +96,6 @@ export class Rpf {
     if (found === undefined || found === 'local') return found;
     const { prefix, protocol, gateway, ifindex } = found;
     const mask = prefix.length === 0 ? ANY4 : maskOf(prefix.length);
-    return { ifindex, neighbor: gateway, route: { network: prefix.network, mask, protocol } };
+    return { ifindex, neighbor: gateway, route: { network: prefix.network, mask, protocol }, feeder: 'unicast' };
   }
 }

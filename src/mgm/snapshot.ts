@@ -64,6 +64,17 @@ export interface MfcView {
   readonly state: 'forwarding' | 'negative' | 'foreign' | 'unresolved';
 }
 
+/** A route that a protocol fed. */
+export interface RibView {
+  readonly prefix: string;
+  readonly interface: string;
+  /** Null: the sources are on the link. */
+  readonly neighbor: string | null;
+  readonly metric: number | null;
+  readonly feeder: string;
+  readonly preference: number;
+}
+
 /** name -> value; names are stable and dotted. */
 export type CountersView = Readonly<Record<string, number>>;
 
@@ -95,6 +106,7 @@ export interface ManagerSnapshot {
   clients(): readonly ClientView[];
   memberships(): readonly MembershipView[];
   mfc(): readonly MfcView[];
+  rib(): readonly RibView[];
   counters(): CountersView;
   /** Returns the way to unsubscribe. */
   onEvent(handler: (event: ManagerEvent) => void): () => void;

@@ -13,6 +13,7 @@ export interface Client {
   readonly protocolId: number;
   readonly componentId: number;
   readonly pimUpcalls: boolean;
+  readonly ribPreference: number | undefined;
   readonly callbacks: ClientCallbacks;
   /** False from deregistration or death on: nothing is delivered any more. */
   alive: boolean;

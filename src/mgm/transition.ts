@@ -17,6 +17,7 @@ import { cannotComplete, DONE, invalid } from './keys.js';
 import type { Members } from './members.js';
 import { OWNERSHIP, type OwnershipEvent, refusal } from './ownership.js';
 import { Resync, type ResyncParts } from './resync.js';
+import type { Rpf } from './rpf.js';
 import { type Client, type Entry, Interface, isIgmp } from './state.js';
 import { VifTable } from './vif-table.js';
 
@@ -39,19 +40,21 @@ export class Transitions {
   readonly #members: Members;
   readonly #creation: Creation;
   readonly #alerts: Alerts;
+  readonly #rpf: Rpf;
   readonly #resync: Resync;
   readonly #declareDead: (client: Client, reason: string) => void;
   readonly #vifs = new VifTable();
   /** MRT_PIM is set while an owner asks for it (D-LIN-7). */
   #pim = false;
 
-  constructor(core: Core, parts: ResyncParts, declareDead: (client: Client, reason: string) => void) {
+  constructor(core: Core, parts: ResyncParts & { rpf: Rpf }, declareDead: (client: Client, reason: string) => void) {
     this.#core = core;
     this.#courier = parts.courier;
     this.#forwarding = parts.forwarding;
     this.#members = parts.members;
     this.#creation = parts.creation;
     this.#alerts = parts.alerts;
+    this.#rpf = parts.rpf;
     this.#resync = new Resync(core, parts);
     this.#declareDead = declareDead;
   }
@@ -274,6 +277,7 @@ export class Transitions {
 
   #setOwner(on: Interface, owner: Client | undefined): void {
     on.owner = owner;
+    this.#rpf.forget();
     this.tellQuerier(on);
     const pim = [...this.#core.interfaces.values()].some((other) => other.owner?.pimUpcalls);
     if (pim === this.#pim) return;
@@ -328,6 +332,7 @@ export class Transitions {
     on.closed = true;
     on.phase = 'steady';
     this.#core.interfaces.delete(on.ifindex);
+    this.#rpf.forget();
     this.#members.dropAll(on);
     for (const entry of [...this.#core.entries]) {
       entry.clearOverride(on);

@@ -5,6 +5,7 @@ import type { DumpedMfc } from '../port/kernel.js';
 import { type Core, keyFields } from './core.js';
 import type { Forwarding } from './forwarding.js';
 import type { Reconciler } from './reconciler.js';
+import type { Rib } from './rib.js';
 import type {
   ClientView,
   CountersView,
@@ -13,6 +14,7 @@ import type {
   ManagerSnapshot,
   MembershipView,
   MfcView,
+  RibView,
 } from './snapshot.js';
 import { type Client, type Entry, type Interface, isStale } from './state.js';
 
@@ -20,11 +22,13 @@ export class Views implements ManagerSnapshot {
   readonly #core: Core;
   readonly #forwarding: Forwarding;
   readonly #reconciler: Reconciler;
+  readonly #rib: Rib;
 
-  constructor(core: Core, forwarding: Forwarding, reconciler: Reconciler) {
+  constructor(core: Core, forwarding: Forwarding, reconciler: Reconciler, rib: Rib) {
     this.#core = core;
     this.#forwarding = forwarding;
     this.#reconciler = reconciler;
+    this.#rib = rib;
   }
 
   interfaces(): readonly InterfaceView[] {
@@ -51,6 +55,10 @@ export class Views implements ManagerSnapshot {
     const foreign = [...this.#reconciler.foreign.values()].map((seen) => this.#dumped(seen, 'foreign'));
     const unresolved = this.#reconciler.unresolved.map((seen) => this.#dumped(seen, 'unresolved'));
     return [...own, ...foreign, ...unresolved];
+  }
+
+  rib(): readonly RibView[] {
+    return this.#rib.rows();
   }
 
   counters(): CountersView {

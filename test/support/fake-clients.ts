@@ -1,5 +1,6 @@
 /** Clients of the manager for tests: a protocol that writes down what it hears, and an IGMP with hosts behind it. */
 import type { Answer } from '../../src/base/answer.js';
+import { ip } from '../../src/base/ip.js';
 import {
   type ClientCallbacks,
   type CreationRequest,
@@ -12,7 +13,7 @@ import {
   type Registration,
 } from '../../src/mgm/client.js';
 import type { Ifindex } from '../../src/port/kernel.js';
-import { type Bed, keyText } from './manager-bed.js';
+import { type Bed, keyText, prefixOf } from './manager-bed.js';
 
 type Id = Pick<Registration, 'protocolId' | 'componentId' | 'name'>;
 
@@ -21,6 +22,7 @@ export interface ClientOptions {
   readonly answers?: Partial<ClientCallbacks>;
   /** Callbacks it does not have. */
   readonly without?: readonly (keyof ClientCallbacks)[];
+  readonly ribPreference?: number;
 }
 
 export class TestClient {
@@ -47,7 +49,9 @@ export class TestClient {
   registration(): Registration {
     const callbacks: Record<string, unknown> = { ...this.recording() };
     for (const name of this.#options.without ?? []) delete callbacks[name];
-    return { ...this.#id, callbacks: callbacks as ClientCallbacks };
+    const { ribPreference } = this.#options;
+    const rib = ribPreference === undefined ? {} : { ribPreference };
+    return { ...this.#id, ...rib, callbacks: callbacks as ClientCallbacks };
   }
 
   take(ifindex: Ifindex): Answer<MgmStatus> {
@@ -71,6 +75,12 @@ export class TestClient {
 
   remove(key: MaskedKey, ifindex: Ifindex, flags = JOIN): Answer<MgmStatus> {
     return this.bed.manager.deleteMembership(this.handle!, key, ifindex, flags);
+  }
+
+  /** `feeds('10.9.0.0/16', eth1, '10.0.1.7')`; without an interface the route is withdrawn. */
+  feeds(prefix: string, ifindex?: Ifindex, neighbor?: string): Answer<MgmStatus> {
+    const via = neighbor === undefined ? undefined : ip(neighbor);
+    return this.bed.manager.feedRoutes(this.handle!, [{ prefix: prefixOf(prefix), ifindex, neighbor: via, metric: 1 }]);
   }
 
   /** The connection is gone. */

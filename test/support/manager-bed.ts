@@ -26,7 +26,7 @@ export function keyText({ source, group }: MembershipKey): string {
   return `(${isAny(source) ? '*' : formatIp(source)},${isAny(group) ? '*' : formatIp(group)})`;
 }
 
-function prefixOf(text: string): Prefix {
+export function prefixOf(text: string): Prefix {
   const parsed = parsePrefix(text);
   if (!parsed.ok) throw new Error(parsed.error);
   return parsed.value;
@@ -37,6 +37,8 @@ export interface BedConfig {
   readonly foreign?: 'leave' | 'remove';
   /** Prefixes that do not pass an interface, by its name. */
   readonly boundaries?: Readonly<Record<string, readonly string[]>>;
+  /** Static overrides: prefix and interface. */
+  readonly rpfRoutes?: Readonly<Record<string, string>>;
 }
 
 export class Bed {
@@ -51,8 +53,13 @@ export class Bed {
   readonly manager: Manager;
   #componentId = 0;
 
-  constructor({ mfeExpiry = 'refresh', foreign = 'leave', boundaries = {} }: BedConfig = {}) {
+  constructor({ mfeExpiry = 'refresh', foreign = 'leave', boundaries = {}, rpfRoutes = {} }: BedConfig = {}) {
     const boundaryOf = (name: string) => (boundaries[name] ?? []).map(prefixOf);
+    const overrides = Object.entries(rpfRoutes).map(([prefix, name]) => ({
+      prefix: prefixOf(prefix),
+      interface: name,
+      neighbor: undefined,
+    }));
     const { clock, kernel, log } = this;
     this.manager = new Manager({
       clock,
@@ -61,7 +68,7 @@ export class Bed {
       membership: kernel.membership,
       links: kernel.links,
       routes: kernel.routes,
-      config: { mfeExpiry, foreign, rpfRoutes: [], thresholdOf: () => 1, boundaryOf, reconcileMs: 60_000 },
+      config: { mfeExpiry, foreign, rpfRoutes: overrides, thresholdOf: () => 1, boundaryOf, reconcileMs: 60_000 },
     });
     this.manager.start();
   }

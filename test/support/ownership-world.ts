@@ -40,6 +40,17 @@ class Belief {
   readonly members = new Map<string, { readonly ifindex: Ifindex; readonly key: MembershipKey }>();
   mode: Exclude<AckMode, 'when told'> = 'at once';
 
+  readonly #deletes = new Map<string, number>();
+
+  deletesOf(id: string): number {
+    return this.#deletes.get(id) ?? 0;
+  }
+
+  delete(id: string): void {
+    this.members.delete(id);
+    this.#deletes.set(id, this.deletesOf(id) + 1);
+  }
+
   lose(ifindex: Ifindex): void {
     this.owns.delete(ifindex);
     for (const [id, member] of this.members) if (member.ifindex === ifindex) this.members.delete(id);
@@ -285,8 +296,12 @@ export class OwnershipWorld {
   #membership(n: number, ifindex: Ifindex, key: MembershipKey, add: boolean): void {
     const [client, belief] = [this.#clients[n]!, this.#beliefs[n]!];
     const id = `${ifindex} ${keyText(key)}`;
-    if (add) this.#whenOk(client, client.add(key, ifindex), () => belief.members.set(id, { ifindex, key }));
-    else this.#whenOk(client, client.remove(key, ifindex), () => belief.members.delete(id));
+    if (!add) return this.#whenOk(client, client.remove(key, ifindex), () => belief.delete(id));
+    const deletes = belief.deletesOf(id);
+    // An Add whose answer comes after that of a later Delete is no news any more.
+    this.#whenOk(client, client.add(key, ifindex), () => {
+      if (belief.deletesOf(id) === deletes) belief.members.set(id, { ifindex, key });
+    });
   }
 
   /** The client comes back at once, with nothing. */

@@ -1,0 +1,151 @@
+/**
+ * Routes that protocols feed into the multicast view of the routing table (interop.md section 7), and what follows from a
+ * change of any route: entries whose source is covered are looked up again (D-MFE-4), alerts of (s,g) keys move (D-ALERT-3).
+ */
+import { formatIp, formatPrefix, type IpAddress, isAny, maskOf, type Prefix, prefixContains } from '../base/ip.js';
+import { Lpm, NO_MATCH } from '../base/lpm.js';
+import type { Ifindex } from '../port/kernel.js';
+import type { Alerts } from './alerts.js';
+import type { FedRoute, MgmStatus } from './client.js';
+import type { Core } from './core.js';
+import type { Creation } from './creation.js';
+import type { Forwarding } from './forwarding.js';
+import { DONE, invalid } from './keys.js';
+import type { RouteFeeder, Rpf, Towards } from './rpf.js';
+import type { RibView } from './snapshot.js';
+import type { Client } from './state.js';
+
+/** RTPROT_MROUTED: what the kernel calls routes of a multicast routing daemon. */
+const MROUTED = 17;
+
+interface HeldRoute extends FedRoute {
+  readonly ifindex: Ifindex;
+}
+
+/** One protocol's routes. A route's place in the list is its identity in the look-up. */
+class Feed implements RouteFeeder {
+  readonly #routes: (HeldRoute | undefined)[] = [];
+  readonly #free: number[] = [];
+  readonly #table = new Lpm();
+
+  constructor(
+    readonly client: Client,
+    readonly preference: number,
+    readonly owns: (ifindex: Ifindex) => boolean,
+  ) {}
+
+  get routes(): readonly HeldRoute[] {
+    return this.#routes.filter((route) => route !== undefined);
+  }
+
+  change(route: FedRoute): void {
+    const { prefix, ifindex } = route;
+    const known = this.#table.find(prefix);
+    if (ifindex !== undefined) {
+      const id = known === NO_MATCH ? (this.#free.pop() ?? this.#routes.length) : known;
+      this.#routes[id] = { ...route, ifindex };
+      this.#table.insert(prefix, id);
+    } else if (known !== NO_MATCH) {
+      this.#table.remove(prefix);
+      this.#routes[known] = undefined;
+      this.#free.push(known);
+    }
+  }
+
+  lookup(source: IpAddress): Towards | undefined {
+    const found = this.#routes[this.#table.lookup(source)];
+    if (!found || !this.owns(found.ifindex)) return undefined;
+    const { prefix, ifindex, neighbor } = found;
+    const route = { network: prefix.network, mask: maskOf(prefix.length), protocol: MROUTED };
+    return { ifindex, neighbor, route, feeder: this.client.name };
+  }
+}
+
+export class Rib {
+  readonly #core: Core;
+  readonly #rpf: Rpf;
+  readonly #creation: Creation;
+  readonly #forwarding: Forwarding;
+  readonly #alerts: Alerts;
+  readonly #feeds = new Map<Client, Feed>();
+
+  constructor(core: Core, parts: { rpf: Rpf; creation: Creation; forwarding: Forwarding; alerts: Alerts }) {
+    this.#core = core;
+    this.#rpf = parts.rpf;
+    this.#creation = parts.creation;
+    this.#forwarding = parts.forwarding;
+    this.#alerts = parts.alerts;
+  }
+
+  /** All of the changes, or none when one names an interface that the client does not own. */
+  feed(client: Client, changes: readonly FedRoute[]): MgmStatus {
+    const feed = this.#feedOf(client);
+    if (!feed) return invalid('noRibPreference', `${client.name} registered without a preference for its routes`);
+    const foreign = changes.find(({ ifindex }) => ifindex !== undefined && !feed.owns(ifindex));
+    if (foreign)
+      return invalid('notOwner', `${client.name} does not own the interface of ${formatPrefix(foreign.prefix)}`);
+    for (const change of changes) feed.change(change);
+    this.#core.count('rib.changes', changes.length);
+    this.#changed(changes.map(({ prefix }) => prefix));
+    return DONE;
+  }
+
+  /** The client is gone, and its routes with it. */
+  drop(client: Client): void {
+    const feed = this.#feeds.get(client);
+    if (!feed) return;
+    this.#feeds.delete(client);
+    this.#rpf.setFeeders([...this.#feeds.values()]);
+    this.#changed(feed.routes.map(({ prefix }) => prefix));
+  }
+
+  /** The kernel's routes may have changed for these destinations. */
+  routesChanged(prefix: Prefix): void {
+    this.#rpf.forget();
+    this.#decideAgain((source) => prefixContains(prefix, source));
+  }
+
+  rows(): readonly RibView[] {
+    const nameOf = (ifindex: Ifindex): string => this.#core.ports.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+    return [...this.#feeds.values()].flatMap(({ client, preference, routes }) =>
+      routes.map(({ prefix, ifindex, neighbor, metric }) => ({
+        prefix: formatPrefix(prefix),
+        interface: nameOf(ifindex),
+        neighbor: neighbor === undefined ? null : formatIp(neighbor),
+        metric: metric ?? null,
+        feeder: client.name,
+        preference,
+      })),
+    );
+  }
+
+  #feedOf(client: Client): Feed | undefined {
+    const known = this.#feeds.get(client);
+    if (known || client.ribPreference === undefined) return known;
+    const owns = (ifindex: Ifindex): boolean => this.#core.interfaces.get(ifindex)?.owner === client;
+    const feed = new Feed(client, client.ribPreference, owns);
+    this.#feeds.set(client, feed);
+    this.#rpf.setFeeders([...this.#feeds.values()]);
+    return feed;
+  }
+
+  /** A full table is ten thousand prefixes: each entry looks itself up among them, not each of them among the entries. */
+  #changed(prefixes: readonly Prefix[]): void {
+    this.#rpf.forget();
+    const changed = new Lpm();
+    for (const prefix of prefixes) changed.insert(prefix, 0);
+    this.#decideAgain((source) => changed.lookup(source) !== NO_MATCH);
+  }
+
+  /** What was silenced for want of a route asks anew. */
+  #decideAgain(covers: (source: IpAddress) => boolean): void {
+    for (const entry of [...this.#core.entries]) {
+      if (entry.deleted || !covers(entry.source)) continue;
+      if (entry.unowned) this.#forwarding.remove(entry);
+      else void this.#creation.decideAgain(entry, (on) => on === entry.iif);
+    }
+    for (const record of [...this.#core.memberships]) {
+      if (!isAny(record.source) && covers(record.source)) this.#alerts.signalKey(record);
+    }
+  }
+}
