@@ -1,7 +1,8 @@
 /** What a schema of single values cannot see: names that must exist, times that depend on each other, defaults that follow from others. */
 import { ANY4, formatIp, formatPrefix, type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
 import { formatDuration } from './durations.js';
-import { type FileValues, type IgmpValues, igmpSchema, SSM_RANGES } from './schema.js';
+import { dvmrpInterfaceOf, dvmrpOf } from './dvmrp.js';
+import { type DvmrpInterfaceValues, type FileValues, type IgmpValues, igmpSchema, SSM_RANGES } from './schema.js';
 import type { Path } from './source.js';
 import { nearest } from './suggest.js';
 import type {
@@ -53,6 +54,7 @@ export function check(values: FileValues, file: string): Checked {
     statics: Object.entries(values.static).map(([name, value], at) => staticOf(name, at, value)),
     proxy: values.proxy && proxyOf(values.proxy),
     igmp,
+    dvmrp: dvmrpOf(values),
     pause: values.pause,
   };
   return { config, errors: checker.errors, warnings: checker.warnings };
@@ -115,7 +117,8 @@ function interfaceOf(
 ): InterfaceConfig {
   const { owner, threshold, boundary } = value;
   const igmp = value.igmp && igmpConfigOf(value.igmp, ssmRanges, boundary);
-  return { name, owner, igmp, threshold, boundary };
+  const dvmrp = value.dvmrp && dvmrpInterfaceOf(value.dvmrp);
+  return { name, owner, igmp, dvmrp, threshold, boundary };
 }
 
 function proxyOf({ upstreams, requireQuerier, leaveDelay, wildcardGroups }: ProxyValues): ProxyConfig {
@@ -143,7 +146,7 @@ class Checker {
   constructor(values: FileValues) {
     this.#values = values;
     this.#interfaces = Object.keys(values.interfaces);
-    this.#instances = [...Object.keys(values.static), ...(values.proxy ? ['proxy'] : [])];
+    this.#instances = [...Object.keys(values.static), ...(values.proxy ? ['proxy'] : []), 'dvmrp'];
     this.#ssmRanges = values.igmp.ssmRanges;
   }
 
@@ -151,17 +154,20 @@ class Checker {
     for (const [name, value] of Object.entries(this.#values.interfaces)) {
       if (value.owner !== undefined) this.#owner(['interfaces', name, 'owner'], value.owner);
       if (value.igmp) this.#igmp(['interfaces', name, 'igmp'], value.igmp, value.boundary);
+      if (value.dvmrp) this.#dvmrpInterface(['interfaces', name, 'dvmrp'], value.dvmrp);
     }
     this.#interfaceCount();
     this.#rpfRoutes();
     if (this.#values.proxy) this.#proxy(this.#values.proxy);
+    for (const [at, group] of this.#values.dvmrp?.pullGroups.entries() ?? [])
+      this.#anySourceJoin(['dvmrp', 'pullGroups', at], group);
     for (const [name, value] of Object.entries(this.#values.static)) this.#instance(['static', name], value);
   }
 
   #owner(path: Path, owner: string): void {
     if (owner === 'proxy' && !this.#values.proxy)
       this.#error(path, '"proxy" was read; it fits where the file has a section "proxy" with an upstream');
-    else this.#known(path, owner, this.#instances, 'the name of an instance under "static", or "proxy",');
+    else this.#known(path, owner, this.#instances, 'the name of an instance under "static", "proxy" or "dvmrp"');
   }
 
   #interface(path: Path, name: string): void {
@@ -211,6 +217,13 @@ class Checker {
           `${formatIp(group)} was read; a group outside of the interface's boundary ${formatPrefix(scope)} fits`,
         );
     }
+  }
+
+  /** A neighbour that loses three Probes in a row is still there. */
+  #dvmrpInterface(path: Path, { probeInterval, neighborTimeout }: DvmrpInterfaceValues): void {
+    if (neighborTimeout > 3 * probeInterval) return;
+    const fits = `more than three times probeInterval (${formatDuration(probeInterval)})`;
+    this.#time([...path, 'neighborTimeout'], neighborTimeout, fits);
   }
 
   #time(path: Path, ms: number, fits: string): void {

@@ -14,6 +14,7 @@ import {
   type Prefix,
 } from '../base/ip.js';
 import type { PrefixRule } from '../base/prefix-filter.js';
+import type { RouteRule } from './types.js';
 import { formatDuration, parseDuration } from './durations.js';
 
 export const DEFAULT_TABLE = 253;
@@ -126,6 +127,22 @@ function rules<P extends z.ZodType<Prefix>>(about: P) {
   return list(one, 'a list of rules such as { allow: 239.1.0.0/16 }');
 }
 
+/** `[{ allow: 10.0.0.0/8, match: orLonger }]`. */
+const routeRules = list(
+  keyed({
+    allow: prefix.optional(),
+    deny: prefix.optional(),
+    match: oneOf('exact', 'orLonger').default('exact'),
+  }).transform(({ allow, deny, match }, context) => {
+    if (allow && !deny) return { action: 'allow', prefix: allow, match } satisfies RouteRule;
+    if (deny && !allow) return { action: 'deny', prefix: deny, match } satisfies RouteRule;
+    if (context.issues.length === 0)
+      context.issues.push({ code: 'custom', input: undefined, message: 'a mapping with one of allow and deny' });
+    return z.NEVER;
+  }),
+  'a list of rules such as { allow: 10.0.0.0/8, match: orLonger }',
+);
+
 const groupRules = rules(groupPrefix);
 const sourceRules = rules(prefix);
 
@@ -198,9 +215,42 @@ const igmpSwitch = z.preprocess((raw) => {
   return raw === true || raw === null ? {} : raw;
 }, igmpSchema.optional());
 
+/** Bounds and defaults of DVMRP: section 16 of its specification. */
+export const dvmrpInterfaceSchema = keyed({
+  metric: integer(1, 31).default(1),
+  advertisedOffset: integer(0, 31).default(0),
+  probeInterval: duration(1000, 60_000).default(10_000),
+  neighborTimeout: duration(3000, 600_000).default(35_000),
+  forceLeaf: flag.default(false),
+  maxNeighbors: integer(1, 1024).default(64),
+  neighborFilter: sourceRules,
+  filterIn: routeRules,
+  filterOut: routeRules,
+});
+
+export const dvmrpSchema = keyed({
+  preference: integer(1, 255).default(100),
+  pruneLifetime: duration(120_000, 86_400_000).default(7_200_000),
+  maxReceivedPrune: duration(300_000, 4_294_967_295_000).default(10_800_000),
+  pruneRetransmit: flag.default(true),
+  reportInterval: duration(10_000, 600_000).default(60_000),
+  acceptCompat: flag.default(false),
+  allowNonPruners: flag.default(false),
+  maxRoutes: integer(1, 1_000_000).default(20_000),
+  maxRoutesPerNeighbor: integer(1, 1_000_000).default(10_000),
+  neighbors2: oneOf('off', 'on-link', 'any').default('on-link'),
+  originateDefault: leaf('true, false or a metric from 1 to 31', (raw) => {
+    if (typeof raw === 'boolean') return raw ? 1 : 0;
+    return typeof raw === 'number' && Number.isInteger(raw) && raw >= 1 && raw <= 31 ? raw : undefined;
+  }).default(0),
+  membersAreSenders: flag.default(true),
+  pullGroups: list(group, 'a list of groups'),
+});
+
 export const interfaceSchema = keyed({
   owner: text('the name of a protocol instance', (raw) => raw).optional(),
   igmp: igmpSwitch,
+  dvmrp: z.preprocess((raw) => (raw === null ? {} : raw), dvmrpInterfaceSchema.optional()),
   threshold: integer(1, 255).default(1),
   boundary: z.preprocess((raw) => raw ?? [], groupPrefixes),
 });
@@ -253,8 +303,11 @@ export const fileSchema = section({
   }),
   pause: section({ scope: oneOf('agent', 'host', 'host-best-effort').default('agent') }),
   proxy: z.preprocess((raw) => raw ?? undefined, proxySchema.optional()),
+  dvmrp: z.preprocess((raw) => (raw === null ? {} : raw), dvmrpSchema.optional()),
   static: named(instanceName, staticInstance, 'a mapping from instance names'),
 });
 
 export type FileValues = z.output<typeof fileSchema>;
 export type IgmpValues = z.output<typeof igmpSchema>;
+export type DvmrpValues = z.output<typeof dvmrpSchema>;
+export type DvmrpInterfaceValues = z.output<typeof dvmrpInterfaceSchema>;

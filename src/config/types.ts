@@ -21,6 +21,8 @@ export interface Config {
   /** The IGMP proxy; undefined: there is none. */
   readonly proxy: ProxyConfig | undefined;
   readonly igmp: IgmpGlobalConfig;
+  /** Undefined: DVMRP is mentioned nowhere, so that there is none. */
+  readonly dvmrp: DvmrpConfig | undefined;
   /** Whose joins and leaves wait while an interface changes its owner (design section 4). */
   readonly pause: { readonly scope: PauseScope };
 }
@@ -50,10 +52,12 @@ export interface RpfRoute {
 
 export interface InterfaceConfig {
   readonly name: string;
-  /** The owner at start: the name of a protocol instance ('static', 'static2', 'proxy'), or undefined. */
+  /** The owner at start: the name of a protocol instance ('static', 'static2', 'proxy', 'dvmrp'), or undefined. */
   readonly owner: string | undefined;
   /** IGMP is on this interface. Undefined: it is not. */
   readonly igmp: IgmpInterfaceConfig | undefined;
+  /** What DVMRP does there when it owns the interface. Undefined: the defaults. */
+  readonly dvmrp: DvmrpInterfaceConfig | undefined;
   /** A packet leaves when its TTL is greater, 1..255 (D-LIN-4). */
   readonly threshold: number;
   /** Groups whose scope ends here: they neither enter nor leave, and hosts cannot ask for them (RFC 2365). */
@@ -136,6 +140,60 @@ export interface ProxyUpstream {
   readonly sources: readonly Prefix[];
   /** IGMP version of the host side; 'auto' follows the querier. */
   readonly version: 'auto' | 1 | 2 | 3;
+}
+
+/** Section 16 of the DVMRP specification: what holds for the whole protocol. */
+export interface DvmrpConfig {
+  /** Among the feeders of the multicast view of the routing table: smaller first, 1..255; the kernel's routes are 200. */
+  readonly preference: number;
+  readonly pruneLifetimeMs: number;
+  /** Received prunes hold for no longer. */
+  readonly maxReceivedPruneMs: number;
+  readonly pruneRetransmit: boolean;
+  /** Expiry, hold-down and the age of dependents follow from it. */
+  readonly reportIntervalMs: number;
+  /** Routers before version 3.255 are neighbours. */
+  readonly acceptCompat: boolean;
+  readonly allowNonPruners: boolean;
+  readonly maxRoutes: number;
+  readonly maxRoutesPerNeighbor: number;
+  /** Whose questions about our neighbours are answered. */
+  readonly neighbors2: 'off' | 'on-link' | 'any';
+  /** The default route is told with this metric; undefined: it is not. */
+  readonly originateDefault: number | undefined;
+  /** Whoever sends to a group inside is taken to want it from outside too (interop.md section 6). */
+  readonly membersAreSenders: boolean;
+  /** Groups that are always asked for outside. */
+  readonly pullGroups: readonly IpAddress[];
+  /** Groups that cannot be asked for without a source. */
+  readonly ssmRanges: readonly Prefix[];
+  /** For interfaces that come to DVMRP by the tool and not by the file. */
+  readonly interfaceDefaults: DvmrpInterfaceConfig;
+}
+
+/** The same per interface. */
+export interface DvmrpInterfaceConfig {
+  /** 1..31. */
+  readonly metric: number;
+  /** 0..31, added to what is told there. */
+  readonly advertisedOffset: number;
+  readonly probeIntervalMs: number;
+  /** More than three Probe intervals. */
+  readonly neighborTimeoutMs: number;
+  /** No Probes, no neighbours: hosts only. */
+  readonly forceLeaf: boolean;
+  readonly maxNeighbors: number;
+  /** Who may be a neighbour. */
+  readonly neighborFilter: PrefixFilter;
+  readonly filterIn: readonly RouteRule[];
+  readonly filterOut: readonly RouteRule[];
+}
+
+export interface RouteRule {
+  readonly action: 'allow' | 'deny';
+  readonly prefix: Prefix;
+  /** Just this prefix, or those within it too. */
+  readonly match: 'exact' | 'orLonger';
 }
 
 /** One instance of the static protocol; several make hand-over between protocols possible. */

@@ -2,20 +2,23 @@
 import { formatIp } from '../base/ip.js';
 import type { Row } from '../control/messages.js';
 import type { View } from '../control/operator.js';
+import type { DvmrpViews } from '../dvmrp/view.js';
 import type { InterfaceView, ManagerSnapshot } from '../mgm/snapshot.js';
 import type { HostGroupPort, MembershipPort, LinkPort } from '../port/kernel.js';
 import type { Assignment, Assignments } from './assignments.js';
+import { dvmrpViews } from './dvmrp-views.js';
 import { igmpViews, type IgmpViewsParts } from './igmp-views.js';
 
 export interface ViewsParts extends IgmpViewsParts {
   readonly snapshot: ManagerSnapshot;
   readonly assignments: Assignments;
+  readonly dvmrp: DvmrpViews | undefined;
   readonly membership: MembershipPort;
   readonly hostGroups?: HostGroupPort | undefined;
 }
 
 export function viewsOf(parts: ViewsParts): ReadonlyMap<string, View> {
-  return new Map([...managerViews(parts), ...igmpViews(parts)]);
+  return new Map([...managerViews(parts), ...igmpViews(parts), ...dvmrpViews(parts.dvmrp)]);
 }
 
 function managerViews({ snapshot, assignments, links, membership, hostGroups }: ViewsParts): readonly [string, View][] {
@@ -26,6 +29,7 @@ function managerViews({ snapshot, assignments, links, membership, hostGroups }: 
     ['groups', view(() => snapshot.memberships(), ['group', 'source', 'interface', 'client', 'stale'])],
     ['mfc', view(() => snapshot.mfc(), MFC_COLUMNS)],
     ['clients', view(() => snapshot.clients(), CLIENT_COLUMNS)],
+    ['rib', view(() => snapshot.rib())],
     ['counters', view(() => Object.entries(snapshot.counters()).map(([name, value]) => ({ name, value })))],
     ['joins', view(() => joinRows(membership, links))],
     ['host-groups', view(() => hostGroupRows(hostGroups, links))],

@@ -5,8 +5,10 @@
 import type { Socket } from 'node:net';
 import type { Prefix } from '../base/ip.js';
 import { defaultIgmpConfig } from '../config/check.js';
-import type { Config, IgmpInterfaceConfig, PauseScope, RpfRoute } from '../config/types.js';
+import type { Config, DvmrpConfig, IgmpInterfaceConfig, PauseScope, RpfRoute } from '../config/types.js';
 import { type ControlProblem, ControlServer } from '../control/server.js';
+import { DvmrpModule } from '../dvmrp/module.js';
+import type { LinkConfig } from '../dvmrp/link.js';
 import { IgmpModule } from '../igmp/module.js';
 import type { MgmStatus, Protocol } from '../mgm/client.js';
 import { Manager } from '../mgm/manager.js';
@@ -86,7 +88,8 @@ export class Daemon {
       maxGroups: config.igmp.maxGroups,
     });
     const proxy = this.#proxyOf(config);
-    this.#protocols = this.#protocolsOf(igmp, proxy);
+    const dvmrp = this.#dvmrp();
+    this.#protocols = this.#protocolsOf([igmp, proxy, dvmrp]);
     const { links, membership } = kernel;
     const { interfaces } = config;
     this.#assignments = new Assignments({ links, membership, clock, log, protocols: this.#protocols, interfaces });
@@ -104,7 +107,7 @@ export class Daemon {
       protocols: this.#protocols,
       assignments,
       joins: this.#joins,
-      views: viewsOf({ ...kernel, snapshot, assignments, igmp, proxy }),
+      views: viewsOf({ ...kernel, snapshot, assignments, igmp, proxy, dvmrp: dvmrp?.views }),
       prepareIgmp: (name) => {
         if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig(config.igmp, boundaryOf(config, name)));
       },
@@ -143,11 +146,21 @@ export class Daemon {
     return proxy && new ProxyModule({ mgm, clock, log, ...kernel, events: mgm.events, config: proxy, ssmRanges });
   }
 
-  #protocolsOf(igmp: IgmpModule, proxy: ProxyModule | undefined): ReadonlyMap<string, Protocol> {
+  #dvmrp(): DvmrpModule | undefined {
+    const { config: all, kernel, clock, log } = this.#parts;
+    const config = all.dvmrp;
+    if (!config) return undefined;
+    const mgm = this.manager;
+    const chance = { random: { next: Math.random }, wallClockSec: () => Date.now() / 1000 };
+    const linkConfigOf = (name: string) => dvmrpLinkOf(all, config, name);
+    return new DvmrpModule({ mgm, clock, log, ...kernel, ...chance, events: mgm.events, config, linkConfigOf });
+  }
+
+  #protocolsOf(modules: readonly (Protocol | undefined)[]): ReadonlyMap<string, Protocol> {
     const { config, kernel, clock, log } = this.#parts;
     const mgm = this.manager;
     const statics = config.statics.map((one) => new StaticModule({ mgm, clock, log, ...kernel, config: one }));
-    const all: readonly Protocol[] = [igmp, ...statics, ...(proxy ? [proxy] : [])];
+    const all = [...modules, ...statics].filter((one) => one !== undefined);
     return new Map(all.map((protocol) => [protocol.name, protocol]));
   }
 }
@@ -173,6 +186,12 @@ function upstreamSources({ proxy }: Config): readonly RpfRoute[] {
 
 function boundaryOf({ interfaces }: Config, name: string): readonly Prefix[] {
   return interfaces.find((one) => one.name === name)?.boundary ?? [];
+}
+
+function dvmrpLinkOf({ interfaces }: Config, { interfaceDefaults }: DvmrpConfig, name: string): LinkConfig {
+  const known = interfaces.find((one) => one.name === name);
+  const { threshold = 1, boundary = [], dvmrp = interfaceDefaults } = known ?? {};
+  return { name, threshold, boundary, dvmrp };
 }
 
 function igmpConfigsOf({ interfaces }: Config): Map<string, IgmpInterfaceConfig> {

@@ -24,7 +24,13 @@ export type MonitorEvt =
   | 'igmp.querier.changed'
   | 'proxy.group.joined'
   | 'proxy.group.left'
-  | 'proxy.upstream.changed';
+  | 'proxy.upstream.changed'
+  | 'dvmrp.interface.up'
+  | 'dvmrp.interface.down'
+  | 'dvmrp.neighbor.up'
+  | 'dvmrp.neighbor.down'
+  | 'dvmrp.neighbor.restarted'
+  | 'dvmrp.route.lost';
 
 export interface Events {
   /** `fields` is only called when somebody listens: ten thousand joins must not build ten thousand objects for nobody. */

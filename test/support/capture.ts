@@ -31,6 +31,8 @@ const FIELDS = {
   recordTypes: 'igmp.record_type',
   groups: 'igmp.maddr',
   sources: 'igmp.saddr',
+  dvmrpCode: 'dvmrp.v3.code',
+  dvmrpChecksum: 'dvmrp.checksum.status',
   complaints: '_ws.expert.message',
 } as const;
 
@@ -65,6 +67,8 @@ export interface CapturedIgmp {
   readonly sources: readonly string[];
   /** Of a v3 report: "TO_EX 239.1.1.1", "BLOCK 239.1.1.1 10.0.0.1 10.0.0.2". */
   readonly records: readonly string[];
+  /** Of a DVMRP message: 1 Probe, 2 Report, 7 Prune, 8 Graft, 9 Graft-Ack; NaN otherwise. */
+  readonly dvmrpCode: number;
   /** What tshark has to say against the packet. */
   readonly complaints: string;
 }
@@ -155,7 +159,7 @@ function parse(line: string): CapturedIgmp {
     ttl: number('ttl'),
     options: list('options').map(Number),
     routerAlert: number('routerAlert'),
-    checksumsGood: text('ipChecksum') === GOOD && text('checksum') === GOOD,
+    checksumsGood: text('ipChecksum') === GOOD && (text('checksum') || text('dvmrpChecksum')) === GOOD,
     type: number('type'),
     version: number('version'),
     maxRespDs: number('maxRespDs'),
@@ -166,6 +170,7 @@ function parse(line: string): CapturedIgmp {
     groups: list('groups'),
     sources: list('sources'),
     records: records(list('recordTypes'), list('groups'), list('sourceCounts'), list('sources')),
+    dvmrpCode: number('dvmrpCode'),
     complaints: text('complaints'),
   };
 }

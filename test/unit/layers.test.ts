@@ -15,12 +15,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['base'],
   kernel: ['base', 'port'],
   mgm: ['base', 'port'],
+  dvmrp: PROTOCOL,
   igmp: PROTOCOL,
   proxy: PROTOCOL,
   static: PROTOCOL,
   control: ['base', 'port', 'mgm/snapshot'],
   cli: ['base', 'control/messages', 'control/client'],
-  daemon: ['base', 'port', 'config', 'kernel', 'mgm', 'igmp', 'proxy', 'static', 'control'],
+  daemon: ['base', 'port', 'config', 'kernel', 'mgm', 'dvmrp', 'igmp', 'proxy', 'static', 'control'],
   // The laboratory drives the real daemon from outside; only hold.ts reaches into it (ADR 0004).
   lab: ['base', 'port', 'config', 'kernel', 'mgm', 'control'],
 };

@@ -2,7 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { formatComplaint, parseConfig } from '../../../src/config/parse.js';
-import { fileSchema, igmpSchema, interfaceSchema, proxySchema, upstreamSchema } from '../../../src/config/schema.js';
+import {
+  dvmrpInterfaceSchema,
+  dvmrpSchema,
+  fileSchema,
+  igmpSchema,
+  interfaceSchema,
+  proxySchema,
+  upstreamSchema,
+} from '../../../src/config/schema.js';
 
 const read = (path: string) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
 
@@ -27,6 +35,8 @@ test('every key of the file is in the manual', () => {
   for (const key of Object.keys(igmpSchema.shape)) expect(manual).toContain(`| \`${key}\` |`);
   for (const key of Object.keys(proxySchema.shape)) expect(manual).toContain(`| \`${key}\``);
   for (const key of Object.keys(upstreamSchema.shape)) expect(manual).toContain(`| \`upstreams[].${key}\` |`);
+  for (const { shape } of [dvmrpSchema, dvmrpInterfaceSchema])
+    for (const key of Object.keys(shape)) expect(manual).toContain(`| \`${key}\` |`);
   for (const key of Object.keys(interfaceSchema.shape)) expect(manual).toContain(`| \`${key}\` |`);
 });
 

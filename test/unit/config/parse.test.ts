@@ -247,7 +247,7 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['lgo: { level: info }', '1:1: the file: unknown key "lgo" was read; did you mean "log"?'],
   [
     'nonsense: 1',
-    '1:1: the file: unknown key "nonsense" was read; table, log, control, rpf, mfe, foreign, interfaces, igmp, pause, proxy and static fit',
+    '1:1: the file: unknown key "nonsense" was read; table, log, control, rpf, mfe, foreign, interfaces, igmp, pause, proxy, dvmrp and static fit',
   ],
   [
     'control: { socket: mgmd.sock }',
@@ -295,11 +295,11 @@ const WRONG: readonly (readonly [string, string])[] = [
   ],
   [
     'interfaces: { eth1: { owner: statik } }\nstatic: { static: {}, other: {} }',
-    '1:30: interfaces.eth1.owner: "statik" was read; the name of an instance under "static", or "proxy", fits (static, other); did you mean "static"?',
+    '1:30: interfaces.eth1.owner: "statik" was read; the name of an instance under "static", "proxy" or "dvmrp" fits (static, other, dvmrp); did you mean "static"?',
   ],
   [
     'interfaces: { eth1: { owner: static } }',
-    '1:30: interfaces.eth1.owner: "static" was read; the name of an instance under "static", or "proxy", fits (none is listed)',
+    '1:30: interfaces.eth1.owner: "static" was read; the name of an instance under "static", "proxy" or "dvmrp" fits (dvmrp)',
   ],
   [
     'interfaces: { eth1: { threshold: 0 } }',

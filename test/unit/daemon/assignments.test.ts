@@ -48,7 +48,7 @@ function given(interfaces: readonly InterfaceConfig[], { room = 32 } = {}) {
 }
 
 function configured(name: string, owner?: string, igmp = false): InterfaceConfig {
-  return { name, owner, igmp: igmp ? defaultIgmpConfig() : undefined, threshold: 1, boundary: [] };
+  return { name, owner, igmp: igmp ? defaultIgmpConfig() : undefined, dvmrp: undefined, threshold: 1, boundary: [] };
 }
 
 test('what is there at start is served in order, first by its owner, then by IGMP', async () => {

@@ -83,6 +83,7 @@ test('when the control socket accepts, everything configured that exists is serv
     'groups',
     'mfc',
     'clients',
+    'rib',
     'counters',
     'joins',
     'host-groups',

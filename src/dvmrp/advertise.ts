@@ -1,0 +1,184 @@
+/**
+ * Which Reports go out, and when (dvmrp.md section 6.4): all routes once per report interval, a part of them every 5 s;
+ * changed routes in flash updates that are at least 5 s apart; everything to a neighbour that is new; everything as unreachable
+ * at the end (section 7.7). Interfaces without neighbours hear nothing.
+ */
+import type { IpAddress } from '../base/ip.js';
+import type { Ifindex } from '../port/kernel.js';
+import { FLASH_INTERVAL_MS, reportSlots } from './intervals.js';
+import { ALL_DVMRP_ROUTERS } from './reception.js';
+import { compareRoutes, INFINITY, ReportWriter } from './report.js';
+import type { Route } from './route.js';
+import { advertisedMetric, OMIT, type RouteInterface } from './route-interface.js';
+import type { RouteStore } from './route-store.js';
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export interface ReportOutput {
+  /** `message` is good until the call returns. */
+  sendReport(ifindex: Ifindex, to: IpAddress, message: Uint8Array): void;
+}
+
+export interface AdvertiseConfig {
+  readonly reportIntervalMs: number;
+  /** Octets of a Report behind its header. */
+  readonly bodyLimit: number;
+}
+
+export class Advertiser {
+  readonly #store: RouteStore;
+  readonly #interfaces: ReadonlyMap<Ifindex, RouteInterface>;
+  readonly #slots: number;
+  readonly #writer: ReportWriter;
+  /** Where the writer's messages go. */
+  #ifindex = 0 as Ifindex;
+  #to: IpAddress = ALL_DVMRP_ROUTERS;
+  #changed: Route[] = [];
+  /** Parts of the running round that have been sent; a round begins when they are `#slots`. */
+  #slot = 0;
+  /** The last route told in the running round. */
+  #toldUpTo: Route | undefined;
+  #roundDone = false;
+  #lastFlashMs = -NEVER;
+  flashDueMs = NEVER;
+  slotDueMs = NEVER;
+
+  constructor(
+    config: AdvertiseConfig,
+    store: RouteStore,
+    interfaces: ReadonlyMap<Ifindex, RouteInterface>,
+    output: ReportOutput,
+  ) {
+    this.#store = store;
+    this.#interfaces = interfaces;
+    this.#slots = reportSlots(config.reportIntervalMs);
+    this.#writer = new ReportWriter((message) => output.sendReport(this.#ifindex, this.#to, message), config.bodyLimit);
+  }
+
+  get nextDeadlineMs(): number {
+    return Math.min(this.flashDueMs, this.slotDueMs);
+  }
+
+  start(nowMs: number): void {
+    this.slotDueMs = nowMs + FLASH_INTERVAL_MS;
+  }
+
+  /** Nothing is sent by itself any more. */
+  stop(): void {
+    this.slotDueMs = NEVER;
+    this.flashDueMs = NEVER;
+    this.#clearChanged();
+  }
+
+  /** The route goes into the next flash update. */
+  changed(route: Route, nowMs: number): void {
+    this.flashSoon(nowMs);
+    if (route.changed || this.flashDueMs === NEVER) return;
+    route.changed = true;
+    this.#changed.push(route);
+  }
+
+  /** At once, or 5 s after the last one. */
+  flashSoon(nowMs: number): void {
+    if (this.slotDueMs === NEVER) return;
+    this.flashDueMs = Math.min(this.flashDueMs, Math.max(nowMs, this.#lastFlashMs + FLASH_INTERVAL_MS));
+  }
+
+  timeout(nowMs: number): void {
+    if (this.flashDueMs <= nowMs) this.#flash(nowMs);
+    if (this.slotDueMs > nowMs) return;
+    this.slotDueMs += FLASH_INTERVAL_MS;
+    if (this.slotDueMs <= nowMs) this.slotDueMs = nowMs + FLASH_INTERVAL_MS;
+    this.#nextPart();
+  }
+
+  /** All routes to one neighbour. */
+  sendTable(on: RouteInterface, address: IpAddress): void {
+    this.#tell(on, this.#store.sorted(), on.config.pointToPoint ? ALL_DVMRP_ROUTERS : address);
+  }
+
+  /** All routes as unreachable, those we depend on others for too. */
+  withdraw(on: RouteInterface): void {
+    if (on.peers.size === 0) return;
+    this.#open(on, ALL_DVMRP_ROUTERS);
+    for (const route of this.#store.sorted()) if (advertisedMetric(route, on) !== OMIT) this.#add(route, INFINITY);
+    this.#writer.flush();
+  }
+
+  #flash(nowMs: number): void {
+    this.flashDueMs = NEVER;
+    this.#lastFlashMs = nowMs;
+    // Those that are gone have told their end for long enough.
+    const routes = this.#changed.filter((route) => route.changed).sort(compareRoutes);
+    this.#clearChanged();
+    for (const on of this.#interfaces.values()) {
+      if (on.peers.size > 0) {
+        this.#tell(on, routes, ALL_DVMRP_ROUTERS);
+        this.#takeBack(on);
+      }
+      on.withdrawn.clear();
+    }
+  }
+
+  #clearChanged(): void {
+    for (const route of this.#changed) route.changed = false;
+    this.#changed = [];
+  }
+
+  /** What a filter has come to forbid. */
+  #takeBack(on: RouteInterface): void {
+    if (on.withdrawn.size === 0) return;
+    this.#open(on, ALL_DVMRP_ROUTERS);
+    for (const route of [...on.withdrawn].sort(compareRoutes))
+      if (advertisedMetric(route, on) === OMIT) this.#add(route, INFINITY);
+    this.#writer.flush();
+  }
+
+  /** The next part of the full table, in a round that takes one report interval. */
+  #nextPart(): void {
+    if (this.#slot >= this.#slots && this.#roundDone) {
+      this.#slot = 0;
+      this.#toldUpTo = undefined;
+      this.#roundDone = false;
+    }
+    this.#slot++;
+    if (this.#roundDone) return;
+    const routes = this.#store.sorted();
+    const from = this.#toldUpTo === undefined ? 0 : firstBehind(routes, this.#toldUpTo);
+    const part = routes.slice(from, from + Math.ceil(routes.length / this.#slots));
+    this.#roundDone = from + part.length >= routes.length;
+    if (part.length === 0) return;
+    this.#toldUpTo = part.at(-1);
+    for (const on of this.#interfaces.values()) if (on.peers.size > 0) this.#tell(on, part, ALL_DVMRP_ROUTERS);
+  }
+
+  #tell(on: RouteInterface, routes: readonly Route[], to: IpAddress): void {
+    this.#open(on, to);
+    for (const route of routes) {
+      const metric = advertisedMetric(route, on);
+      if (metric !== OMIT) this.#add(route, metric);
+    }
+    this.#writer.flush();
+  }
+
+  #open(on: RouteInterface, to: IpAddress): void {
+    this.#ifindex = on.ifindex;
+    this.#to = to;
+  }
+
+  #add(route: Route, metric: number): void {
+    this.#writer.add(route.network, route.length, metric);
+  }
+}
+
+/** Index of the first route that comes after `last` in the order of `routes`. */
+function firstBehind(routes: readonly Route[], last: Route): number {
+  let from = 0;
+  let to = routes.length;
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (compareRoutes(routes[middle]!, last) <= 0) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}

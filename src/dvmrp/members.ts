@@ -1,0 +1,65 @@
+/** Local members as IGMP tells of them, per interface: who is an input of the outgoing list (dvmrp.md section 8.2). */
+import { type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
+import type { MembershipKey } from '../mgm/client.js';
+import type { Ifindex } from '../port/kernel.js';
+
+interface GroupMembers {
+  /** Somebody wants every source. */
+  any: boolean;
+  /** Sources that somebody wants by name. */
+  readonly sources: Set<IpAddress>;
+  /** Sources that all of those who want every source refuse. */
+  readonly refused: Set<IpAddress>;
+}
+
+export class LocalMembers {
+  readonly #interfaces = new Map<Ifindex, Map<IpAddress, GroupMembers>>();
+
+  add(ifindex: Ifindex, { source, group }: MembershipKey): void {
+    const members = this.#of(ifindex, group);
+    if (isAny(source)) members.any = true;
+    else members.sources.add(source);
+  }
+
+  delete(ifindex: Ifindex, { source, group }: MembershipKey): void {
+    const members = this.#interfaces.get(ifindex)?.get(group);
+    if (!members) return;
+    if (isAny(source)) members.any = false;
+    else members.sources.delete(source);
+    if (!members.any) members.refused.clear();
+    if (!members.any && members.sources.size === 0) this.#interfaces.get(ifindex)?.delete(group);
+  }
+
+  refuse(ifindex: Ifindex, { source, group }: MembershipKey, refused: boolean): void {
+    const members = this.#interfaces.get(ifindex)?.get(group);
+    if (refused) members?.refused.add(source);
+    else members?.refused.delete(source);
+  }
+
+  wants(ifindex: Ifindex, source: IpAddress, group: IpAddress): boolean {
+    const members = this.#interfaces.get(ifindex)?.get(group);
+    if (!members) return false;
+    return members.sources.has(source) || (members.any && !members.refused.has(source));
+  }
+
+  /** Somebody wants the group from at least one source of the network. */
+  wantsSome(ifindex: Ifindex, network: Prefix, group: IpAddress): boolean {
+    const members = this.#interfaces.get(ifindex)?.get(group);
+    if (!members) return false;
+    if (members.any) return true;
+    for (const source of members.sources) if (prefixContains(network, source)) return true;
+    return false;
+  }
+
+  forget(ifindex: Ifindex): void {
+    this.#interfaces.delete(ifindex);
+  }
+
+  #of(ifindex: Ifindex, group: IpAddress): GroupMembers {
+    let groups = this.#interfaces.get(ifindex);
+    if (!groups) this.#interfaces.set(ifindex, (groups = new Map<IpAddress, GroupMembers>()));
+    let members = groups.get(group);
+    if (!members) groups.set(group, (members = { any: false, sources: new Set(), refused: new Set() }));
+    return members;
+  }
+}

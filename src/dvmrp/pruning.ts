@@ -1,0 +1,191 @@
+/**
+ * What each branch asks of its upstream router: a prune when nothing of it is wanted, a graft when something is again
+ * (dvmrp.md sections 10.3, 10.4, 11.2, 11.4 and 8.4). Every change of an input ends in `reconsider`.
+ */
+import { DeadlineHeap } from '../base/deadline-heap.js';
+import { type IpAddress, prefixContains } from '../base/ip.js';
+import type { MembershipKey } from '../mgm/client.js';
+import type { Ifindex } from '../port/kernel.js';
+import type { Random } from '../port/random.js';
+import type { Branch, Flow, FlowTable } from './flows.js';
+import { randomLifetimeMs, sameUpstream, type Upstream } from './graft-state.js';
+import type { LocalMembers } from './members.js';
+import type { DeliveryRoute, ForwardingConfig, ForwardingOutput, Surroundings } from './surroundings.js';
+
+/** Data this recent is worth a prune when the last output goes (section 10.3). */
+const RECENT_MS = 30_000;
+
+export interface PruningParts {
+  readonly around: Surroundings;
+  readonly output: ForwardingOutput;
+  readonly config: ForwardingConfig;
+  readonly random: Random;
+  readonly table: FlowTable;
+  readonly members: LocalMembers;
+  /** The manager has no entry for the flow any more. */
+  readonly drop: (flow: Flow) => void;
+}
+
+export class Pruning {
+  readonly #parts: PruningParts;
+  readonly #deadlines = new DeadlineHeap<Branch>();
+  /** (S,G) that other components want, also without an entry; by group. */
+  readonly #elsewhere = new Map<IpAddress, Set<IpAddress>>();
+
+  constructor(parts: PruningParts) {
+    this.#parts = parts;
+  }
+
+  get nextDeadlineMs(): number {
+    return this.#deadlines.earliestMs;
+  }
+
+  /** The next branch that something is due for, taken out of the queue. */
+  takeDue(nowMs: number): Branch | undefined {
+    const due = this.#deadlines.first;
+    if (!due || due.queuedMs > nowMs) return undefined;
+    this.#deadlines.remove(due);
+    return due;
+  }
+
+  clear(): void {
+    this.#deadlines.clear();
+    this.#elsewhere.clear();
+  }
+
+  wish({ source, group }: MembershipKey, wanted: boolean): void {
+    const wishes = this.#elsewhere.get(group);
+    if (wanted && !wishes) this.#elsewhere.set(group, new Set([source]));
+    else if (wanted) wishes?.add(source);
+    else wishes?.delete(source);
+    if (!wanted && wishes?.size === 0) this.#elsewhere.delete(group);
+  }
+
+  reconsiderGroup(nowMs: number, group: IpAddress): void {
+    for (const branch of [...this.#parts.table.branches(group)]) this.reconsider(nowMs, branch);
+  }
+
+  /** Prune or graft, whichever the branch needs now. */
+  reconsider(nowMs: number, branch: Branch | undefined): void {
+    if (!branch) return;
+    const { around } = this.#parts;
+    const route = around.routeFor(branch.prefix);
+    const to = upstreamOf(route);
+    const { upstream } = branch;
+    // A new upstream knows nothing of what was asked of the old one (section 7.5), a lost one can do nothing (5.2).
+    if (upstream.state !== 'none' && !sameUpstream(upstream.to, to)) upstream.reset();
+    if (route && to) {
+      if (this.#isWanted(branch, route)) this.graft(nowMs, branch);
+      else if (upstream.state !== 'pruned') this.#prune(nowMs, branch, to);
+    }
+    this.queue(branch);
+    this.forgetIdle(branch);
+  }
+
+  forgetIdle(branch: Branch): void {
+    if (!branch.idle) return;
+    this.#deadlines.remove(branch);
+    this.#parts.table.deleteBranch(branch);
+  }
+
+  queue(branch: Branch): void {
+    const { dueMs } = branch;
+    if (dueMs === Number.POSITIVE_INFINITY) this.#deadlines.remove(branch);
+    else if (branch.heapIndex >= 0 && branch.queuedMs < dueMs) this.#deadlines.postpone(branch, dueMs);
+    else this.#deadlines.noLaterThan(branch, dueMs);
+  }
+
+  /** A message is due again. */
+  repeat(nowMs: number, branch: Branch): void {
+    const { upstream, group, prefix } = branch;
+    const { to, source } = upstream;
+    if (!to || source === undefined) return upstream.reset();
+    if (upstream.state === 'grafting') {
+      upstream.graftAgain(nowMs);
+      return this.#parts.output.sendGraft(to, { source, group }, prefix);
+    }
+    this.sample(nowMs, branch);
+    const dataCame = [...branch.flows].some(({ dataMs }) => dataMs > upstream.sentMs);
+    if (!upstream.pruneAgain(nowMs, dataCame, this.#parts.random)) return;
+    this.#parts.output.sendPrune(to, { source, group, lifetimeMs: upstream.remainingMs(nowMs) }, prefix);
+  }
+
+  /** Some flow leaves somewhere, or would if there were data. */
+  #isWanted(branch: Branch, route: DeliveryRoute): boolean {
+    for (const flow of branch.flows) if (!flow.empty && flow.iif === route.iif) return true;
+    return this.#wouldLeave(branch, route) || this.#isWantedElsewhere(branch);
+  }
+
+  #wouldLeave(branch: Branch, route: DeliveryRoute): boolean {
+    const { group, prefix } = branch;
+    if (route.iif === undefined || !this.#parts.around.passes(route.iif, group)) return false;
+    for (const ifindex of this.#parts.around.interfaces()) {
+      if (ifindex === route.iif || !this.#parts.around.passes(ifindex, group)) continue;
+      if (dependentsWant(branch, route, ifindex)) return true;
+      if (this.#parts.members.wantsSome(ifindex, prefix, group) && route.isDesignated(ifindex)) return true;
+    }
+    return false;
+  }
+
+  /** A source of the network that another component wants and that has no entry to tell. */
+  #isWantedElsewhere({ group, prefix }: Branch): boolean {
+    for (const source of this.#elsewhere.get(group) ?? [])
+      if (prefixContains(prefix, source) && !this.#parts.table.flow(source, group)) return true;
+    return false;
+  }
+
+  /** Section 10.3. */
+  #prune(nowMs: number, branch: Branch, to: Upstream): void {
+    const { upstream, group, prefix } = branch;
+    const latest = newest(branch.flows);
+    if (!latest || nowMs - latest.dataMs > RECENT_MS || !this.#parts.around.canPrune(to)) return;
+    const { source } = latest;
+    const longestMs = branch.received.earliestMs - nowMs;
+    const lifetimeMs = Math.min(randomLifetimeMs(this.#parts.config.pruneLifetimeMs, this.#parts.random), longestMs);
+    if (!upstream.prune(nowMs, source, to, lifetimeMs, this.#parts.random)) return;
+    if (!this.#parts.config.pruneRetransmit) upstream.stay();
+    this.sample(nowMs, branch);
+    this.#parts.output.sendPrune(to, { source, group, lifetimeMs }, prefix);
+  }
+
+  /** Section 11.2: only where a prune of ours is in force. */
+  graft(nowMs: number, branch: Branch): void {
+    const { upstream, group, prefix } = branch;
+    const { to, source } = upstream;
+    if (upstream.state !== 'pruned' || !to || source === undefined) return;
+    upstream.graft(nowMs);
+    this.#parts.output.sendGraft(to, { source, group }, prefix);
+    this.queue(branch);
+  }
+
+  /** Reads the counters: which flows have had data since the last look. */
+  sample(nowMs: number, branch: Branch): void {
+    for (const flow of [...branch.flows]) {
+      const packets = this.#parts.output.packets(flow);
+      if (packets === undefined) {
+        this.#parts.drop(flow);
+        continue;
+      }
+      if (packets > flow.packets) flow.dataMs = nowMs;
+      flow.packets = packets;
+    }
+  }
+}
+
+/** Somebody depends on us there and has not pruned: the source, or without one the whole network. */
+export function dependentsWant(branch: Branch, route: DeliveryRoute, ifindex: Ifindex, source?: IpAddress): boolean {
+  for (const neighbor of route.dependents(ifindex)) if (!branch.received.covers(ifindex, neighbor, source)) return true;
+  return false;
+}
+
+function upstreamOf(route: DeliveryRoute | undefined): Upstream | undefined {
+  if (route?.iif === undefined || route.upstream === undefined) return undefined;
+  return { ifindex: route.iif, neighbor: route.upstream };
+}
+
+/** The flow that had data last. */
+function newest(flows: Iterable<Flow>): Flow | undefined {
+  let latest: Flow | undefined;
+  for (const flow of flows) if (!latest || flow.dataMs > latest.dataMs) latest = flow;
+  return latest;
+}

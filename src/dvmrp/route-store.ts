@@ -1,0 +1,61 @@
+/** Where routes are kept: found by prefix, by the longest match of an address, and in the order they are told in. */
+import type { IpAddress } from '../base/ip.js';
+import { Lpm, NO_MATCH } from '../base/lpm.js';
+import { compareRoutes } from './report.js';
+import { Route } from './route.js';
+
+export class RouteStore {
+  /** By length, then network: an address is a small integer and a good key. */
+  readonly #byLength: Map<IpAddress, Route>[] = Array.from({ length: 33 }, () => new Map<IpAddress, Route>());
+  readonly #routes: (Route | undefined)[] = [];
+  readonly #freeIds: number[] = [];
+  /** Those that are up. */
+  readonly #reachable = new Lpm();
+  #sorted: Route[] | undefined;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  find(network: IpAddress, length: number): Route | undefined {
+    return this.#byLength[length]?.get(network);
+  }
+
+  /** The route that data from `source` follows: the longest match among those that are up (section 8.1). */
+  lookup(source: IpAddress): Route | undefined {
+    const id = this.#reachable.lookup(source);
+    return id === NO_MATCH ? undefined : this.#routes[id];
+  }
+
+  /** There is none of that prefix yet. */
+  create(network: IpAddress, length: number): Route {
+    const id = this.#freeIds.pop() ?? this.#routes.length;
+    const route = new Route(network, length, id);
+    this.#routes[id] = route;
+    this.#byLength[length]!.set(network, route);
+    this.#size++;
+    this.#sorted = undefined;
+    return route;
+  }
+
+  delete(route: Route): void {
+    this.#reachable.remove(route);
+    this.#routes[route.id] = undefined;
+    this.#freeIds.push(route.id);
+    this.#byLength[route.length]!.delete(route.network);
+    this.#size--;
+    this.#sorted = undefined;
+  }
+
+  /** Whether look-ups find the route follows its state. */
+  stateChanged(route: Route): void {
+    if (route.isUp) this.#reachable.insert(route, route.id);
+    else this.#reachable.remove(route);
+  }
+
+  /** All routes, by mask, then network. A new array after each coming and going. */
+  sorted(): readonly Route[] {
+    return (this.#sorted ??= this.#routes.filter((route) => route !== undefined).sort(compareRoutes));
+  }
+}

@@ -1,0 +1,389 @@
+/**
+ * The protocol as a whole, without the world: interfaces with their neighbours (link.ts), the route table, forwarding. Tells
+ * each what the others have to know. A step (a message, a time-out, a callback) may touch many routes; what follows from them
+ * for the multicast view of the routing table and for the flows is done once, at its end.
+ */
+import { ANY4, type IpAddress, type Prefix } from '../base/ip.js';
+import type { DvmrpConfig } from '../config/types.js';
+import type { FedRoute } from '../mgm/client.js';
+import type { Ifindex } from '../port/kernel.js';
+import type { Random } from '../port/random.js';
+import { prefixKey } from './flows.js';
+import { Forwarding, type PruneDrop } from './forwarding.js';
+import type { Graft } from './graft.js';
+import type { Upstream } from './graft-state.js';
+import { BODY_LIMIT } from './header.js';
+import { type Drop, type LinkConfig, type LinkOutput, type LinkState, type Message, RouterLink } from './link.js';
+import type { Neighbor, Refusal } from './neighbor.js';
+import type { NeighborEvent } from './neighbor-fsm.js';
+import { type InterfaceBlock, NEIGHBORS2_FLAG } from './neighbors2.js';
+import type { Prune } from './prune.js';
+import type { ReportEntries } from './report.js';
+import type { Peer, Route } from './route.js';
+import type { RouteDrop } from './route-entries.js';
+import { RouteTable, type RouteTableOutput } from './route-table.js';
+import type { DeliveryRoute, ForwardingOutput, Surroundings } from './surroundings.js';
+
+/** How often flows are looked at that nobody speaks of. */
+const SWEEP_MS = 10_000;
+const DEFAULT_ROUTE: Prefix = { network: ANY4, length: 0 };
+
+/** The world as the router sees it. */
+export interface RouterOutput extends Omit<ForwardingOutput, 'sendPrune' | 'sendGraft'> {
+  send(on: RouterLink, destination: IpAddress, payload: Uint8Array): void;
+  /** Changes for the multicast view of the routing table. */
+  feed(changes: readonly FedRoute[]): void;
+  linkUp(on: RouterLink): void;
+  linkDown(on: RouterLink): void;
+  neighborUp(on: RouterLink, neighbor: Neighbor): void;
+  neighborDown(on: RouterLink, neighbor: Neighbor, why: NeighborEvent): void;
+  neighborRefused(on: RouterLink, neighbor: Neighbor, why: Refusal): void;
+  neighborRestarted(on: RouterLink, neighbor: Neighbor): void;
+  routeLost(route: Route): void;
+  dropped(on: RouterLink, reason: Drop, source: IpAddress): void;
+  /** Whether IGMP made this router the link's querier; for the answers to tools. */
+  isQuerier(ifindex: Ifindex): boolean;
+}
+
+/** Where a route of ours stands in the multicast view; undefined: it is not in it. */
+interface Fed {
+  readonly ifindex: Ifindex;
+  readonly neighbor: IpAddress | undefined;
+}
+
+export class Router implements LinkOutput, RouteTableOutput, Surroundings, ForwardingOutput {
+  readonly links = new Map<Ifindex, RouterLink>();
+  readonly table: RouteTable;
+  readonly forwarding: Forwarding;
+  readonly #config: DvmrpConfig;
+  readonly #output: RouterOutput;
+  readonly #touched = new Map<number, Prefix>();
+  readonly #fed = new Map<number, Fed>();
+  /** What may pass some interface has changed. */
+  #passageChanged = false;
+  #ending = false;
+  #nowMs = 0;
+  #sweepDueMs = Number.POSITIVE_INFINITY;
+
+  constructor(config: DvmrpConfig, output: RouterOutput, random: Random) {
+    this.#config = config;
+    this.#output = output;
+    this.table = new RouteTable({ ...config, bodyLimit: BODY_LIMIT }, this);
+    this.forwarding = new Forwarding(this, this, config, random);
+  }
+
+  get nextDeadlineMs(): number {
+    let dueMs = Math.min(this.table.nextDeadlineMs, this.forwarding.nextDeadlineMs, this.#sweepDueMs);
+    for (const { neighbors } of this.links.values()) dueMs = Math.min(dueMs, neighbors.nextDeadlineMs);
+    return dueMs;
+  }
+
+  start(nowMs: number): void {
+    this.#step(nowMs, () => {
+      this.table.start(nowMs);
+      this.#sweepDueMs = nowMs + SWEEP_MS;
+      const { originateDefault: metric } = this.#config;
+      if (metric !== undefined) this.table.originate(nowMs, [{ ...DEFAULT_ROUTE, metric }]);
+    });
+  }
+
+  /** Section 7.7: every neighbour hears that nothing is reachable through us any more. */
+  shutdown(nowMs: number): void {
+    this.#nowMs = nowMs;
+    this.#ending = true;
+    this.table.shutdown();
+    this.#sweepDueMs = Number.POSITIVE_INFINITY;
+    this.forwarding.clear();
+  }
+
+  addLink(ifindex: Ifindex, config: LinkConfig): RouterLink {
+    const { acceptCompat, allowNonPruners } = this.#config;
+    const link = new RouterLink(ifindex, config, { acceptCompat, allowNonPruners }, this);
+    this.links.set(ifindex, link);
+    return link;
+  }
+
+  setLinkState(nowMs: number, wallClockSec: number, ifindex: Ifindex, state: LinkState): void {
+    this.#step(nowMs, () => this.links.get(ifindex)?.setState(nowMs, wallClockSec, state));
+  }
+
+  /** DVMRP leaves the interface: its neighbours hear 32 for everything (section 12 and 7.7). */
+  removeLink(nowMs: number, ifindex: Ifindex): void {
+    const link = this.links.get(ifindex);
+    if (!link) return;
+    this.#step(nowMs, () => {
+      if (link.isUp && !this.#ending) this.table.withdraw(ifindex);
+      link.close(nowMs);
+      this.links.delete(ifindex);
+      this.forwarding.interfaceGone(nowMs, ifindex);
+    });
+  }
+
+  receive(nowMs: number, ifindex: Ifindex, message: Message): void {
+    const alien = this.#config.neighbors2 === 'any';
+    this.#step(nowMs, () => this.links.get(ifindex)?.receive(nowMs, message, alien));
+  }
+
+  timeout(nowMs: number): void {
+    this.#step(nowMs, () => {
+      for (const { neighbors } of this.links.values()) neighbors.timeout(nowMs);
+      this.table.timeout(nowMs);
+      this.forwarding.timeout(nowMs);
+      if (this.#sweepDueMs > nowMs) return;
+      this.#sweepDueMs = nowMs + SWEEP_MS;
+      this.forwarding.sweep(nowMs);
+    });
+  }
+
+  #step(nowMs: number, work: () => void): void {
+    this.#nowMs = nowMs;
+    work();
+    while (this.#touched.size > 0) this.#followRoutes();
+    if (!this.#passageChanged) return;
+    this.#passageChanged = false;
+    this.forwarding.interfaceChanged(nowMs);
+  }
+
+  /** Routes first, so that the manager has decided the entries again when forwarding speaks of them. */
+  #followRoutes(): void {
+    const touched = [...this.#touched.values()];
+    this.#touched.clear();
+    const changes = touched.flatMap((prefix) => this.#feedChange(prefix));
+    if (changes.length > 0) this.#output.feed(changes);
+    this.forwarding.routesChanged(this.#nowMs, touched);
+  }
+
+  #feedChange(prefix: Prefix): readonly FedRoute[] {
+    const key = prefixKey(prefix);
+    const before = this.#fed.get(key);
+    const route = this.table.get(prefix);
+    const iif = route?.isUp === true ? route.iif : undefined;
+    const now = iif === undefined ? undefined : { ifindex: iif, neighbor: route?.upstream?.address };
+    if (before?.ifindex === now?.ifindex && before?.neighbor === now?.neighbor) return [];
+    if (now) this.#fed.set(key, now);
+    else this.#fed.delete(key);
+    return [{ prefix, ifindex: now?.ifindex, neighbor: now?.neighbor, ...(route && { metric: route.metric }) }];
+  }
+
+  #touch({ network, length }: Prefix): void {
+    this.#touched.set(prefixKey({ network, length }), { network, length });
+  }
+
+  // Surroundings of forwarding
+
+  route(source: IpAddress): DeliveryRoute | undefined {
+    const route = this.table.lookup(source);
+    return route && this.#delivery(route);
+  }
+
+  routeFor(prefix: Prefix): DeliveryRoute | undefined {
+    const route = this.table.get(prefix);
+    return route?.isUp === true ? this.#delivery(route) : undefined;
+  }
+
+  *interfaces(): Generator<Ifindex> {
+    for (const { ifindex, isUp } of this.links.values()) if (isUp) yield ifindex;
+  }
+
+  owns(ifindex: Ifindex): boolean {
+    return this.links.has(ifindex);
+  }
+
+  passes(ifindex: Ifindex, group: IpAddress): boolean {
+    return this.links.get(ifindex)?.passes(group) === true;
+  }
+
+  canPrune({ ifindex, neighbor }: Upstream): boolean {
+    return this.links.get(ifindex)?.neighbors.upNeighbor(neighbor)?.prunes === true;
+  }
+
+  #delivery(route: Route): DeliveryRoute {
+    const { table } = this;
+    return {
+      prefix: route,
+      iif: route.iif,
+      upstream: route.upstream?.address,
+      isDesignated: (ifindex) => table.isForwarder(route, ifindex),
+      *dependents(ifindex) {
+        for (const { peer } of table.dependents(route)) if (peer.ifindex === ifindex) yield peer.address;
+      },
+    };
+  }
+
+  // Output of forwarding
+
+  forward(flow: Parameters<ForwardingOutput['forward']>[0], ifindex: Ifindex, on: boolean): void {
+    this.#output.forward(flow, ifindex, on);
+  }
+
+  hasOutputs(flow: Parameters<ForwardingOutput['hasOutputs']>[0]): boolean | undefined {
+    return this.#output.hasOutputs(flow);
+  }
+
+  packets(flow: Parameters<ForwardingOutput['packets']>[0]): number | undefined {
+    return this.#output.packets(flow);
+  }
+
+  pull(ifindex: Ifindex, group: IpAddress, wanted: boolean): void {
+    this.#output.pull(ifindex, group, wanted);
+  }
+
+  sendPrune({ ifindex, neighbor }: Upstream, prune: Omit<Prune, 'mask'>, network: Prefix): void {
+    this.links.get(ifindex)?.sendPrune(neighbor, prune, network);
+  }
+
+  sendGraft({ ifindex, neighbor }: Upstream, graft: Omit<Graft, 'mask'>, network: Prefix): void {
+    this.links.get(ifindex)?.sendGraft(neighbor, graft, network);
+  }
+
+  // Output of the route table
+
+  sendReport(ifindex: Ifindex, to: IpAddress, message: Uint8Array): void {
+    this.links.get(ifindex)?.sendReport(to, message);
+  }
+
+  dependentAdded(route: Route): void {
+    this.#touch(route);
+  }
+
+  dependentRemoved(route: Route): void {
+    this.#touch(route);
+  }
+
+  dfChanged(route: Route): void {
+    this.#touch(route);
+  }
+
+  routeChanged(prefix: Prefix): void {
+    this.#touch(prefix);
+  }
+
+  /** Forwarding sees it by itself: it compares the upstream it has spoken to with the one there is. */
+  upstreamChanged(route: Route): void {
+    this.#touch(route);
+  }
+
+  lost(route: Route): void {
+    this.#output.routeLost(route);
+  }
+
+  ignored(reason: RouteDrop, { ifindex, address }: Peer): void {
+    this.links.get(ifindex)?.drop(reason, address);
+  }
+
+  // Output of the interfaces
+
+  send(on: RouterLink, destination: IpAddress, payload: Uint8Array): void {
+    this.#output.send(on, destination, payload);
+  }
+
+  report({ ifindex }: RouterLink, { address }: Neighbor, entries: ReportEntries): void {
+    this.table.heardReport(this.#nowMs, ifindex, address, entries);
+  }
+
+  prune(_on: RouterLink, neighbor: Neighbor, prune: Prune, maskLength: number | undefined): PruneDrop | undefined {
+    return this.forwarding.pruneReceived(this.#nowMs, upstreamOf(neighbor), prune, maskLength);
+  }
+
+  graft(_on: RouterLink, neighbor: Neighbor, graft: Graft, maskLength: number | undefined): void {
+    this.forwarding.graftReceived(this.#nowMs, upstreamOf(neighbor), graft, maskLength);
+  }
+
+  graftAck(_on: RouterLink, neighbor: Neighbor, graft: Graft): boolean {
+    return this.forwarding.ackReceived(upstreamOf(neighbor), graft);
+  }
+
+  /** Section 14: it tells strangers the topology, so not everybody is answered. */
+  neighborsAnswer(on: RouterLink, asker: IpAddress): readonly InterfaceBlock[] | undefined {
+    const { neighbors2 } = this.#config;
+    if (neighbors2 === 'off' || (neighbors2 === 'on-link' && !on.onLink.contains(asker))) return undefined;
+    return [...this.links.values()].flatMap((link) => this.#block(link));
+  }
+
+  #block({ ifindex, address, config, isUp, neighbors }: RouterLink): readonly InterfaceBlock[] {
+    if (address === undefined) return [];
+    const flags =
+      (isUp ? 0 : NEIGHBORS2_FLAG.down) |
+      (neighbors.isLeaf ? NEIGHBORS2_FLAG.leaf : 0) |
+      (this.#output.isQuerier(ifindex) ? NEIGHBORS2_FLAG.querier : 0);
+    const heard = [...neighbors.list()].filter(({ state }) => state !== 'refused').map((one) => one.address);
+    return [{ local: address, metric: config.dvmrp.metric, threshold: config.threshold, flags, neighbors: heard }];
+  }
+
+  dropped(on: RouterLink, reason: Drop, source: IpAddress): void {
+    this.#output.dropped(on, reason, source);
+  }
+
+  up(on: RouterLink): void {
+    const { ifindex, address, subnets, pointToPoint, config } = on;
+    if (address === undefined) return;
+    const { metric, advertisedOffset, filterIn, filterOut } = config.dvmrp;
+    const there = { metric, advertisedOffset, filterIn, filterOut, pointToPoint };
+    this.table.interfaceUp(this.#nowMs, ifindex, address, subnets, there);
+    this.#passageChanged = true;
+    this.#output.linkUp(on);
+  }
+
+  down(on: RouterLink): void {
+    this.table.interfaceDown(this.#nowMs, on.ifindex);
+    this.#passageChanged = true;
+    this.#output.linkDown(on);
+  }
+
+  neighborUp(on: RouterLink, { ifindex, address }: Neighbor): void {
+    this.table.peerUp(ifindex, address);
+    this.#output.neighborUp(on, on.neighbors.get(address)!);
+  }
+
+  sendTable(_on: RouterLink, { ifindex, address }: Neighbor): void {
+    this.table.sendTable(ifindex, address);
+  }
+
+  neighborRestarted(on: RouterLink, neighbor: Neighbor): void {
+    this.forwarding.neighborRestarted(this.#nowMs, upstreamOf(neighbor));
+    this.#output.neighborRestarted(on, neighbor);
+  }
+
+  loseRoutes(_on: RouterLink, { ifindex, address }: Neighbor): void {
+    this.table.loseRoutes(this.#nowMs, ifindex, address);
+  }
+
+  reelectForwarders(_on: RouterLink, { ifindex, address }: Neighbor): void {
+    this.table.reelectWithout(ifindex, address);
+  }
+
+  /** The lost routes leave the multicast view, by which the manager ends their entries. */
+  flushEntries(): void {
+    if (this.#touched.size > 0) this.#followRoutes();
+  }
+
+  dropGrafts(_on: RouterLink, neighbor: Neighbor): void {
+    this.forwarding.upstreamLost(upstreamOf(neighbor));
+  }
+
+  dropDependencies(_on: RouterLink, { ifindex, address }: Neighbor): void {
+    this.table.dropDependencies(ifindex, address);
+  }
+
+  leafChanged(on: RouterLink): void {
+    if (on.pointToPoint) this.#passageChanged = true;
+  }
+
+  neighborDown(on: RouterLink, neighbor: Neighbor, why: NeighborEvent): void {
+    this.table.peerDown(neighbor.ifindex, neighbor.address);
+    this.#output.neighborDown(on, neighbor, why);
+  }
+
+  neighborRefused(on: RouterLink, neighbor: Neighbor, why: Refusal): void {
+    this.#output.neighborRefused(on, neighbor, why);
+  }
+
+  isElsewhere(on: RouterLink, address: IpAddress): boolean {
+    for (const link of this.links.values()) if (link !== on && link.neighbors.get(address)) return true;
+    return false;
+  }
+}
+
+function upstreamOf({ ifindex, address }: Neighbor): Upstream {
+  return { ifindex, neighbor: address };
+}

@@ -1,0 +1,179 @@
+/** Grafts: dvmrp.md section 11, and what ends them. */
+import { describe, expect, test } from 'vitest';
+import { ip } from '../../../src/base/ip.js';
+import { D1, D2, ForwardingBed, G, LAN, OTHER, pruneable, S, type TestRoute, UP, UPLINK } from './forwarding-bed.js';
+
+const GRAFT = 'graft 10.1.0.10 to 10.9.0.1';
+
+/** A branch that we have pruned because D1 did. */
+function pruned(): { readonly bed: ForwardingBed; readonly route: TestRoute } {
+  const bed = new ForwardingBed();
+  const route = pruneable(bed, D1);
+  bed.data();
+  bed.prune(D1, 3000);
+  bed.heard();
+  return { bed, route };
+}
+
+const grafts = (bed: ForwardingBed) => bed.heard().filter((line) => line.startsWith('graft'));
+
+describe('DVMRP-110 what is wanted again is grafted:', () => {
+  test('a member where we are the forwarder', () => {
+    const { bed } = pruned();
+    bed.joins(OTHER);
+    expect(grafts(bed)).toEqual([GRAFT]);
+    expect(bed.oifs()).toEqual([OTHER]);
+  });
+
+  test('not a member where another router forwards', () => {
+    const { bed, route } = pruned();
+    route.notDesignated.add(OTHER);
+    bed.changed(route);
+    bed.joins(OTHER);
+    expect(grafts(bed)).toEqual([]);
+  });
+
+  test('DVMRP-072 becoming the forwarder where members are', () => {
+    const { bed, route } = pruned();
+    route.notDesignated.add(OTHER);
+    bed.changed(route);
+    bed.joins(OTHER);
+    route.notDesignated.delete(OTHER);
+    bed.changed(route);
+    expect(grafts(bed)).toEqual([GRAFT]);
+  });
+
+  test('a new dependent', () => {
+    const { bed, route } = pruned();
+    bed.depends(route, LAN, D2);
+    expect(grafts(bed)).toEqual([GRAFT]);
+  });
+
+  test('DVMRP-114 a graft of a dependent', () => {
+    const { bed } = pruned();
+    bed.graft(D1);
+    expect(grafts(bed)).toEqual([GRAFT]);
+    expect(bed.oifs()).toEqual([LAN]);
+  });
+
+  test('DVMRP-026 a dependent with a prune that restarts', () => {
+    const { bed } = pruned();
+    bed.forwarding.neighborRestarted(bed.nowMs, { ifindex: LAN, neighbor: D1 });
+    expect(grafts(bed)).toEqual([GRAFT]);
+  });
+
+  test('a dependent that was lost and comes back', () => {
+    const { bed, route } = pruned();
+    route.dependents.clear();
+    bed.changed(route);
+    expect(grafts(bed)).toEqual([]);
+    bed.depends(route, LAN, D1);
+    expect(grafts(bed)).toEqual([GRAFT]);
+  });
+
+  test('a scope that ends there no more', () => {
+    const bed = new ForwardingBed();
+    bed.closed.add(`${LAN} 239.5.5.5`);
+    pruneable(bed);
+    bed.joins(LAN);
+    bed.data();
+    bed.heard();
+    bed.closed.clear();
+    bed.forwarding.interfaceChanged(bed.nowMs);
+    expect(grafts(bed)).toEqual([GRAFT]);
+  });
+
+  test('DVMRP-127 another component: its entry, its membership, and its membership without an entry', () => {
+    const entry = pruned().bed;
+    entry.forwarding.entryWanted(entry.nowMs, { source: S, group: G });
+    expect(grafts(entry)).toEqual([GRAFT]);
+    const membership = pruned().bed;
+    membership.entries.values().next().value!.oifs.add(OTHER);
+    membership.forwarding.keyWanted(membership.nowMs, { source: ip('0.0.0.0'), group: G });
+    expect(grafts(membership)).toEqual([GRAFT]);
+    const without = pruned().bed;
+    without.expires();
+    without.forwarding.keyWanted(without.nowMs, { source: ip('0.0.0.0'), group: ip('0.0.0.0') });
+    expect(grafts(without)).toEqual([GRAFT]);
+  });
+});
+
+test('DVMRP-111 it is repeated after 5, 10, 20 ... at most 300 s until the upstream acknowledges it', () => {
+  const { bed } = pruned();
+  bed.joins(OTHER);
+  bed.heard();
+  for (const sec of [5, 10, 20, 40, 80, 160, 300, 300]) {
+    bed.run(sec - 1);
+    expect(bed.heard()).toEqual([]);
+    bed.run(1);
+    expect(bed.heard()).toEqual([GRAFT]);
+  }
+  // an acknowledgement of somebody else, for another source, or from another interface is none
+  expect(bed.ack(D1)).toBe(false);
+  expect(bed.ack(UP, ip('10.1.0.11'))).toBe(false);
+  expect(bed.ack(UP, S, LAN)).toBe(false);
+  expect(bed.ack()).toBe(true);
+  bed.run(1000);
+  expect(bed.heard()).toEqual([]);
+});
+
+test('DVMRP-116 an acknowledgement that nothing waits for, or that comes twice, changes nothing', () => {
+  const { bed } = pruned();
+  expect(bed.ack()).toBe(false);
+  bed.joins(OTHER);
+  expect(bed.ack()).toBe(true);
+  expect(bed.ack()).toBe(false);
+  expect(bed.oifs()).toEqual([OTHER]);
+});
+
+test('DVMRP-115 a new prune ends a graft that waits', () => {
+  const { bed } = pruned();
+  bed.joins(OTHER);
+  bed.more();
+  bed.heard();
+  bed.leaves(OTHER);
+  expect(bed.heard()).toEqual([`close ${OTHER}`, 'prune 10.1.0.10 3000 s to 10.9.0.1']);
+  bed.run(60);
+  expect(grafts(bed)).toEqual([]);
+  expect(bed.ack()).toBe(false);
+});
+
+test('DVMRP-117 with the upstream a graft that waits goes: it is another one, it is lost, its route is', () => {
+  const NEXT = ip('10.9.0.9');
+  const changed = pruned();
+  changed.bed.joins(OTHER);
+  changed.route.upstream = NEXT;
+  changed.bed.changed(changed.route);
+  changed.bed.heard();
+  changed.bed.run(100);
+  expect(changed.bed.heard()).toEqual([]);
+
+  const lost = pruned();
+  lost.bed.joins(OTHER);
+  lost.bed.heard();
+  lost.bed.forwarding.upstreamLost({ ifindex: UPLINK, neighbor: UP });
+  lost.bed.run(100);
+  expect(lost.bed.heard()).toEqual([]);
+
+  const routeless = pruned();
+  routeless.bed.joins(OTHER);
+  routeless.bed.withdraw(routeless.route);
+  routeless.bed.heard();
+  routeless.bed.run(100);
+  expect(grafts(routeless.bed)).toEqual([]);
+});
+
+test('a new upstream is pruned for itself: what was asked of the old one counts no more', () => {
+  const { bed, route } = pruned();
+  route.upstream = ip('10.9.0.9');
+  bed.changed(route);
+  expect(bed.heard()).toEqual(['prune 10.1.0.10 3000 s to 10.9.0.9']);
+});
+
+test('DVMRP-026 an upstream that restarts knows of no prune: none is in force, and the next data brings a new one', () => {
+  const { bed } = pruned();
+  bed.run(31);
+  bed.forwarding.neighborRestarted(bed.nowMs, { ifindex: UPLINK, neighbor: UP });
+  bed.joins(OTHER);
+  expect(grafts(bed)).toEqual([]);
+});

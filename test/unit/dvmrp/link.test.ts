@@ -1,0 +1,230 @@
+/** What comes in by the wire and what goes out: dvmrp.md sections 2, 14 and 17, with a neighbour made by hand. */
+import { expect, test } from 'vitest';
+import { formatIp, ip } from '../../../src/base/ip.js';
+import type { DvmrpConfig } from '../../../src/config/types.js';
+import type { Ifindex } from '../../../src/port/kernel.js';
+import * as made from '../../support/dvmrp-builder.js';
+import { GROUP, Routers } from '../../support/dvmrp-routers.js';
+
+const PEER = '10.9.0.7';
+const G = '239.5.5.5';
+
+/** A router with a LAN and a link, on which the test plays the neighbour. */
+async function alone(dvmrp: Partial<DvmrpConfig> = {}, capabilities = 0x2e) {
+  const world = new Routers();
+  const [lan, link] = [world.lan('10.1.0'), world.lan('10.9.0')];
+  const router = world.router({ dvmrp });
+  const [inside, out] = [router.attach(lan, 1), router.attach(link, 1)];
+  await router.owns(inside, out);
+  const from = async (
+    source: string,
+    payload: Uint8Array,
+    { destination = '224.0.0.4', ttl = 1, ifindex = out as Ifindex } = {},
+  ) => {
+    router.kernel.igmp.receive({ ifindex, source: ip(source), destination: ip(destination), payload, ttl });
+    await world.settle();
+  };
+  const hears = (payload: Uint8Array, options?: Parameters<typeof from>[2]) => from(PEER, payload, options);
+  const probes = () => hears(made.probe(0x3704, ['10.9.0.1'], { capabilities }));
+  const dropped = (name = 'eth1') => router.dvmrp.views.statistics().find((row) => row.interface === name)!.dropped;
+  const said = (code: number) =>
+    router.kernel.igmp.sent
+      .filter(({ payload }) => payload[1] === code)
+      .map(({ destination, payload }) => ({
+        to: formatIp(destination),
+        payload: Buffer.from(payload).toString('hex'),
+      }));
+  return { world, lan, link, router, inside, out, from, hears, probes, dropped, said };
+}
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+
+test('DVMRP-122 Probes of mrouted, 0x0e and 0x0f with a generation id in host order, make a neighbour', async () => {
+  for (const capabilities of [0x0e, 0x0f]) {
+    const { router, probes } = await alone({}, capabilities);
+    await probes();
+    expect(router.neighbors()).toEqual([`${PEER} two-way`]);
+  }
+});
+
+test('DVMRP-002 DVMRP-003 DVMRP-004 DVMRP-033 what is not for us is counted by its reason and changes nothing', async () => {
+  const { router, from, hears, dropped } = await alone();
+  const good = made.probe(1, ['10.9.0.1']);
+  const bad = good.slice();
+  bad[2]! ^= 1;
+  await hears(bad);
+  await hears(good.slice(0, 7));
+  await hears(made.dvmrp(99, []));
+  await hears(made.dvmrp(3, []));
+  await hears(made.dvmrp(10, []));
+  await from('10.9.0.1', good);
+  await from('10.8.0.7', good);
+  await from('10.9.0.255', good);
+  await from('10.9.0.0', good);
+  await from('224.0.0.9', good);
+  await hears(good, { destination: '10.9.0.44' });
+  expect(dropped()).toEqual({
+    badChecksum: 1,
+    tooShort: 1,
+    unknownCode: 1,
+    obsoleteCode: 2,
+    ownMessage: 1,
+    offSubnet: 1,
+    badSource: 3,
+    badDestination: 1,
+  });
+  expect(router.neighbors()).toEqual([]);
+});
+
+test('DVMRP-032 DVMRP-112 strangers and one-way neighbours are not listened to, and their Grafts are not acknowledged', async () => {
+  const { hears, dropped, said, router } = await alone();
+  await hears(made.probe(1, []));
+  expect(router.neighbors()).toEqual([`${PEER} one-way`]);
+  await hears(made.report([['10.77.0.0/16', 1]]));
+  await hears(made.prune('10.1.0.10', G, 100));
+  await hears(made.graft('10.1.0.10', G));
+  await hears(made.graftAck('10.1.0.10', G));
+  expect(dropped()).toEqual({ unknownNeighbor: 4 });
+  expect(said(9)).toEqual([]);
+  expect(router.way('10.77.0.0/16')).toBe('none');
+});
+
+test('DVMRP-009 a Report with an error anywhere is dropped as a whole, and does not keep its sender alive', async () => {
+  const { world, hears, probes, router, dropped } = await alone();
+  await probes();
+  await world.run(30);
+  const report = made.report([
+    ['10.77.0.0/16', 1],
+    ['10.78.0.0/16', 1],
+  ]);
+  await hears(made.dvmrp(2, [...report.slice(8, -1)]));
+  expect(router.way('10.77.0.0/16')).toBe('none');
+  expect(dropped()['malformed']).toBe(1);
+  await world.run(6);
+  expect(router.neighbors()).toEqual([]);
+});
+
+test('DVMRP-112 DVMRP-113 every Graft of a neighbour is acknowledged with what it had, also without state, unicast', async () => {
+  const { hears, probes, said } = await alone();
+  await probes();
+  await hears(made.graft('10.1.0.10', G));
+  await hears(made.graft('10.1.0.10', G, '255.255.255.0'));
+  await hears(made.graft('172.16.0.1', G, '255.0.255.0'));
+  expect(said(9)).toEqual([
+    { to: PEER, payload: hex(made.graftAck('10.1.0.10', G)) },
+    { to: PEER, payload: hex(made.graftAck('10.1.0.10', G, '255.255.255.0')) },
+    { to: PEER, payload: hex(made.graftAck('172.16.0.1', G, '255.0.255.0')) },
+  ]);
+});
+
+test('DVMRP-121 unicast Prunes, Grafts and acknowledgements with TTL 255, as mrouted sends them, are accepted', async () => {
+  const { world, lan, router, hears, probes } = await alone();
+  await probes();
+  await hears(made.report([['10.1.0.0/24', 33]]));
+  const S = ip('10.1.0.10');
+  await world.sends(lan, S, GROUP);
+  expect(router.entry(S, GROUP)).toBe('eth0 -> eth1');
+  // section 21: with a mask of the network, without one, and with the network's address in the source field
+  const unicast = { destination: '10.9.0.1', ttl: 255 };
+  for (const payload of [
+    made.prune('10.1.0.10', G, 7200, '255.255.255.0'),
+    made.prune('10.1.0.10', G, 7200),
+    made.prune('10.1.0.0', G, 7200),
+  ]) {
+    await hears(payload, unicast);
+    expect(router.entry(S, GROUP)).toBe('eth0 -> ');
+    await hears(made.graft('10.1.0.10', G), unicast);
+    expect(router.entry(S, GROUP)).toBe('eth0 -> eth1');
+  }
+});
+
+test.each([
+  ['DVMRP-101 no mask to a neighbour that has not announced it', 0x0e, 20],
+  ['a mask to one that has', 0x2e, 24],
+] as const)('%s', async (_what, capabilities, length) => {
+  const { world, link, said, hears, probes } = await alone({}, capabilities);
+  await probes();
+  await hears(made.report([['10.77.0.0/16', 1]]));
+  await world.sends(link, ip('10.77.0.5'), GROUP);
+  const [prune] = said(7);
+  expect(prune?.to).toBe(PEER);
+  expect(prune?.payload).toHaveLength(2 * length);
+  // 0.75 of two hours
+  const mask = length === 24 ? '255.255.0.0' : undefined;
+  expect(prune?.payload).toBe(hex(made.prune('10.77.0.5', G, 5400, mask)));
+});
+
+test('DVMRP-036 a lost neighbour: routes in hold-down, dependencies and prunes gone, its entries empty', async () => {
+  const { world, lan, link, router, hears, probes } = await alone();
+  await probes();
+  await hears(
+    made.report([
+      ['10.1.0.0/24', 33],
+      ['10.77.0.0/24', 1],
+    ]),
+  );
+  const [S, far] = [ip('10.1.0.10'), ip('10.77.0.5')];
+  await world.sends(lan, S, GROUP);
+  await world.sends(link, far, GROUP);
+  expect(router.entry(far, GROUP)).toBe('eth1 -> ');
+  await world.run(36);
+  expect(router.way('10.77.0.0/24')).toBe('hold');
+  expect(router.entry(far, GROUP)).toBeUndefined();
+  expect(router.entry(S, GROUP)).toBe('eth0 -> ');
+  expect(router.dvmrp.views.prunes()).toEqual([]);
+  expect(router.dvmrp.views.routes()[0]?.dependents).toEqual([]);
+});
+
+test('DVMRP-124 Neighbors2 is answered to who is on the link, unicast; with "off" to nobody', async () => {
+  const asks = made.dvmrp(5, []);
+  const { from, probes, said, router } = await alone();
+  await probes();
+  await from('10.9.0.99', asks, { destination: '10.9.0.1' });
+  expect(said(6)).toHaveLength(1);
+  const [{ to, payload } = { to: '', payload: '' }] = said(6);
+  expect(to).toBe('10.9.0.99');
+  // 10.1.0.1 (1,1,leaf) -> 0.0.0.0; 10.9.0.1 (1,1) -> the peer
+  const body = ['0a010001', '01018001', '00000000', '0a090001', '01010001', '0a090007'].join('');
+  expect(payload.slice(16)).toBe(body);
+  await from('10.8.0.99', asks, { destination: '10.9.0.1' });
+  expect(said(6)).toHaveLength(1);
+  expect(router.neighbors()).toHaveLength(1);
+  const off = await alone({ neighbors2: 'off' });
+  await off.from('10.9.0.99', asks);
+  expect(off.said(6)).toEqual([]);
+  expect(off.dropped()).toEqual({ notAnswered: 1 });
+});
+
+test('DVMRP-034 DVMRP-060 limits are kept and told of', async () => {
+  const { router, hears, probes, dropped } = await alone({ maxRoutes: 3 });
+  await probes();
+  await hears(
+    made.report([
+      ['10.77.0.0/16', 1],
+      ['10.78.0.0/16', 1],
+    ]),
+  );
+  expect(router.dvmrp.views.routes()).toHaveLength(3);
+  expect(dropped()).toEqual({ routeLimit: 1 });
+  expect(router.log.lines.filter(({ fields }) => fields.evt === 'dvmrp.limit.reached')).toHaveLength(1);
+});
+
+test('lines about what strangers do are held back', async () => {
+  const { router, from } = await alone({ acceptCompat: false });
+  for (let n = 2; n < 200; n++) await from(`10.9.0.${n}`, made.probe(1, [], { version: '3.254' }));
+  const lines = router.log.lines.filter(({ fields }) => fields.evt === 'dvmrp.neighbor.refused');
+  expect(lines.length).toBeLessThan(20);
+});
+
+test('an interface without an address, and the loopback, are taken or refused with a reason', async () => {
+  const { router } = await alone();
+  const bare = router.kernel.addDevice('eth9');
+  expect((await router.dvmrp.take(bare)).code).toBe('NO_ERROR');
+  expect(router.dvmrp.views.interfaces().at(-1)).toMatchObject({
+    interface: 'eth9',
+    state: 'down',
+    localAddress: null,
+  });
+  const lo = router.kernel.addDevice('lo', '127.0.0.1/8', { loopback: true });
+  expect(await router.dvmrp.take(lo)).toMatchObject({ code: 'ERROR_CAN_NOT_COMPLETE' });
+});
