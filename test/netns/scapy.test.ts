@@ -23,7 +23,7 @@ interface Scene {
   readonly scapy: ScapyHost;
 }
 
-async function scene(net: Net, igmp: string): Promise<Scene> {
+async function scene(net: Net, igmp: string, lastMemberQueryInterval = '100ms'): Promise<Scene> {
   const router = net.router('router');
   const host = net.namespace('host');
   net.link([router, 'lan', `${ROUTER}/24`], [host, 'eth0', `${HOST}/24`]);
@@ -32,7 +32,7 @@ async function scene(net: Net, igmp: string): Promise<Scene> {
       (socket) => `
 control: { socket: ${socket} }
 interfaces:
-  lan: { igmp: { lastMemberQueryInterval: 100ms, ${igmp} } }
+  lan: { igmp: { lastMemberQueryInterval: ${lastMemberQueryInterval}, ${igmp} } }
 `,
     ),
     ScapyHost.start(host, HOST),
@@ -287,6 +287,32 @@ ${[1, 2, 3].map((version) => `  lan${version}: { igmp: { version: ${version}, ${
         expect(query).toMatchObject({ complaints: '', checksumsGood: true, version: n + 1 });
       for (const query of dissected)
         expect(query).toMatchObject({ layers: layers[n], leftover: '', checksumsGood: true, alert: true, ttl: 1 });
+    }
+  },
+);
+
+netnsTest(
+  'IGMP-112 F23 a query that arrives while a leave counts down neither stops nor restarts the countdown',
+  async (net) => {
+    // given a group whose last member leaves: two queries a second apart, gone after two
+    const { scapy, view } = await scene(net, '', '1s');
+    const leaves = async () => {
+      await scapy.send(`to("224.0.0.22", report(IGMPv3gr(rtype=4, maddr="${G}")))`);
+      await view.knows('lan', G, (row) => row.expiresInMs! > 100_000);
+      await scapy.send(`to("224.0.0.22", report(IGMPv3gr(rtype=3, maddr="${G}")))`);
+      await view.knows('lan', G, (row) => row.expiresInMs! < 2_001);
+    };
+    for (const [from, role] of [
+      [HOST, 'querier'],
+      [LOWER, 'non-querier'],
+    ] as const) {
+      await leaves();
+      // when a router asks everybody meanwhile, one that loses the election and one that wins it
+      await scapy.send(`to("224.0.0.1", IGMPv3(type=0x11, mrcode=100) / IGMPv3mq(), source="${from}")`);
+      // then the group is gone in time all the same
+      expect((await view.knows('lan', G)).expiresInMs).toBeLessThan(2_001);
+      await view.forgets('lan', G, { withinMs: 4_000 });
+      await view.role('lan', role);
     }
   },
 );

@@ -4,6 +4,8 @@ import type { Daemon } from './daemon.js';
 import { type EventuallyOptions, eventually } from './eventually.js';
 
 export interface IgmpGroup {
+  /** The group timer; null in INCLUDE. */
+  readonly expiresInMs: number | null;
   readonly interface: string;
   readonly group: string;
   readonly mode: 'include' | 'exclude';
