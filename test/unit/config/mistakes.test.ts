@@ -1,0 +1,191 @@
+/** One mistake a file: each is answered with its place, what was read and what fits. */
+import { expect, test } from 'vitest';
+import { formatComplaint, parseConfig } from '../../../src/config/parse.js';
+
+function complaints(text: string): readonly string[] {
+  const result = parseConfig(text, 'mgmd.yaml');
+  return result.ok ? [] : result.error.map(formatComplaint);
+}
+
+const WRONG: readonly (readonly [string, string])[] = [
+  ['table: 0', '1:8: table: 0 was read; default or a whole number from 1 to 999999999 fits'],
+  ['log: { level: chatty }', '1:15: log.level: "chatty" was read; error, warn, info or debug fits'],
+  ['log: [debug]', '1:6: log: a list was read; a mapping with level fits'],
+  ['lgo: { level: info }', '1:1: the file: unknown key "lgo" was read; did you mean "log"?'],
+  [
+    'nonsense: 1',
+    '1:1: the file: unknown key "nonsense" was read; table, log, control, rpf, mfe, foreign, interfaces, igmp, pause, proxy, dvmrp and static fit',
+  ],
+  [
+    'control: { socket: mgmd.sock }',
+    '1:20: control.socket: "mgmd.sock" was read; an absolute path of at most 107 characters fits',
+  ],
+  [
+    'interfaces:\n  eth1:\n    igmp:\n      quryInterval: 1s\n',
+    '4:7: interfaces.eth1.igmp: unknown key "quryInterval" was read; did you mean "queryInterval"?',
+  ],
+  [
+    'interfaces:\n  eth1:\n    igmp: { version: 4 }\n',
+    '3:22: interfaces.eth1.igmp.version: 4 was read; 1, 2 or 3 fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { queryInterval: 2 weeks } } }',
+    '1:46: interfaces.eth1.igmp.queryInterval: "2 weeks" was read; a time from 1s to 31744s fits',
+  ],
+  [
+    'interfaces:\n  eth1:\n    igmp:\n      queryInterval: 10s\n      queryResponseInterval: 10s\n',
+    '5:30: interfaces.eth1.igmp.queryResponseInterval: 10s was read; less than queryInterval (10s) fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { queryInterval: 5s } } }',
+    '1:29: interfaces.eth1.igmp.queryResponseInterval: 10s was read; less than queryInterval (5s) fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { startupQueryInterval: 126 } } }',
+    '1:53: interfaces.eth1.igmp.startupQueryInterval: 126s was read; at most queryInterval (125s) fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { version: 2, queryResponseInterval: 26s } } }',
+    '1:66: interfaces.eth1.igmp.queryResponseInterval: 26s was read; at most 25.5s with version 2 fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: yes } }',
+    '1:29: interfaces.eth1.igmp: "yes" was read; true, false or a mapping with version, robustness, queryInterval, ' +
+      'queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, startupQueryInterval, startupQueryCount, ' +
+      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSourcesPerGroup, verifySourceSubnet, ' +
+      'ignoreV1, ignoreV2, strictQuerySource, disableCompatibilityModes, explicitTracking, maxTrackedHosts, ' +
+      'maxGroupsPerHost, maxQueriesPerSec, groupFilter, sourceFilter, staticGroups, joinGroups and pull fits',
+  ],
+  [
+    'interfaces: { an/interface: {} }',
+    '1:15: interfaces.an/interface: "an/interface" was read; an interface name of 1 to 15 characters without blank, "/" and ":" fits',
+  ],
+  [
+    'interfaces: { eth1: { owner: statik } }\nstatic: { static: {}, other: {} }',
+    '1:30: interfaces.eth1.owner: "statik" was read; the name of an instance under "static", "proxy" or "dvmrp" fits (static, other, dvmrp); did you mean "static"?',
+  ],
+  [
+    'interfaces: { eth1: { owner: static } }',
+    '1:30: interfaces.eth1.owner: "static" was read; the name of an instance under "static", "proxy" or "dvmrp" fits (dvmrp)',
+  ],
+  [
+    'interfaces: { eth1: { threshold: 0 } }',
+    '1:34: interfaces.eth1.threshold: 0 was read; a whole number from 1 to 255 fits',
+  ],
+  [
+    'static: { igmp: {} }',
+    '1:11: static.igmp: "igmp" was read; a name of 1 to 32 lower-case letters, digits and "-", starting with a letter, and none of igmp, manual, dvmrp, proxy fits',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic:\n  static:\n    routes:\n      - { group: 239.1.1.1, from: eth0, to: [eth9] }\n',
+    '5:46: static.static.routes[0].to[0]: "eth9" was read; an interface listed under "interfaces" fits (eth0); did you mean "eth0"?',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: eth0, to: [] }] } }',
+    '2:66: static.static.routes[0].to: an empty list was read; a list of at least one interface name fits',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: eth0, to: [eth0] }] } }',
+    '2:67: static.static.routes[0].to[0]: "eth0" was read; an interface other than "from" fits',
+  ],
+  [
+    'static: { static: { joins: [{ interface: eth0 }] } }',
+    '1:29: static.static.joins[0].group is missing; a multicast group from 224.0.1.0 to 239.255.255.255 fits',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic: { static: { joins: [{ interface: eth0, group: 224.0.0.9 }] } }',
+    '2:55: static.static.joins[0].group: "224.0.0.9" was read; a multicast group from 224.0.1.0 to 239.255.255.255 fits',
+  ],
+  [
+    'rpf: { routes: [{ prefix: 10.0.0.1/8, interface: eth0 }] }',
+    '1:27: rpf.routes[0].prefix: "10.0.0.1/8" was read; an IPv4 prefix such as 10.0.0.0/8, with no bits set behind its length fits',
+  ],
+  [
+    'interfaces: { eth1: { owner: proxy } }',
+    '1:30: interfaces.eth1.owner: "proxy" was read; it fits where the file has a section "proxy" with an upstream',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { groupFilter: [239.1.0.0/16] } } }',
+    '1:45: interfaces.eth1.igmp.groupFilter[0]: "239.1.0.0/16" was read; a mapping with allow and deny fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { groupFilter: [{ allow: 239.1.0.0/16, deny: 239.1.2.0/24 }] } } }',
+    '1:45: interfaces.eth1.igmp.groupFilter[0]: a mapping was read; a mapping with one of allow and deny fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { groupFilter: [{ allow: 10.0.0.0/8 }] } } }',
+    '1:54: interfaces.eth1.igmp.groupFilter[0].allow: "10.0.0.0/8" was read; a prefix within 224.0.0.0/4 such as 232.0.0.0/8 fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { sourceFilter: [{ alow: 10.0.0.0/8 }] } } }',
+    '1:48: interfaces.eth1.igmp.sourceFilter[0]: unknown key "alow" was read; did you mean "allow"?',
+  ],
+  [
+    'interfaces: { eth1: { boundary: [10.0.0.0/8] } }',
+    '1:34: interfaces.eth1.boundary[0]: "10.0.0.0/8" was read; a prefix within 224.0.0.0/4 such as 232.0.0.0/8 fits',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { ssmRanges: [] } } }',
+    '1:31: interfaces.eth1.igmp: unknown key "ssmRanges" was read; version, robustness, queryInterval, ' +
+      'queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, startupQueryInterval, startupQueryCount, ' +
+      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSourcesPerGroup, verifySourceSubnet, ignoreV1, ignoreV2, ' +
+      'strictQuerySource, disableCompatibilityModes, explicitTracking, maxTrackedHosts, maxGroupsPerHost, ' +
+      'maxQueriesPerSec, groupFilter, sourceFilter, staticGroups, joinGroups and pull fit',
+  ],
+  [
+    'interfaces: { eth1: { boundary: [239.255.0.0/16], igmp: { joinGroups: [{ group: 239.255.1.1 }] } } }',
+    '1:81: interfaces.eth1.igmp.joinGroups[0].group: 239.255.1.1 was read; ' +
+      "a group outside of the interface's boundary 239.255.0.0/16 fits",
+  ],
+  [
+    'interfaces: { eth1: { igmp: { staticGroups: [{ group: 232.1.1.1 }] } } }',
+    '1:55: interfaces.eth1.igmp.staticGroups[0].group: 232.1.1.1 without a source was read; ' +
+      'a group outside of the source-specific range 232.0.0.0/8 fits, or one with a source',
+  ],
+  [
+    'igmp: { ssmRanges: [239.232.0.0/16] }\ninterfaces: { eth1: { igmp: { joinGroups: [{ group: 239.232.1.1 }] } } }',
+    '2:53: interfaces.eth1.igmp.joinGroups[0].group: 239.232.1.1 without a source was read; ' +
+      'a group outside of the source-specific range 239.232.0.0/16 fits, or one with a source',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { joinGroups: [{ group: 239.1.1.1 }, { group: 239.1.1.1 }] } } }',
+    '1:66: interfaces.eth1.igmp.joinGroups[1]: (*, 239.1.1.1) was read a second time; it is already number 1 of the list',
+  ],
+  [
+    'igmp: { maxGroups: -1 }',
+    '1:20: igmp.maxGroups: -1 was read; a whole number from 0 to 10000000 (0: no limit) fits',
+  ],
+  ['pause: { scope: all }', '1:17: pause.scope: "all" was read; agent, host or host-best-effort fits'],
+  ['proxy: {}', '1:8: proxy.upstreams is missing; a list of at least one upstream fits'],
+  ['proxy: { upstreams: [] }', '1:21: proxy.upstreams: an empty list was read; a list of at least one upstream fits'],
+  [
+    'interfaces: { up: { owner: proxy }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: upp }, { interface: up }] }',
+    '2:35: proxy.upstreams[0].interface: "upp" was read; an interface listed under "interfaces" fits (up, lan); did you mean "up"?',
+  ],
+  [
+    'interfaces: { up: {}, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up }] }',
+    '2:35: proxy.upstreams[0].interface: "up" was read; an interface with "owner: proxy" fits',
+  ],
+  [
+    'interfaces: { up: { owner: proxy, igmp: true }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up }] }',
+    '2:35: proxy.upstreams[0].interface: "up" was read; an upstream is a host on its link, so an interface without "igmp" fits',
+  ],
+  [
+    'interfaces: { up: { owner: proxy }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up }, { interface: up }] }',
+    '2:54: proxy.upstreams[1].interface: up was read a second time; it is already number 1 of the list',
+  ],
+  [
+    'interfaces: { up: { owner: proxy }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up, version: 4 }] }',
+    '2:48: proxy.upstreams[0].version: 4 was read; auto, 1, 2 or 3 fits',
+  ],
+  [
+    'interfaces: { up: { owner: proxy }, lan: { owner: proxy, igmp: true } }\nproxy: { upstreams: [{ interface: up }], wildcardGroups: [232.0.0.1] }',
+    '2:59: proxy.wildcardGroups[0]: 232.0.0.1 without a source was read; ' +
+      'a group outside of the source-specific range 232.0.0.0/8 fits, or one with a source',
+  ],
+  ['rpf: { routes: 5 }', '1:16: rpf.routes: 5 was read; a list of routes fits'],
+];
+
+test.each(WRONG)('%j is answered with its place, what was read and what fits', (text, complaint) => {
+  expect(complaints(text)).toEqual([`mgmd.yaml:${complaint}`]);
+});
