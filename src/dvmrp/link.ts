@@ -4,6 +4,7 @@
  */
 import { formatIp, type IpAddress, ipv4, isMulticast, maskOf, type Prefix, toU32 } from '../base/ip.js';
 import { type InterfaceAddress, OnLink } from '../base/on-link.js';
+import { TokenBucket } from '../base/token-bucket.js';
 import type { DvmrpInterfaceConfig } from '../config/types.js';
 import type { Ifindex } from '../port/kernel.js';
 import { decodeGraft, encodeGraft, type Graft } from './graft.js';
@@ -88,6 +89,9 @@ export interface LinkOutput {
 const NAMES: ReadonlyMap<number, string> = new Map(Object.entries(CODE).map(([name, code]) => [code, name]));
 /** Ask-Neighbors, Neighbors, and mrouted's information messages. */
 const OBSOLETE: readonly number[] = [3, 4, 10, 11];
+/** Answers to Ask-Neighbors2: this many at once, then so many a second. */
+const ANSWERS_BURST = 5;
+const ANSWERS_PER_SECOND = 1;
 const LARGEST_MESSAGE = 4 * 1024 + PROBE_LENGTH;
 
 export class RouterLink implements NeighborOutput {
@@ -106,6 +110,7 @@ export class RouterLink implements NeighborOutput {
   readonly #entries = new ReportEntries();
   #state: LinkState | undefined;
   #lastGenerationId: number | undefined;
+  #answers: TokenBucket | undefined;
 
   constructor(
     readonly ifindex: Ifindex,
@@ -174,7 +179,7 @@ export class RouterLink implements NeighborOutput {
       case CODE.graftAck:
         return this.#graftAck(source, payload);
       case CODE.askNeighbors2:
-        return this.#answer(source);
+        return this.#answer(nowMs, source);
       case CODE.neighbors2:
         return undefined; // an answer to somebody else's tool on this host
       default:
@@ -224,7 +229,10 @@ export class RouterLink implements NeighborOutput {
     if (!this.#output.graftAck(this, neighbor, ack.value)) this.drop('unmatchedAck', source);
   }
 
-  #answer(asker: IpAddress): void {
+  /** An answer is larger than its question, so a stranger gets few (section 14). */
+  #answer(nowMs: number, asker: IpAddress): void {
+    this.#answers ??= new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, nowMs);
+    if (this.#answers.take(nowMs) === undefined) return this.drop('notAnswered', asker);
     const blocks = this.#output.neighborsAnswer(this, asker);
     if (!blocks) return this.drop('notAnswered', asker);
     encodeNeighbors2(this.#out, blocks, (length) => {

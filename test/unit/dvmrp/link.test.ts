@@ -195,6 +195,17 @@ test('DVMRP-124 Neighbors2 is answered to who is on the link, unicast; with "off
   expect(off.dropped()).toEqual({ notAnswered: 1 });
 });
 
+test('DVMRP-124 of many questions only the first few are answered, and one a second from then on', async () => {
+  const asks = made.dvmrp(5, []);
+  const { from, said, dropped, world } = await alone();
+  for (let n = 0; n < 100; n++) await from('10.9.0.99', asks, { destination: '10.9.0.1' });
+  expect(said(6)).toHaveLength(5);
+  expect(dropped()).toEqual({ notAnswered: 95 });
+  await world.run(1);
+  for (let n = 0; n < 100; n++) await from('10.9.0.99', asks, { destination: '10.9.0.1' });
+  expect(said(6)).toHaveLength(6);
+});
+
 test('DVMRP-034 DVMRP-060 limits are kept and told of', async () => {
   const { router, hears, probes, dropped } = await alone({ maxRoutes: 3 });
   await probes();
