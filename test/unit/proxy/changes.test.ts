@@ -195,3 +195,25 @@ test('any source covers a source that others name, and leaves it behind', async 
   await bed.turn();
   expect(bed.held()).toEqual([`eth0 ${G} include ${s0}`]);
 });
+
+test('an upstream that appears while streams run is not opened for them, not even for a moment', async () => {
+  // given 300 streams from the first upstream to a member
+  const bed = await new Bed(TWO).serve();
+  const groups = Array.from({ length: 300 }, (_, n) => `239.7.${n >> 8}.${n & 255}`);
+  for (const group of groups) {
+    await bed.hears(bed.eth1, reportV2(group));
+    expect(await bed.flows(S0, group, bed.eth0)).toBe('eth0 -> eth1');
+  }
+  const written: string[] = [];
+  const addMfc = bed.kernel.mroute.addMfc.bind(bed.kernel.mroute);
+  bed.kernel.mroute.addMfc = (entry) => {
+    written.push(String(entry.group));
+    return addMfc(entry);
+  };
+  // when the second one comes, for which the proxy holds (*,*)
+  await bed.proxy.take(bed.eth3);
+  await bed.turn();
+  // then no entry was written at all
+  expect(written).toEqual([]);
+  expect(bed.shown(S0, groups[299]!)).toBe('eth0 -> eth1');
+});
