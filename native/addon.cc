@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "args.h"
+#include "handover.h"
 #include "igmp_binding.h"
 #include "membership_binding.h"
 #include "mroute_binding.h"
@@ -93,6 +94,40 @@ Napi::Value Credentials(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value PassDescriptors(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int socket = args.NonNegativeInt(0);
+  const std::string names = args.String(1);
+  const std::span<int32_t> fds = args.Int32(2);
+  if (!args.ok()) return {};
+  return args.Number(SendDescriptors(socket, names, fds));
+}
+
+Napi::Value TakeDescriptors(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const std::string path = args.String(0);
+  const int timeout_ms = args.NonNegativeInt(1);
+  if (!args.ok()) return {};
+  NamedDescriptors taken;
+  if (const int error = ReceiveDescriptors(path, timeout_ms, taken)) return args.Number(error);
+  const Napi::Array fds = Napi::Array::New(info.Env(), taken.fds.size());
+  for (size_t i = 0; i < taken.fds.size(); i++) fds.Set(static_cast<uint32_t>(i), taken.fds[i].Release());
+  const Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("names", taken.names);
+  result.Set("fds", fds);
+  return result;
+}
+
+Napi::Value ReplaceProcess(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const std::string path = args.String(0);
+  const std::vector<std::string> arguments = args.Strings(1);
+  const std::vector<std::string> environment = args.Strings(2);
+  const std::span<int32_t> fds = args.Int32(3);
+  if (!args.ok()) return {};
+  return args.Number(Execute(path, arguments, environment, fds));
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto classes = std::make_unique<Classes>();
   classes->igmp = Napi::Persistent(IgmpBinding::Define(env));
@@ -106,6 +141,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openMembershipSocket", Napi::Function::New<OpenMembershipSocket>(env, "openMembershipSocket"));
   exports.Set("openNetlink", Napi::Function::New<OpenNetlinkSocket>(env, "openNetlink"));
   exports.Set("openPauseGate", Napi::Function::New<OpenPauseGate>(env, "openPauseGate"));
+  exports.Set("passDescriptors", Napi::Function::New<PassDescriptors>(env, "passDescriptors"));
+  exports.Set("takeDescriptors", Napi::Function::New<TakeDescriptors>(env, "takeDescriptors"));
+  exports.Set("replaceProcess", Napi::Function::New<ReplaceProcess>(env, "replaceProcess"));
   exports.Set("peerCredentials", Napi::Function::New<Credentials>(env, "peerCredentials"));
   return exports;
 }

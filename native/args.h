@@ -9,6 +9,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace mgmd {
 
@@ -26,6 +27,23 @@ class Args {
   bool Bool(size_t i) {
     if (!info_[i].IsBoolean()) return Fail(i, "a boolean"), false;
     return info_[i].As<Napi::Boolean>().Value();
+  }
+
+  std::string String(size_t i) {
+    if (!info_[i].IsString()) return Fail(i, "a string"), std::string();
+    return info_[i].As<Napi::String>().Utf8Value();
+  }
+
+  std::vector<std::string> Strings(size_t i) {
+    std::vector<std::string> texts;
+    if (!info_[i].IsArray()) return Fail(i, "an array of strings"), texts;
+    const auto array = info_[i].As<Napi::Array>();
+    for (uint32_t at = 0; at < array.Length(); at++) {
+      const Napi::Value value = array[at];
+      if (!value.IsString()) return Fail(i, "an array of strings"), texts;
+      texts.push_back(value.As<Napi::String>().Utf8Value());
+    }
+    return texts;
   }
 
   Napi::Function Function(size_t i) {

@@ -24,6 +24,8 @@ class UniqueFd {
   }
 
   [[nodiscard]] int get() const { return fd_; }
+  // The number, which is the caller's from now on.
+  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }
   explicit operator bool() const { return fd_ >= 0; }
 
  private:

@@ -4,6 +4,7 @@
       "native/bpf.cc",
       "native/cgroup.cc",
       "native/descriptor_bag.cc",
+      "native/handover.cc",
       "native/igmp_socket.cc",
       "native/membership.cc",
       "native/mroute.cc",

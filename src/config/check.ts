@@ -35,7 +35,7 @@ const VIFS = 32;
 /** What the 8-bit time of an IGMPv2 query can say: 255 tenths of a second (RFC 2236 section 2.2). */
 const V2_MAX_RESPONSE_MS = 25_500;
 
-export function check(values: FileValues, file: string): Checked {
+export function check(values: FileValues, file: string, defaultSocket: string): Checked {
   const checker = new Checker(values);
   checker.run();
   const { igmp } = values;
@@ -43,7 +43,8 @@ export function check(values: FileValues, file: string): Checked {
     file,
     table: values.table,
     log: values.log,
-    control: values.control,
+    control: { socket: values.control.socket ?? defaultSocket },
+    restart: { windowMs: values.restart.window },
     rpf: {
       table: values.rpf.table,
       routes: values.rpf.routes.map((route) => ({ ...route, neighbor: route.neighbor })),

@@ -5,7 +5,7 @@
 import type { z } from 'zod';
 import { err, ok, type Result } from '../base/result.js';
 import { check, nameOf, type Problem } from './check.js';
-import { fileSchema } from './schema.js';
+import { DEFAULT_SOCKET, fileSchema } from './schema.js';
 import { type Path, type Position, Source } from './source.js';
 import { nearest } from './suggest.js';
 import type { Config } from './types.js';
@@ -22,8 +22,12 @@ export interface ParsedConfig {
   readonly warnings: readonly ConfigComplaint[];
 }
 
-/** `file` is only named, in complaints and in the result. */
-export function parseConfig(text: string, file: string): Result<ParsedConfig, readonly ConfigComplaint[]> {
+/** `file` is only named, in complaints and in the result. `defaultSocket`: where the control socket is unless it says. */
+export function parseConfig(
+  text: string,
+  file: string,
+  defaultSocket = DEFAULT_SOCKET,
+): Result<ParsedConfig, readonly ConfigComplaint[]> {
   const source = new Source(text);
   const complain = (at: Position, message: string) => ({ file, line: at.line, column: at.column, message });
   const syntax = source.syntaxProblems();
@@ -35,7 +39,7 @@ export function parseConfig(text: string, file: string): Result<ParsedConfig, re
     const found = read.error.issues.flatMap((issue) => fromIssue(issue, values.value));
     return err(inOrder(found.map((problem) => complain(positionOf(source, problem), problem.message))));
   }
-  const { config, errors, warnings } = check(read.data, file);
+  const { config, errors, warnings } = check(read.data, file, defaultSocket);
   const told = (problems: readonly Problem[]) =>
     inOrder(problems.map((problem) => complain(positionOf(source, problem), problem.message)));
   return errors.length > 0 ? err(told(errors)) : ok({ config, warnings: told(warnings) });

@@ -289,7 +289,8 @@ export const proxySchema = keyed({
 export const fileSchema = section({
   table: table.default(DEFAULT_TABLE),
   log: section({ level: oneOf('error', 'warn', 'info', 'debug').default('info') }),
-  control: section({ socket: socketPath.default(DEFAULT_SOCKET) }),
+  control: section({ socket: socketPath.optional() }),
+  restart: section({ window: duration(1000, 600_000).default(30_000) }),
   rpf: section({
     table: unicastTable.default(MAIN_TABLE),
     routes: list(keyed({ prefix, interface: interfaceName, neighbor: source.optional() }), 'a list of routes'),

@@ -11,6 +11,8 @@ export interface Config {
   readonly table: number;
   readonly log: { readonly level: LogLevel };
   readonly control: { readonly socket: string };
+  /** How long after a restart what a predecessor forwarded counts as wanted (D-RST-1). */
+  readonly restart: { readonly windowMs: number };
   readonly rpf: RpfConfig;
   readonly mfe: { /** D-MFE-1. */ readonly expiry: 'refresh' | 'strict' };
   /** What happens to entries that somebody else wrote (F02). */

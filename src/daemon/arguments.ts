@@ -10,11 +10,13 @@ export interface Arguments {
   readonly check: boolean;
   /** Wait for the table while another process holds it. */
   readonly wait: boolean;
+  /** Where a predecessor hands its sockets over, and where we shall. */
+  readonly handoff: string | undefined;
   readonly version: boolean;
   readonly help: boolean;
 }
 
-export const HELP = `Usage: mgmd [--config FILE] [--check] [--wait]
+export const HELP = `Usage: mgmd [--config FILE] [--check] [--wait] [--handoff PATH]
 
 The multicast group manager: owns the kernel's multicast routing table and lets several protocols share it.
 Runs in the foreground and logs to standard output; mgmctl drives it.
@@ -22,6 +24,8 @@ Runs in the foreground and logs to standard output; mgmctl drives it.
   --config FILE  the configuration; ${DEFAULT_CONFIG} by default
   --check        only check the configuration: exit code 0, or 78 with file:line:column of every error
   --wait         while another process holds the multicast routing table, try again every second
+  --handoff PATH take over from a running mgmd that was started with the same path, without losing a packet, and let a
+                 later one take over; not needed under systemd, which keeps the sockets itself
   --version      print the version
   --help         print this
 
@@ -40,11 +44,12 @@ export function readArguments(argv: readonly string[]): Result<Arguments, string
         config: { type: 'string', default: DEFAULT_CONFIG },
         check: { type: 'boolean', default: false },
         wait: { type: 'boolean', default: false },
+        handoff: { type: 'string' },
         version: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });
-    return ok(values);
+    return ok({ ...values, handoff: values.handoff });
   } catch (error) {
     return err(
       `${(error instanceof Error ? error.message : String(error)).split('. ')[0]}; "mgmd --help" lists what fits`,

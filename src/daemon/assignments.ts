@@ -8,6 +8,7 @@ import type { MgmStatus, Protocol } from '../mgm/client.js';
 import type { Ifindex, Link, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
 import type { Clock, Timer } from '../port/clock.js';
 import type { Log } from '../port/log.js';
+import type { SavedAssignment, SavedJob } from './state-file.js';
 
 export interface AssignmentsParts {
   readonly links: LinkPort;
@@ -17,6 +18,10 @@ export interface AssignmentsParts {
   /** By name; IGMP is the one called 'igmp'. */
   readonly protocols: ReadonlyMap<string, Protocol>;
   readonly interfaces: readonly InterfaceConfig[];
+  /** What operators changed before this process began. */
+  readonly saved?: readonly SavedAssignment[] | undefined;
+  /** An operator changed something that a successor should know. */
+  readonly changed?: () => void;
 }
 
 export interface Assignment {
@@ -34,17 +39,22 @@ interface Intended {
 }
 
 const IGMP = 'igmp';
+const NOTHING: SavedJob = { owner: null, igmp: false };
 
 export class Assignments {
   readonly #parts: AssignmentsParts;
+  readonly #configured: ReadonlyMap<string, SavedJob>;
   readonly #intended = new Map<string, Intended>();
   #unsubscribe: () => void = () => undefined;
   #retry: Timer | undefined;
 
   constructor(parts: AssignmentsParts) {
     this.#parts = parts;
-    for (const { name, owner, igmp } of parts.interfaces)
-      this.#intended.set(name, { owner, igmp: igmp !== undefined, problem: undefined });
+    this.#configured = new Map(
+      parts.interfaces.map(({ name, owner = null, igmp }) => [name, { owner, igmp: igmp !== undefined }]),
+    );
+    for (const [name, job] of this.#configured) this.#intended.set(name, intendedBy(job));
+    for (const saved of parts.saved ?? []) this.#restore(saved);
   }
 
   /** Applies to every interface there is; resolves when each has been tried. */
@@ -70,6 +80,15 @@ export class Assignments {
 
   list(): readonly Assignment[] {
     return [...this.#intended].map(([name, intended]) => ({ name, ...intended }));
+  }
+
+  /** What operators changed, for a successor. */
+  saved(): readonly SavedAssignment[] {
+    return this.list().flatMap(({ name, owner = null, igmp }) => {
+      const configured = this.#configured.get(name) ?? NOTHING;
+      const now = { owner, igmp };
+      return isSame(configured, now) ? [] : [{ name, configured, now }];
+    });
   }
 
   /** Names of those that have a job and do not exist. */
@@ -104,6 +123,19 @@ export class Assignments {
     intended.problem = undefined;
     if (protocol === IGMP) intended.igmp = on;
     else intended.owner = on ? protocol : undefined;
+    this.#parts.changed?.();
+  }
+
+  /** Where the configuration says something new, it wins. */
+  #restore({ name, configured, now }: SavedAssignment): void {
+    if (isSame(configured, this.#configured.get(name) ?? NOTHING)) {
+      this.#intended.set(name, intendedBy(now));
+      return;
+    }
+    this.#parts.log.info(
+      { evt: 'daemon.state.superseded', ifname: name },
+      `${name}: the configuration has changed, so it decides and not what mgmctl said before`,
+    );
   }
 
   async #linkChanged({ kind, link, before }: LinkChange): Promise<void> {
@@ -189,6 +221,14 @@ export class Assignments {
       if (problem !== undefined && link) await this.#apply(link);
     }
   }
+}
+
+function intendedBy({ owner, igmp }: SavedJob): Intended {
+  return { owner: owner ?? undefined, igmp, problem: undefined };
+}
+
+function isSame(one: SavedJob, other: SavedJob): boolean {
+  return one.owner === other.owner && one.igmp === other.igmp;
 }
 
 function jobOf({ owner, igmp }: Intended): string {

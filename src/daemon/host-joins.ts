@@ -2,7 +2,7 @@
  * Groups that an operator makes the router itself a member of (`mgmctl join`). The wish belongs to the interface's name:
  * it is told to the kernel again when the interface is created anew (F08).
  */
-import { formatIp, formatPrefix, type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
+import { formatIp, formatPrefix, type IpAddress, parseIp, type Prefix, prefixContains } from '../base/ip.js';
 import type { MgmStatus } from '../mgm/client.js';
 import {
   ANY_SOURCE_FILTER,
@@ -13,6 +13,7 @@ import {
   type MembershipPort,
 } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
+import type { SavedJoin } from './state-file.js';
 
 /** The holder's name behind the membership gate. */
 const HOLDER = 'manual';
@@ -28,6 +29,10 @@ export interface HostJoinsParts {
   readonly log: Log;
   /** Where only joins that name a source make sense. */
   readonly ssmRanges: readonly Prefix[];
+  /** What was joined before this process began. */
+  readonly saved?: readonly SavedJoin[] | undefined;
+  /** Something changed that a successor should know. */
+  readonly changed?: () => void;
 }
 
 export class HostJoins {
@@ -41,6 +46,19 @@ export class HostJoins {
 
   start(): void {
     this.#unsubscribe = this.#parts.links.onChange((change) => this.#linkChanged(change));
+    for (const saved of this.#parts.saved ?? []) this.#restore(saved);
+    for (const link of this.#parts.links.links()) this.#setAll(link);
+  }
+
+  /** Everything that is joined, for a successor. */
+  saved(): readonly SavedJoin[] {
+    return [...this.#wishes].flatMap(([name, groups]) =>
+      [...groups].flatMap(([group, { any, sources }]) => {
+        const named = { interface: name, group: formatIp(group) };
+        const joins = [...sources].map((source) => ({ ...named, source: formatIp(source) }));
+        return any ? [{ ...named, source: null }, ...joins] : joins;
+      }),
+    );
   }
 
   /** Leaves everything. */
@@ -60,6 +78,7 @@ export class HostJoins {
     const error = this.#parts.membership.set(HOLDER, link.ifindex, group, filterOf(wish));
     if (error) return { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'kernelRefused', message: error.message };
     this.#wishes.set(link.name, groups.set(group, wish));
+    this.#parts.changed?.();
     return { code: 'NO_ERROR' };
   }
 
@@ -73,9 +92,22 @@ export class HostJoins {
     const filter = filterOf(wish);
     if (!filter) groups.delete(group);
     const error = this.#parts.membership.set(HOLDER, link.ifindex, group, filter);
+    this.#parts.changed?.();
     return error
       ? { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'kernelRefused', message: error.message }
       : { code: 'NO_ERROR' };
+  }
+
+  /** What is no address is not restored; nobody else writes that file. */
+  #restore({ interface: name, group: groupText, source: sourceText }: SavedJoin): void {
+    const group = parseIp(groupText);
+    const source = sourceText === null ? undefined : parseIp(sourceText);
+    if (!group.ok || source?.ok === false) return;
+    const groups = this.#wishes.get(name) ?? new Map<IpAddress, Wish>();
+    const wish: Wish = groups.get(group.value) ?? { any: false, sources: new Set() };
+    if (source) wish.sources.add(source.value);
+    else wish.any = true;
+    this.#wishes.set(name, groups.set(group.value, wish));
   }
 
   #linkChanged({ kind, link, before }: LinkChange): void {

@@ -5,10 +5,11 @@ import type { KernelError } from '../base/errors.js';
 import { err, ok, type Result } from '../base/result.js';
 import type { Config } from '../config/types.js';
 import { loadAddon } from '../kernel/addon.js';
-import { type Kernel, openKernel } from '../kernel/system.js';
+import { type Kernel, type KernelOptions, openKernel } from '../kernel/system.js';
 import { suspects } from '../kernel/table-holder.js';
 import type { Clock } from '../port/clock.js';
 import type { Fields, Log } from '../port/log.js';
+import { discard, type Predecessor } from './descriptors.js';
 import { type ExitCode, exitCodeOf, isTableInUse } from './exit-codes.js';
 
 const WAIT_MS = 1000;
@@ -21,18 +22,40 @@ export interface Opening {
   readonly wait: boolean;
   /** Aborts the waiting. */
   readonly stop: AbortSignal;
+  /** Whose sockets are to be taken over. */
+  readonly predecessor: Predecessor | undefined;
+  readonly poolOpened: KernelOptions['poolOpened'];
   /** The real kernel unless a test brings another. */
   readonly open?: typeof openKernel;
 }
 
+export interface Obtained {
+  readonly kernel: Kernel;
+  /** The table is a predecessor's, and full. */
+  readonly inherited: boolean;
+}
+
 /** The kernel, or the exit code after the reason has been logged; 'stopped' when the waiting was aborted. */
-export async function obtainKernel(opening: Opening): Promise<Result<Kernel, ExitCode | 'stopped'>> {
-  const { config, clock, log, wait, stop, open = openKernel } = opening;
+export async function obtainKernel(opening: Opening): Promise<Result<Obtained, ExitCode | 'stopped'>> {
+  const { config, clock, log, wait, stop, predecessor, poolOpened, open = openKernel } = opening;
+  const { table, rpf, pause } = config;
+  const options: KernelOptions = {
+    table,
+    rpfTable: rpf.table,
+    pauseScope: pause.scope,
+    clock,
+    log: log.child({ mod: 'kernel' }),
+    ...(poolOpened && { poolOpened }),
+  };
+  if (predecessor) {
+    const succeeded = open({ ...options, ...inheritedFrom(predecessor) });
+    if (succeeded.ok) return ok({ kernel: succeeded.value, inherited: true });
+    discard(predecessor);
+    sayThatWeDoNotInherit(succeeded.error, log);
+  }
   for (let tries = 0; !stop.aborted; tries++) {
-    const { table, rpf, pause } = config;
-    const options = { table, rpfTable: rpf.table, pauseScope: pause.scope, clock };
-    const opened = open({ ...options, log: log.child({ mod: 'kernel' }) });
-    if (opened.ok) return ok(opened.value);
+    const opened = open(options);
+    if (opened.ok) return ok({ kernel: opened.value, inherited: false });
     if (!wait || !isTableInUse(opened.error)) {
       explain(opened.error, log);
       return err(exitCodeOf(opened.error));
@@ -42,6 +65,17 @@ export async function obtainKernel(opening: Opening): Promise<Result<Kernel, Exi
     await abortableSleep(clock, WAIT_MS, stop);
   }
   return err('stopped');
+}
+
+function inheritedFrom({ routing, memberships }: Predecessor) {
+  return { inheritedFd: routing, inheritedMembershipFds: memberships.map(({ fd }) => fd) };
+}
+
+function sayThatWeDoNotInherit({ message }: KernelError, log: Log): void {
+  log.warn(
+    { evt: 'daemon.predecessor.refused' },
+    `the sockets of a predecessor cannot be used: ${message} mgmd starts without them, and streams pause until hosts answer`,
+  );
 }
 
 function explain(error: KernelError, log: Log): void {

@@ -3,6 +3,7 @@
  * several daemons fit in one process; tests bring a kernel of their own.
  */
 import type { Socket } from 'node:net';
+import { KernelError } from '../base/errors.js';
 import type { Prefix } from '../base/ip.js';
 import { defaultIgmpConfig } from '../config/check.js';
 import type { Config, DvmrpConfig, IgmpInterfaceConfig, PauseScope, RpfRoute } from '../config/types.js';
@@ -10,6 +11,7 @@ import { type ControlProblem, ControlServer } from '../control/server.js';
 import { DvmrpModule } from '../dvmrp/module.js';
 import type { LinkConfig } from '../dvmrp/link.js';
 import { IgmpModule } from '../igmp/module.js';
+import type { AdoptionResult } from '../mgm/adoption.js';
 import type { MgmStatus, Protocol } from '../mgm/client.js';
 import { Manager } from '../mgm/manager.js';
 import type { Clock } from '../port/clock.js';
@@ -30,6 +32,7 @@ import { Assignments } from './assignments.js';
 import { HostJoins } from './host-joins.js';
 import { DaemonOperator } from './operator.js';
 import type { LogThreshold } from './pino-log.js';
+import type { SavedState } from './state-file.js';
 import { viewsOf } from './views.js';
 
 /** The kernel as a daemon needs it. */
@@ -59,6 +62,16 @@ export interface DaemonParts {
     readonly peerUid: (socket: Socket) => number | undefined;
     readonly groupId?: number | undefined;
   };
+  /** What a predecessor wanted its successor to know. */
+  readonly saved?: SavedState | undefined;
+  /** Something changed that a successor should know: `state` says it. */
+  readonly changed?: () => void;
+}
+
+/** The kernel's table is a predecessor's (D-RST-1); at the end of the restart window what came of it. */
+export interface WarmStart {
+  readonly windowMs: number;
+  readonly ended: (result: AdoptionResult) => void;
 }
 
 /** How often the manager compares its table with the kernel's (F02, F47). */
@@ -92,10 +105,25 @@ export class Daemon {
     this.#protocols = this.#protocolsOf([igmp, proxy, dvmrp]);
     const { links, membership } = kernel;
     const { interfaces } = config;
-    this.#assignments = new Assignments({ links, membership, clock, log, protocols: this.#protocols, interfaces });
-    this.#joins = new HostJoins({ links, membership, log, ssmRanges: config.igmp.ssmRanges });
+    const { saved, changed = () => undefined } = parts;
+    this.#assignments = new Assignments({
+      links,
+      membership,
+      clock,
+      log,
+      protocols: this.#protocols,
+      interfaces,
+      saved: saved?.assignments,
+      changed,
+    });
+    const { ssmRanges } = config.igmp;
+    this.#joins = new HostJoins({ links, membership, log, ssmRanges, saved: saved?.joins, changed });
     const snapshot = this.manager.snapshot();
     const assignments = this.#assignments;
+    const prepareIgmp = (name: string) => {
+      if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig(config.igmp, boundaryOf(config, name)));
+    };
+    for (const { name, igmp: on } of this.#assignments.list()) if (on) prepareIgmp(name);
     this.operator = new DaemonOperator({
       config,
       pauseScope: kernel.pauseScope ?? 'agent',
@@ -108,20 +136,22 @@ export class Daemon {
       assignments,
       joins: this.#joins,
       views: viewsOf({ ...kernel, snapshot, assignments, igmp, proxy, dvmrp: dvmrp?.views }),
-      prepareIgmp: (name) => {
-        if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig(config.igmp, boundaryOf(config, name)));
-      },
+      prepareIgmp,
     });
   }
 
   /** Resolves when everything configured has been taken and the control socket accepts (F50); with the problem when it does not. */
-  async start(): Promise<ControlProblem | undefined> {
+  async start(warm?: WarmStart): Promise<ControlProblem | undefined> {
     const { kernel, config, log, version, control } = this.#parts;
     this.manager.start();
+    if (warm) await this.#adopt(warm);
     for (const protocol of this.#protocols.values()) mustWork(`starting ${protocol.name}`, protocol.start());
-    kernel.start?.();
     this.#joins.start();
     await this.#assignments.start();
+    await this.manager.takeUp();
+    // Not before: what waits in a predecessor's socket is about interfaces that somebody must be on.
+    kernel.start?.();
+    if (warm) await this.manager.reconcile();
     const { operator } = this;
     const server = await ControlServer.listen({ path: config.control.socket, operator, log, version, ...control });
     if (!server.ok) return server.error;
@@ -137,6 +167,42 @@ export class Daemon {
     // IGMP first: an owner that releases then has nobody to make wait.
     for (const protocol of this.#protocols.values()) await protocol.stop();
     await this.manager.stop();
+  }
+
+  /** For a successor: what it could not know otherwise. */
+  state(): SavedState {
+    return {
+      table: this.#parts.config.table,
+      assignments: this.#assignments.saved(),
+      joins: this.#joins.saved(),
+      protocols: {},
+    };
+  }
+
+  /** The line for `systemctl status`. */
+  summary(): string {
+    const { groups, flows } = this.manager.snapshot().totals();
+    const owned = this.#assignments.list().map(({ name, owner, igmp }) => {
+      const jobs = [owner, igmp ? 'igmp' : undefined].filter((job) => job !== undefined);
+      return `${name}: ${jobs.join('+') || 'nobody'}`;
+    });
+    return `${owned.join(', ') || 'no interface is configured'}; ${groups} groups, ${flows} flows`;
+  }
+
+  /** Ends without taking anything out of the kernel: a successor goes on with it. */
+  async leave(): Promise<void> {
+    await this.#control?.close();
+  }
+
+  async #adopt({ windowMs, ended }: WarmStart): Promise<void> {
+    const dump = await this.#parts.kernel.mroute.dump();
+    if (dump instanceof KernelError) throw dump;
+    const [entries, vifs] = [dump.entries.length, dump.vifs.length];
+    this.#parts.log.info(
+      { evt: 'daemon.warm-start', entries, vifs },
+      `mgmd goes on with ${vifs} interfaces and ${entries} flows of a predecessor; hosts have ${windowMs / 1000} s to say again what they want`,
+    );
+    this.manager.adopt({ dump, windowMs, ended });
   }
 
   #proxyOf({ proxy, igmp }: Config): ProxyModule | undefined {

@@ -118,6 +118,18 @@ export interface Addon {
   openMembershipSocket(adoptFd?: number, mark?: number): NativeMembershipSocket | number;
   openPauseGate(): NativePauseGate | NativeRefusal;
   openNetlink(): NativeNetlink | number;
+  /** Sends up to 253 descriptors with their names ("a:b:c", at most 16 KiB) over a connected Unix stream socket; they stay open here. */
+  passDescriptors(socketFd: number, names: string, fds: Int32Array): number;
+  /**
+   * Connects to a Unix socket and waits for what `passDescriptors` sends, blocking at most `timeoutMs`. The caller owns the
+   * descriptors. ENOENT (2) and ECONNREFUSED (111): nobody listens there; ECONNRESET (104): closed without a word.
+   */
+  takeDescriptors(
+    path: string,
+    timeoutMs: number,
+  ): { readonly names: string; readonly fds: readonly number[] } | number;
+  /** execve(2) with `fds` as 3, 4, ... and nothing else open. Returns only when it failed; the process should end then. */
+  replaceProcess(path: string, args: readonly string[], env: readonly string[], fds: Int32Array): number;
   /** SO_PEERCRED of a Unix socket by descriptor number. */
   peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number } | number;
 }

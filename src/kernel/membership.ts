@@ -117,8 +117,8 @@ export class MembershipGate implements MembershipPort {
   }
 
   /** Descriptors that keep all memberships alive when this process ends; the caller owns them. */
-  duplicate(): readonly number[] {
-    return this.#lanes.duplicate();
+  duplicates(): { readonly pools: readonly number[]; readonly inherited: readonly number[] } {
+    return { pools: this.#lanes.duplicate(), inherited: this.#inherited.map((pool) => pool.duplicate()) };
   }
 
   /** The kernel leaves all groups. */

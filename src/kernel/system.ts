@@ -34,8 +34,10 @@ export interface KernelOptions {
   readonly rpfTable?: number;
   /** The multicast routing socket of a predecessor, by descriptor number: its table is taken over as it is. */
   readonly inheritedFd?: number;
-  /** What `membership.duplicate()` of a predecessor returned: kept until `membership.releaseInherited()`. */
+  /** What `membership.duplicates().pools` of a predecessor returned: kept until `membership.releaseInherited()`. */
   readonly inheritedMembershipFds?: readonly number[];
+  /** Told of each new pool of memberships: a duplicate, which is the callee's and has in it what is joined later, too. */
+  readonly poolOpened?: (fd: number) => void;
   /** Whose membership calls wait while an interface is paused; 'agent', mgmd's own, is the default. */
   readonly pauseScope?: PauseScope;
   readonly clock: Clock;
@@ -59,10 +61,20 @@ export interface Kernel {
   readonly leftovers: Leftovers;
   /** Begins to deliver IGMP and upcalls; to be called when all handlers are there. */
   start(): KernelError | undefined;
+  descriptors(): KernelDescriptors;
   /** A second descriptor of the routing socket, which keeps forwarding alive when this process ends. The caller owns it. */
   duplicateSocket(): number | KernelError;
   /** Leaves all groups, empties and gives up the table, closes everything. Harmless twice. */
   close(): void;
+}
+
+/** Duplicates of what a successor needs, which the caller owns. */
+export interface KernelDescriptors {
+  readonly routing: number;
+  /** Pools of memberships in the order in which `poolOpened` was told of them. */
+  readonly pools: readonly number[];
+  /** Those of a predecessor that are still held, in the order in which they were passed in. */
+  readonly inherited: readonly number[];
 }
 
 /** On failure everything opened so far is closed again. */
@@ -121,7 +133,7 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
   if (inherited instanceof KernelError) return inherited;
   const host = pauseScope === 'agent' ? undefined : openHostPause(addon, gate, links.value, log, closers);
   if (host instanceof KernelError) return host;
-  const membership = new MembershipGate(() => addon.openMembershipSocket(), inherited, host);
+  const membership = new MembershipGate(() => openPool(addon, options.poolOpened), inherited, host);
   closers.push(() => membership.close());
   if (opened instanceof KernelError) sayThatThereIsNoGate(opened, log);
   return {
@@ -137,6 +149,7 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
     leftovers,
     start: () => igmp.start(),
     duplicateSocket: () => duplicate(native),
+    descriptors: () => ({ routing: native.duplicate(), ...membership.duplicates() }),
   };
 }
 
@@ -173,6 +186,14 @@ function adoptMemberships(addon: Addon, fds: readonly number[]): readonly Native
     }
   }
   return adopted;
+}
+
+function openPool(addon: Addon, opened: KernelOptions['poolOpened']): NativeMembershipSocket | number {
+  const pool = addon.openMembershipSocket();
+  if (typeof pool === 'number' || !opened) return pool;
+  const fd = pool.duplicate();
+  if (fd >= 0) opened(fd);
+  return pool;
 }
 
 function duplicate(native: NativeIgmpSocket): number | KernelError {

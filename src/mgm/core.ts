@@ -10,6 +10,7 @@ import type { RpfOverride } from './rpf.js';
 import type { ManagerEvent } from './snapshot.js';
 import type { Client, Interface } from './state.js';
 import { EntryTable, MembershipTable } from './tables.js';
+import { VifTable } from './vif-table.js';
 
 export interface ManagerConfig {
   /** D-MFE-1: refresh a positive entry that carries traffic in place, or delete every entry at its end. */
@@ -38,6 +39,7 @@ export class Core implements Events {
   /** Every interface in state G, P or PG, or on its way there. */
   readonly interfaces = new Map<Ifindex, Interface>();
   readonly byVif: (Interface | undefined)[] = [];
+  readonly vifs = new VifTable();
   readonly clients = new Map<Handle, Client>();
   readonly memberships = new MembershipTable();
   readonly entries = new EntryTable();

@@ -84,7 +84,8 @@ export class Creation {
   decideAgain(entry: Entry, asked: (on: Interface) => boolean): Answer<void> {
     return whenAnswered(this.#incoming(entry, undefined, NO_PACKET), (incoming) => {
       if (entry.deleted) return undefined;
-      if (!incoming || incoming.unowned) return this.#forwarding.remove(entry);
+      // What a predecessor forwarded goes on until its window ends: the routes may not be back yet.
+      if (!incoming || incoming.unowned) return entry.kept === 0 ? this.#forwarding.remove(entry) : undefined;
       const candidates = this.#forwarding.candidates(entry, incoming.iif.ifindex).filter(asked);
       return whenAnswered(this.#vetoes(entry, incoming.iif, candidates), (vetoed) => {
         if (entry.deleted) return;
@@ -107,6 +108,16 @@ export class Creation {
       if (vetoed.has(on)) entry.setOverride(on, 'off');
       if (this.#forwarding.update(entry).turned) this.#lifetimes.restart(entry);
       this.#alerts.signalEntry(entry, on.owner, on);
+    });
+  }
+
+  /** A predecessor's entry: as at creation who owns the candidates is asked; what is kept stays whatever they say. */
+  adopt(entry: Entry): Answer<void> {
+    const candidates = this.#forwarding.candidates(entry, entry.iif.ifindex);
+    return whenAnswered(this.#vetoes(entry, entry.iif, candidates), (vetoed) => {
+      if (entry.deleted) return;
+      for (const on of vetoed) if (!on.closed) entry.setOverride(on, 'off');
+      this.#forwarding.update(entry);
     });
   }
 

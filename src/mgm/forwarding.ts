@@ -21,7 +21,10 @@ export class Forwarding {
     this.#core = core;
   }
 
-  /** Bits of the vifs a packet of this entry leaves by: matching membership, then overrides, never the iif (D-FWD-2). */
+  /**
+   * Bits of the vifs a packet of this entry leaves by: matching membership, then overrides, then what is kept of a
+   * predecessor, never the iif (D-FWD-2).
+   */
   outputsOf(entry: Entry): number {
     const { memberships } = this.#core;
     let outputs =
@@ -32,7 +35,7 @@ export class Forwarding {
       if (override === 'on') outputs |= bitOf(on);
       else outputs &= ~bitOf(on);
     }
-    return this.#withinScope(entry, outputs & ~bitOf(entry.iif));
+    return this.#withinScope(entry, (outputs | entry.kept) & ~bitOf(entry.iif));
   }
 
   /** A scoped group neither enters nor leaves by a boundary (RFC 2365 section 5). */
@@ -61,7 +64,10 @@ export class Forwarding {
     if (!force && entry.writtenIif === vif && entry.writtenOutputs === entry.outputs) return undefined;
     const isNew = entry.writtenIif === -1;
     this.#ttls.fill(0);
-    for (const on of this.outputInterfaces(entry)) this.#ttls[on.vif] = on.threshold;
+    for (let vif = 0, left = entry.outputs; left !== 0; vif++, left >>>= 1) {
+      // An output of a predecessor may be an interface that nobody has taken yet.
+      if (left & 1) this.#ttls[vif] = this.#core.byVif[vif]?.threshold ?? 1;
+    }
     const { source, group } = entry;
     const error = this.#core.ports.mroute.addMfc({ source, group, iif: vif, ttls: this.#ttls });
     entry.writtenAt = ++this.#core.writes;

@@ -7,10 +7,11 @@
  * creation.ts, forwarding.ts, lifetimes.ts the entries: decided, written, ended
  * reconciler.ts                            the kernel's truth against ours
  */
-import { type Answer, whenAnswered } from '../base/answer.js';
+import type { Answer } from '../base/answer.js';
 import { type IpAddress, isAny } from '../base/ip.js';
 import type { Events } from '../port/events.js';
 import type { DumpedMfc, Ifindex, LinkChange, Upcall } from '../port/kernel.js';
+import { Adoption, type Predecessor } from './adoption.js';
 import { Alerts } from './alerts.js';
 import {
   type EnumerationType,
@@ -29,11 +30,12 @@ import {
   type Registration,
 } from './client.js';
 import { Core, type ManagerConfig, type ManagerPorts } from './core.js';
-import { ACKNOWLEDGE_LIMIT_MS, Courier } from './courier.js';
+import { Courier } from './courier.js';
 import { Creation } from './creation.js';
 import { Enumerations } from './enumeration.js';
-import { bitOf, Forwarding } from './forwarding.js';
-import { cannotComplete, DONE, flagsProblem, invalid, keyProblem, notFound, status } from './keys.js';
+import { Forwarding } from './forwarding.js';
+import { Handovers } from './handovers.js';
+import { cannotComplete, DONE, flagsProblem, invalid, keyProblem, notFound } from './keys.js';
 import { Lifetimes } from './lifetimes.js';
 import { Members } from './members.js';
 import { MfeReader } from './mfe-reader.js';
@@ -42,7 +44,7 @@ import { Registry } from './registry.js';
 import { Rib } from './rib.js';
 import { Rpf } from './rpf.js';
 import type { HandoverView, ManagerSnapshot } from './snapshot.js';
-import { type Client, type Entry, type Interface, isIgmp } from './state.js';
+import { type Client, type Entry, type Interface } from './state.js';
 import { Transitions } from './transition.js';
 import { Views } from './views.js';
 
@@ -67,7 +69,9 @@ export class Manager implements MgmClient {
   readonly #alerts: Alerts;
   readonly #members: Members;
   readonly #creation: Creation;
+  readonly #adoption: Adoption;
   readonly #transitions: Transitions;
+  readonly #handovers: Handovers;
   readonly #enumerations: Enumerations;
   readonly #reader: MfeReader;
   readonly #reconciler: Reconciler;
@@ -97,12 +101,20 @@ export class Manager implements MgmClient {
     this.#members = members;
     this.#creation = creation;
     this.#registry = new Registry(core);
-    this.#transitions = new Transitions(core, { ...parts, members, creation }, (client, reason) =>
+    this.#adoption = new Adoption(core, { courier, creation, lifetimes });
+    const adoption = this.#adoption;
+    this.#transitions = new Transitions(core, { ...parts, members, creation, adoption }, (client, reason) =>
       this.#declareDead(client, reason),
     );
+    this.#handovers = new Handovers(core, courier, this.#registry, this.#transitions);
     this.#enumerations = new Enumerations(core.memberships);
     this.#reader = new MfeReader(core, forwarding);
-    this.#reconciler = new Reconciler(core, forwarding, (seen) => this.#answerFromDump(seen));
+    this.#reconciler = new Reconciler(
+      core,
+      forwarding,
+      (seen) => this.#answerFromDump(seen),
+      (seen) => adoption.awaits(seen),
+    );
     this.#views = new Views(core, forwarding, this.#reconciler, this.#rib);
   }
 
@@ -124,12 +136,23 @@ export class Manager implements MgmClient {
       this.#core.stopped = true;
       this.#unwatchLinks?.();
       this.#reconciler.stop();
+      this.#adoption.stop();
       this.#lifetimes.stop();
       for (const on of [...this.#core.interfaces.values()]) this.#transitions.interfaceGone(on);
       for (const entry of [...this.#core.entries]) this.#forwarding.remove(entry);
       for (const client of clients) this.#courier.forget(client);
       return DONE;
     });
+  }
+
+  /** Begins with a predecessor's table (D-RST-1); before the first interface is taken. */
+  adopt(predecessor: Predecessor): void {
+    this.#courier.enter(() => this.#adoption.begin(predecessor));
+  }
+
+  /** The configured protocols are on their interfaces: the predecessor's entries become ours. */
+  takeUp(): Answer<void> {
+    return this.#courier.enter(() => this.#adoption.takeUp());
   }
 
   /** Where protocols put what `monitor` shows of them. */
@@ -154,28 +177,7 @@ export class Manager implements MgmClient {
 
   /** Moves an interface from one protocol to another without an outage (D-OWN-13); names as registered. */
   handover(ifindex: Ifindex, from: string, to: string, dryRun: boolean): Answer<HandoverView> {
-    return this.#courier.perform(() => {
-      const before = this.#handoverView(ifindex, from, to);
-      const loser = this.#registry.byName(from);
-      const winner = this.#registry.byName(to);
-      const refused = this.#handoverRefusal(ifindex, from, loser, to, winner);
-      if (refused || !loser || !winner) return { ...before, ...refused };
-      if (dryRun) return before;
-      const offered = winner.callbacks.interfaceOffered
-        ? this.#courier.ask(
-            winner,
-            'interfaceOffered',
-            ACKNOWLEDGE_LIMIT_MS,
-            () => winner.callbacks.interfaceOffered?.(ifindex) ?? true,
-            (accepted) => accepted === true,
-          )
-        : true;
-      return whenAnswered(offered, (accepted) => {
-        if (!accepted) return { ...before, ...cannotComplete('refusedByNewOwner', `${to} refuses the interface`) };
-        const handedOver = this.#courier.enter(() => this.#transitions.handover(loser, winner, ifindex));
-        return whenAnswered(handedOver, (result) => ({ ...before, ...result, done: result.code === 'NO_ERROR' }));
-      });
-    });
+    return this.#courier.perform(() => this.#handovers.run({ ifindex, from, to, dryRun }));
   }
 
   register(registration: Registration): MgmStatus & { readonly handle?: Handle } {
@@ -454,35 +456,5 @@ export class Manager implements MgmClient {
     this.#transitions.releaseAllOf(client);
     this.#rib.drop(client);
     this.#courier.forget(client);
-  }
-
-  #handoverView(ifindex: Ifindex, from: string, to: string): HandoverView {
-    const on = this.#core.interfaces.get(ifindex);
-    const name = on?.name ?? this.#core.ports.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
-    const entries = [...this.#core.entries];
-    const counted = {
-      memberships: on?.keys.size ?? 0,
-      entriesAsIif: entries.filter((entry) => entry.iif === on).length,
-      entriesAsOif: entries.filter((entry) => on && entry.outputs & bitOf(on)).length,
-    };
-    return { interface: name, from, to, igmp: on?.igmp !== undefined, ...counted, done: false, code: 'NO_ERROR' };
-  }
-
-  #handoverRefusal(
-    ifindex: Ifindex,
-    from: string,
-    loser: Client | undefined,
-    to: string,
-    winner: Client | undefined,
-  ): MgmStatus | undefined {
-    const on: Interface | undefined = this.#core.interfaces.get(ifindex);
-    if (!loser) return notFound('noSuchClient', `no protocol named ${from} is registered`);
-    if (!winner) return notFound('noSuchClient', `no protocol named ${to} is registered`);
-    if (isIgmp(winner)) return invalid('notOwner', 'IGMP stays beside every owner; release the interface instead');
-    if (!on) return notFound('noSuchInterface', `nobody is on interface ${ifindex}`);
-    if (winner === loser) return status('ERROR_ALREADY_EXISTS', 'alreadyTaken', `${to} owns ${on.name} already`);
-    if (on.owner !== loser)
-      return invalid('notOwner', on.owner ? `${on.owner.name} owns ${on.name}, not ${from}` : `nobody owns ${on.name}`);
-    return undefined;
   }
 }

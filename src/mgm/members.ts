@@ -9,7 +9,7 @@ import type { Alerts } from './alerts.js';
 import { FORWARD, JOIN, type LocalJoinReply, type MembershipKey, type MgmStatus } from './client.js';
 import { type Core, keyFields } from './core.js';
 import { type Courier, DECISION_LIMIT_MS } from './courier.js';
-import type { Forwarding } from './forwarding.js';
+import { bitOf, type Forwarding } from './forwarding.js';
 import { cannotComplete, compareKeys, DONE, invalid, notFound } from './keys.js';
 import type { Lifetimes } from './lifetimes.js';
 import {
@@ -203,6 +203,7 @@ export class Members {
     const turned: Entry[] = [];
     for (const entry of this.#core.entries.matching(record)) {
       entry.clearOverride(on, 'on');
+      entry.kept &= ~bitOf(on);
       error = this.#update(entry, turned) ?? error;
     }
     this.#alerts.signalKey(record, on);
@@ -218,6 +219,7 @@ export class Members {
       return override === 'on' ? cannotComplete('noSuchMfe', missing) : notFound('noSuchMfe', missing);
     }
     entry.setOverride(on, override);
+    if (override === 'off') entry.kept &= ~bitOf(on);
     const turned: Entry[] = [];
     const error = this.#update(entry, turned);
     if (turned.length > 0) this.#alerts.signalEntry(entry, client, on);

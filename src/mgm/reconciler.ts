@@ -17,6 +17,7 @@ const SUSPICION_DELAY_MS = 100;
 export class Reconciler {
   readonly #core: Core;
   readonly #forwarding: Forwarding;
+  readonly #isExpected: (entry: DumpedMfc) => boolean;
   readonly #reportFlow: (entry: DumpedMfc) => void;
   #timer: Timer | undefined;
   #suspicion: Timer | undefined;
@@ -26,7 +27,14 @@ export class Reconciler {
   foreign: ReadonlyMap<string, DumpedMfc> = new Map();
   unresolved: readonly DumpedMfc[] = [];
 
-  constructor(core: Core, forwarding: Forwarding, reportFlow: (entry: DumpedMfc) => void) {
+  /** `isExpected`: an entry that is not ours yet, but nobody else's either. */
+  constructor(
+    core: Core,
+    forwarding: Forwarding,
+    reportFlow: (entry: DumpedMfc) => void,
+    isExpected: (entry: DumpedMfc) => boolean,
+  ) {
+    this.#isExpected = isExpected;
     this.#core = core;
     this.#forwarding = forwarding;
     this.#reportFlow = reportFlow;
@@ -105,7 +113,7 @@ export class Reconciler {
       if (entry) seenEntries.add(entry);
       if (seen.unresolved) this.#reportFlow(seen);
       else if (!entry) {
-        if (!removed.has(flowName(seen))) foreign.set(flowName(seen), seen);
+        if (!removed.has(flowName(seen)) && !this.#isExpected(seen)) foreign.set(flowName(seen), seen);
       } else if (entry.writtenAt <= writesBefore && !this.#same(entry, seen)) this.#repair(entry, 'changed');
     }
     for (const entry of this.#core.entries) {

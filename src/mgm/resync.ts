@@ -9,15 +9,11 @@ import type { Creation } from './creation.js';
 import type { Forwarding } from './forwarding.js';
 import type { Lifetimes } from './lifetimes.js';
 import type { Members } from './members.js';
+import { inSlices } from './slices.js';
 import type { Client, Interface } from './state.js';
 
 /** D-EN-2: from enable to the end of R at the latest. */
 const RESYNC_LIMIT_MS = 5000;
-/** How long the end of R may hold the event loop at a stretch. */
-const SLICE_MS = 5;
-/** Steps between two looks at the clock. */
-const STEPS_PER_LOOK = 64;
-
 export interface ResyncParts {
   readonly courier: Courier;
   readonly forwarding: Forwarding;
@@ -67,7 +63,7 @@ export class Resync {
 
   finish(on: Interface): void {
     this.cancel(on);
-    this.#slice(on, this.#end(on));
+    inSlices(this.#core, this.#courier, this.#end(on), (cancel) => (on.cancelResync = cancel));
   }
 
   /** The interface goes: what was put off for it is signalled now. */
@@ -76,17 +72,6 @@ export class Resync {
     for (const entry of on.unsignalledEntries) if (!entry.deleted) this.#alerts.signalEntry(entry);
     on.unsignalledKeys.clear();
     on.unsignalledEntries.clear();
-  }
-
-  #slice(on: Interface, work: Iterator<void>): void {
-    const startedMs = this.#core.nowMs;
-    for (let step = 1; !work.next().done; step++) {
-      if (step % STEPS_PER_LOOK !== 0 || this.#core.nowMs - startedMs < SLICE_MS) continue;
-      const timer = this.#core.ports.clock.after(0, () => this.#courier.enter(() => this.#slice(on, work)));
-      on.cancelResync = () => timer.cancel();
-      return;
-    }
-    on.cancelResync = undefined;
   }
 
   /** The end of R, one small step at a time: what an owner that wants everything lets pass, sweep, decide anew, overwrite what differs, then the net alerts (D-OWN-5). */

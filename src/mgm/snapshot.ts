@@ -108,6 +108,8 @@ export interface ManagerSnapshot {
   mfc(): readonly MfcView[];
   rib(): readonly RibView[];
   counters(): CountersView;
+  /** Groups with members, a wildcard counting as one; entries of ours. */
+  totals(): { readonly groups: number; readonly flows: number };
   /** Returns the way to unsubscribe. */
   onEvent(handler: (event: ManagerEvent) => void): () => void;
 }

@@ -148,6 +148,8 @@ export class Entry implements MembershipKey {
   overrides: Map<Interface, Override> | undefined;
   /** Outgoing interfaces as bits 1 << vif. */
   outputs = 0;
+  /** Outputs that a predecessor had and nobody has spoken about yet: wanted until the restart window ends (D-RST-1). */
+  kept = 0;
   /** What the kernel holds; -1: nothing. */
   writtenIif: Vif | -1 = -1;
   writtenOutputs = 0;

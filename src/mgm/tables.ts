@@ -24,6 +24,11 @@ class GroupSourceMap<T extends MembershipKey> {
     return held?.source === source ? held : undefined;
   }
 
+  /** How many groups there are, the wildcard one included. */
+  get groups(): number {
+    return this.#groups.size;
+  }
+
   ofGroup(group: IpAddress): Iterable<T> {
     const held = this.#groups.get(group);
     if (held === undefined) return [];

@@ -6,20 +6,20 @@
  */
 import { type Answer, isLater } from '../base/answer.js';
 import { ip } from '../base/ip.js';
-import { ANY_SOURCE_FILTER, type Ifindex } from '../port/kernel.js';
+import { ANY_SOURCE_FILTER, type Ifindex, type Link, type Vif } from '../port/kernel.js';
+import type { Adoption } from './adoption.js';
 import type { Alerts } from './alerts.js';
 import type { MgmStatus } from './client.js';
 import type { Core } from './core.js';
 import { ACKNOWLEDGE_LIMIT_MS, type Courier, type Outcome } from './courier.js';
 import type { Creation } from './creation.js';
-import type { Forwarding } from './forwarding.js';
+import { bitOf, type Forwarding } from './forwarding.js';
 import { cannotComplete, DONE, invalid } from './keys.js';
 import type { Members } from './members.js';
 import { OWNERSHIP, type OwnershipEvent, refusal } from './ownership.js';
 import { Resync, type ResyncParts } from './resync.js';
 import type { Rpf } from './rpf.js';
 import { type Client, type Entry, Interface, isIgmp } from './state.js';
-import { VifTable } from './vif-table.js';
 
 /** D-LIN-11: what a router must have joined to hear v3 reports and leaves. */
 const CONTROL_GROUPS = [ip('224.0.0.22'), ip('224.0.0.2')];
@@ -41,13 +41,17 @@ export class Transitions {
   readonly #creation: Creation;
   readonly #alerts: Alerts;
   readonly #rpf: Rpf;
+  readonly #adoption: Adoption;
   readonly #resync: Resync;
   readonly #declareDead: (client: Client, reason: string) => void;
-  readonly #vifs = new VifTable();
   /** MRT_PIM is set while an owner asks for it (D-LIN-7). */
   #pim = false;
 
-  constructor(core: Core, parts: ResyncParts & { rpf: Rpf }, declareDead: (client: Client, reason: string) => void) {
+  constructor(
+    core: Core,
+    parts: ResyncParts & { rpf: Rpf; adoption: Adoption },
+    declareDead: (client: Client, reason: string) => void,
+  ) {
     this.#core = core;
     this.#courier = parts.courier;
     this.#forwarding = parts.forwarding;
@@ -55,6 +59,7 @@ export class Transitions {
     this.#creation = parts.creation;
     this.#alerts = parts.alerts;
     this.#rpf = parts.rpf;
+    this.#adoption = parts.adoption;
     this.#resync = new Resync(core, parts);
     this.#declareDead = declareDead;
   }
@@ -171,6 +176,7 @@ export class Transitions {
     // Flows that were silenced because nobody served this interface may be wanted now: their next packet asks again.
     for (const entry of [...this.#core.entries]) if (entry.unowned) this.#forwarding.remove(entry);
     this.#alerts.signalSources();
+    void this.#adoption.takeUpEntries();
     this.#announce(on, change);
     return DONE;
   }
@@ -304,23 +310,27 @@ export class Transitions {
         'noSuchInterface',
         `${link.name} cannot carry multicast; set it with "ip link set ${link.name} multicast on"`,
       );
-    const vif = this.#vifs.allocate();
-    if (vif === undefined)
-      return cannotComplete(
-        'noVif',
-        `${link.name} would be the 33rd interface; the kernel has ${this.#vifs.used} vifs and all are in use`,
-      );
-    const error = this.#core.ports.mroute.addVif(vif, ifindex);
-    if (error) {
-      this.#vifs.giveBack(vif);
-      this.#core.kernelRefused(error);
-      return cannotComplete(error.code === 'EADDRNOTAVAIL' ? 'noSuchInterface' : 'kernelRefused', error.message);
-    }
+    const vif = this.#adoption.claimVif(ifindex) ?? this.#newVif(link);
+    if (typeof vif !== 'number') return vif;
     const { thresholdOf, boundaryOf } = this.#core.config;
     const on = new Interface(ifindex, link.name, vif, thresholdOf(link.name), boundaryOf?.(link.name));
     this.#core.interfaces.set(ifindex, on);
     this.#core.byVif[vif] = on;
     return on;
+  }
+
+  #newVif({ name, ifindex }: Link): Vif | MgmStatus {
+    const { vifs } = this.#core;
+    const vif = vifs.allocate();
+    if (vif === undefined) {
+      const full = `the kernel has ${vifs.used} vifs and all are in use`;
+      return cannotComplete('noVif', `${name} would be the 33rd interface; ${full}`);
+    }
+    const error = this.#core.ports.mroute.addVif(vif, ifindex);
+    if (!error) return vif;
+    vifs.giveBack(vif);
+    this.#core.kernelRefused(error);
+    return cannotComplete(error.code === 'EADDRNOTAVAIL' ? 'noSuchInterface' : 'kernelRefused', error.message);
   }
 
   /**
@@ -336,6 +346,7 @@ export class Transitions {
     this.#members.dropAll(on);
     for (const entry of [...this.#core.entries]) {
       entry.clearOverride(on);
+      entry.kept &= ~bitOf(on);
       if (entry.iif !== on) this.#forwarding.update(entry);
       else if (gone) this.#forwarding.remove(entry);
       else this.#leaveIif(on, entry);
@@ -346,7 +357,7 @@ export class Transitions {
     const error = this.#core.ports.mroute.delVif(on.vif);
     if (error && error.code !== 'EADDRNOTAVAIL') this.#core.kernelRefused(error);
     this.#core.byVif[on.vif] = undefined;
-    this.#vifs.giveBack(on.vif);
+    this.#core.vifs.giveBack(on.vif);
   }
 
   /** An entry that came in by an interface nobody is on any more: another look-up, or none at all. */

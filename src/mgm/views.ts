@@ -67,6 +67,10 @@ export class Views implements ManagerSnapshot {
     return { ...calls, ...Object.fromEntries([...this.#core.counters].sort(([a], [b]) => (a < b ? -1 : 1))) };
   }
 
+  totals(): { readonly groups: number; readonly flows: number } {
+    return { groups: this.#core.memberships.groups, flows: this.#core.entries.size };
+  }
+
   onEvent(handler: (event: ManagerEvent) => void): () => void {
     return this.#core.onEvent(handler);
   }

@@ -18,6 +18,12 @@ export class VifTable {
     return this.#free.shift();
   }
 
+  /** A number that a predecessor has given out; nobody gets it until it is given back. */
+  reserve(vif: Vif): void {
+    const at = this.#free.indexOf(vif);
+    if (at >= 0) this.#free.splice(at, 1);
+  }
+
   giveBack(vif: Vif): void {
     this.#free.push(vif);
   }

@@ -122,7 +122,7 @@ test('memberships stay while a successor takes over and end when the last holder
   await withKernel(async ({ kernel }) => {
     const wan = veth('wan', '10.1.0.1/24');
     kernel.membership.set('proxy', wan, G, ANY_SOURCE_FILTER);
-    const inherited = kernel.membership.duplicate();
+    const inherited = kernel.membership.duplicates().pools;
     kernel.membership.set('proxy', wan, address('239.1.1.2'), ANY_SOURCE_FILTER);
     kernel.close();
     expect(joinedGroups('wan')).toHaveLength(2);

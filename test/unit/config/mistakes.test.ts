@@ -14,7 +14,7 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['lgo: { level: info }', '1:1: the file: unknown key "lgo" was read; did you mean "log"?'],
   [
     'nonsense: 1',
-    '1:1: the file: unknown key "nonsense" was read; table, log, control, rpf, mfe, foreign, interfaces, igmp, pause, proxy, dvmrp and static fit',
+    '1:1: the file: unknown key "nonsense" was read; table, log, control, restart, rpf, mfe, foreign, interfaces, igmp, pause, proxy, dvmrp and static fit',
   ],
   [
     'control: { socket: mgmd.sock }',

@@ -216,6 +216,7 @@ test.each(['', '# only a comment\n', '{}', 'interfaces:\nstatic:\nrpf:\nlog:\n']
       table: 253,
       log: { level: 'info' },
       control: { socket: '/run/mgmd/mgmd.sock' },
+      restart: { windowMs: 30_000 },
       rpf: { table: 254, routes: [] },
       mfe: { expiry: 'refresh' },
       foreign: 'leave',

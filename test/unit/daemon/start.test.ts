@@ -19,6 +19,7 @@ function config(): Config {
   return parsed.value.config;
 }
 
+const nobody = { predecessor: undefined, poolOpened: undefined };
 const refusedBy = (op: string, code: string) => new KernelError(op, 'a socket', 1, code, 'Do something.');
 
 test.each([
@@ -41,7 +42,8 @@ test('F40 a kernel that refuses is logged with what to do, once, and ends the st
   const log = new RecordingLog();
   const open = () => err(refusedBy('opening', 'EPERM'));
   const stop = new AbortController().signal;
-  const result = await obtainKernel({ config: config(), clock: new FakeClock(), log, wait: true, stop, open });
+  const clock = new FakeClock();
+  const result = await obtainKernel({ config: config(), clock, log, wait: true, stop, open, ...nobody });
   expect(result).toEqual({ ok: false, error: 77 });
   expect(log.lines.map(({ level, message }) => [level, message])).toEqual([
     ['error', 'opening on a socket failed: EPERM (1). Do something.'],
@@ -57,7 +59,7 @@ test('F01 a held table ends the start with 69, or is waited for until somebody s
   };
   const stop = new AbortController();
   const clock = new FakeClock();
-  const opening = { config: config(), clock, log, stop: stop.signal, open };
+  const opening = { config: config(), clock, log, stop: stop.signal, open, ...nobody };
   expect(await obtainKernel({ ...opening, wait: false })).toEqual({ ok: false, error: 69 });
   expect(log.of('daemon.kernel.refused')[0]?.message).toContain('With --wait mgmd takes over when it is free.');
   // when told to wait, then it says so once and tries until it is stopped

@@ -1,0 +1,121 @@
+#include "handover.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "socket.h"
+
+namespace mgmd {
+
+namespace {
+
+constexpr SocketKind kStream{AF_UNIX, SOCK_STREAM, 0};
+constexpr size_t kMostDescriptors = 253;  // SCM_MAX_FD
+constexpr size_t kMostNameBytes = 16384;
+constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
+
+struct Rights {
+  alignas(cmsghdr) std::byte control[CMSG_SPACE(kMostDescriptors * sizeof(int))]{};
+};
+
+int Connect(const std::string& path, UniqueFd& out) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return ENAMETOOLONG;
+  path.copy(address.sun_path, path.size());
+  if (const int error = OpenSocket(kStream, out)) return error;
+  return ::connect(out.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
+}
+
+int WaitReadable(int fd, int timeout_ms) {
+  pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
+  int ready = 0;
+  do ready = ::poll(&waiting, 1, timeout_ms);
+  while (ready < 0 && errno == EINTR);
+  if (ready < 0) return errno;
+  return ready == 0 ? ETIMEDOUT : 0;
+}
+
+// The pointers that execve wants, with the null at the end.
+std::vector<char*> Pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+int SendDescriptors(int socket, const std::string& names, std::span<const int> fds) {
+  if (fds.empty() || fds.size() > kMostDescriptors || names.empty() || names.size() > kMostNameBytes) return EINVAL;
+  Rights rights;
+  iovec part{const_cast<char*>(names.data()), names.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = rights.control;
+  message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+  cmsghdr* c = CMSG_FIRSTHDR(&message);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(fds.size_bytes());
+  std::memcpy(CMSG_DATA(c), fds.data(), fds.size_bytes());
+  const ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+  if (sent < 0) return errno;
+  return static_cast<size_t>(sent) == names.size() ? 0 : EMSGSIZE;
+}
+
+int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors& out) {
+  UniqueFd socket;
+  if (const int error = Connect(path, socket)) return error;
+  if (const int error = WaitReadable(socket.get(), timeout_ms)) return error;
+  Rights rights;
+  std::string names(kMostNameBytes, '\0');
+  iovec part{names.data(), names.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = rights.control;
+  message.msg_controllen = sizeof rights.control;
+  const ssize_t received = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC);
+  if (received < 0) return errno;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    std::vector<int> fds((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+    std::memcpy(fds.data(), CMSG_DATA(c), fds.size() * sizeof(int));
+    for (const int fd : fds) out.fds.emplace_back(fd);
+  }
+  if (received == 0) return ECONNRESET;
+  if ((message.msg_flags & MSG_CTRUNC) != 0) return EMFILE;  // the descriptor table is full
+  names.resize(static_cast<size_t>(received));
+  out.names = std::move(names);
+  return 0;
+}
+
+int Execute(const std::string& path, const std::vector<std::string>& arguments,
+            const std::vector<std::string>& environment, std::span<const int> fds) {
+  if (::access(path.c_str(), X_OK) != 0) return errno;
+  const std::vector<char*> argv = Pointers(arguments);
+  const std::vector<char*> envp = Pointers(environment);
+  // Out of the way first: a descriptor to pass may have the number that another one is to get.
+  const int above = kFirst + static_cast<int>(fds.size());
+  std::vector<UniqueFd> copies;
+  for (const int fd : fds) {
+    copies.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, above));
+    if (!copies.back()) return errno;
+  }
+  for (size_t i = 0; i < copies.size(); i++)
+    if (::dup2(copies[i].get(), kFirst + static_cast<int>(i)) < 0) return errno;
+  // Node closes its standard streams in what it starts.
+  for (int fd = 0; fd < kFirst; fd++)
+    if (::fcntl(fd, F_SETFD, 0) < 0) return errno;
+  ::execve(path.c_str(), argv.data(), envp.data());
+  return errno;
+}
+
+}  // namespace mgmd

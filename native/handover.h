@@ -1,0 +1,31 @@
+// How descriptors reach a successor: over a Unix socket, or across execve(2) in the same process. Results are 0 or a
+// positive errno.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "fd.h"
+
+namespace mgmd {
+
+// Descriptors with their names, "a:b:c", as systemd's LISTEN_FDNAMES has them.
+struct NamedDescriptors {
+  std::string names;
+  std::vector<UniqueFd> fds;
+};
+
+// Sends them over a connected stream socket in one message; at most 253, and names of at most 16 KiB.
+int SendDescriptors(int socket, const std::string& names, std::span<const int> fds);
+
+// Connects to `path` and waits at most `timeout_ms` for one message of SendDescriptors. ENOENT or ECONNREFUSED: nobody
+// listens there. ECONNRESET: closed without a message.
+int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors& out);
+
+// Replaces the program of this process; `fds` become 3, 4, ... in it, as systemd passes descriptors. Returns only when it
+// failed, and then the descriptors of this process may be spoilt.
+int Execute(const std::string& path, const std::vector<std::string>& arguments,
+            const std::vector<std::string>& environment, std::span<const int> fds);
+
+}  // namespace mgmd

@@ -1,0 +1,145 @@
+/**
+ * What only this process knows and a successor wants to know: who was put where by operators, what protocols need to go on
+ * as if nothing had been. One small file in the runtime directory, replaced as a whole. It is a help, never a condition:
+ * whatever is wrong with it costs a line in the log, and the kernel is believed before it.
+ */
+import { readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import type { Log } from '../port/log.js';
+
+const FORMAT = 1;
+/** A restart takes seconds; whatever is older belongs to another life. */
+const OLDEST_MS = 600_000;
+
+export interface SavedAssignment {
+  readonly name: string;
+  /** What the configuration said when an operator changed it. */
+  readonly configured: SavedJob;
+  readonly now: SavedJob;
+}
+
+export interface SavedJob {
+  readonly owner: string | null;
+  readonly igmp: boolean;
+}
+
+export interface SavedJoin {
+  readonly interface: string;
+  readonly group: string;
+  /** Null: any. */
+  readonly source: string | null;
+}
+
+export interface SavedState {
+  readonly table: number;
+  readonly assignments: readonly SavedAssignment[];
+  readonly joins: readonly SavedJoin[];
+  /** By the protocol's name, as it saved it. */
+  readonly protocols: Readonly<Record<string, unknown>>;
+}
+
+interface Envelope extends SavedState {
+  readonly format: number;
+  readonly life: string;
+  readonly savedAtMs: number;
+}
+
+export class StateFile {
+  readonly #path: string;
+  readonly #log: Log;
+  #refused = false;
+
+  constructor(path: string, log: Log) {
+    this.#path = path;
+    this.#log = log;
+  }
+
+  /** False when it could not be written, which is logged once in a row. */
+  save(state: SavedState): boolean {
+    const envelope: Envelope = { format: FORMAT, life: lifeOf(), savedAtMs: monotonicMs(), ...state };
+    const beside = `${this.#path}.new`;
+    try {
+      writeFileSync(beside, JSON.stringify(envelope), { mode: 0o600 });
+      renameSync(beside, this.#path);
+      this.#refused = false;
+      return true;
+    } catch (error) {
+      if (!this.#refused) this.#sayThatItFailed(error);
+      this.#refused = true;
+      rmSync(beside, { force: true });
+      return false;
+    }
+  }
+
+  /** Undefined, with the reason in the log, when it is not to be believed. */
+  load(table: number): SavedState | undefined {
+    const read = readState(this.#path, table);
+    if (typeof read !== 'string') return read;
+    this.#log.warn(
+      { evt: 'daemon.state.ignored', path: this.#path, why: read },
+      `the state of the predecessor is ignored: ${read}; owners are those of the configuration`,
+    );
+    return undefined;
+  }
+
+  #sayThatItFailed(error: unknown): void {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#log.warn(
+      { evt: 'daemon.state.unwritten', path: this.#path, why },
+      `what a successor should know cannot be written: ${why}; forwarding goes on, but changes made by mgmctl would not survive a restart`,
+    );
+  }
+}
+
+/** The state, or the sentence that says why not. */
+function readState(path: string, table: number): SavedState | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    return `${path}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+  if (!isRecord(value)) return `${path} holds no object`;
+  if (value['format'] !== FORMAT)
+    return `${path} has the format ${String(value['format'])}, and ${FORMAT} is understood`;
+  if (value['life'] !== lifeOf()) return `${path} is of another boot or network namespace`;
+  const ageMs = monotonicMs() - Number(value['savedAtMs']);
+  if (!(ageMs >= 0 && ageMs <= OLDEST_MS)) return `${path} is ${Math.round(ageMs / 1000)} s old`;
+  if (value['table'] !== table) return `${path} is of table ${String(value['table'])}`;
+  const { assignments, joins, protocols } = value;
+  if (!isListOf(assignments, isAssignment)) return `${path}: "assignments" is not what it should be`;
+  if (!isListOf(joins, isJoin)) return `${path}: "joins" is not what it should be`;
+  if (!isRecord(protocols)) return `${path}: "protocols" is not what it should be`;
+  return { table, assignments, joins, protocols };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isListOf<T>(value: unknown, fits: (one: unknown) => one is T): value is readonly T[] {
+  return Array.isArray(value) && value.every(fits);
+}
+
+function isAssignment(value: unknown): value is SavedAssignment {
+  return isRecord(value) && typeof value['name'] === 'string' && isJob(value['configured']) && isJob(value['now']);
+}
+
+function isJob(value: unknown): value is SavedJob {
+  if (!isRecord(value) || typeof value['igmp'] !== 'boolean') return false;
+  return value['owner'] === null || typeof value['owner'] === 'string';
+}
+
+function isJoin(value: unknown): value is SavedJoin {
+  if (!isRecord(value) || typeof value['interface'] !== 'string' || typeof value['group'] !== 'string') return false;
+  return value['source'] === null || typeof value['source'] === 'string';
+}
+
+/** This boot and this network namespace; the kernel's monotonic clock means nothing beyond the first. */
+function lifeOf(): string {
+  return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/net')}`;
+}
+
+/** CLOCK_MONOTONIC, which a successor shares. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1_000_000n);
+}

@@ -1,0 +1,176 @@
+/**
+ * The table of a predecessor whose socket we hold (D-RST-1). Its vifs and entries are in the kernel and forward; nothing
+ * of it is touched until somebody says something better. What it forwarded counts as wanted for the restart window, in
+ * which hosts and protocols say again what they want; then each entry is decided anew, and what nobody spoke for goes.
+ */
+import type { Answer } from '../base/answer.js';
+import { isLater } from '../base/answer.js';
+import type { Timer } from '../port/clock.js';
+import { type DumpedMfc, type Ifindex, type MrouteDump, type Vif, VIFS } from '../port/kernel.js';
+import { type Core, flowName } from './core.js';
+import type { Courier } from './courier.js';
+import type { Creation } from './creation.js';
+import type { Lifetimes } from './lifetimes.js';
+import { inSlices } from './slices.js';
+import { Entry } from './state.js';
+
+/** What a restart window ended with. */
+export interface AdoptionResult {
+  /** Entries that were taken up. */
+  readonly adopted: number;
+  /** Of these: still there, forwarding or negative. */
+  readonly kept: number;
+  /** Entries and vifs that nobody took up. */
+  readonly swept: number;
+}
+
+export interface Predecessor {
+  readonly dump: MrouteDump;
+  /** From now to the sweep. */
+  readonly windowMs: number;
+  readonly ended: (result: AdoptionResult) => void;
+}
+
+export class Adoption {
+  readonly #core: Core;
+  readonly #courier: Courier;
+  readonly #creation: Creation;
+  readonly #lifetimes: Lifetimes;
+  #predecessor: Predecessor | undefined;
+  #timer: Timer | undefined;
+  #cancelSlices: (() => void) | undefined;
+  /** Vifs that no interface has claimed yet. */
+  readonly #vifs = new Map<Ifindex, Vif>();
+  /** Entries in the kernel that come in by an interface which nobody has taken yet, by `flowName`. */
+  readonly #pending = new Map<string, DumpedMfc>();
+  #taking = false;
+  readonly #adopted = new Set<Entry>();
+
+  constructor(core: Core, parts: { courier: Courier; creation: Creation; lifetimes: Lifetimes }) {
+    this.#core = core;
+    this.#courier = parts.courier;
+    this.#creation = parts.creation;
+    this.#lifetimes = parts.lifetimes;
+  }
+
+  /** Before any interface is taken. */
+  begin(predecessor: Predecessor): void {
+    this.#predecessor = predecessor;
+    for (const { vif, ifindex } of predecessor.dump.vifs) {
+      this.#core.vifs.reserve(vif);
+      this.#vifs.set(ifindex, vif);
+    }
+    for (const seen of predecessor.dump.entries) if (!seen.unresolved && !seen.static) this.#claim(seen);
+    this.#timer = this.#core.ports.clock.after(predecessor.windowMs, () => this.#courier.enter(() => this.#end()));
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#cancelSlices?.();
+  }
+
+  /** The vif that the predecessor gave the interface, once. */
+  claimVif(ifindex: Ifindex): Vif | undefined {
+    const vif = this.#vifs.get(ifindex);
+    this.#vifs.delete(ifindex);
+    return vif;
+  }
+
+  /** An entry of the predecessor that waits for somebody to take its incoming interface. */
+  awaits(seen: DumpedMfc): boolean {
+    return this.#pending.has(flowName(seen));
+  }
+
+  /** Whoever is configured is on its interfaces: from now on entries are taken up as their incoming interfaces are. */
+  takeUp(): Answer<void> {
+    this.#taking = true;
+    return this.takeUpEntries();
+  }
+
+  takeUpEntries(): Answer<void> {
+    if (!this.#taking || this.#pending.size === 0) return undefined;
+    const later: Promise<unknown>[] = [];
+    for (const [flow, seen] of this.#pending) {
+      const iif = seen.iif === undefined ? undefined : this.#core.interfaces.get(seen.iif);
+      if (!iif) continue;
+      this.#pending.delete(flow);
+      // A packet was faster: the entry has been decided already.
+      if (this.#core.entries.get(seen.source, seen.group)) continue;
+      const entry = new Entry(seen.source, seen.group, iif, this.#core.nowMs, 0);
+      entry.kept = entry.outputs = entry.writtenOutputs = this.#outputsOf(seen);
+      entry.writtenIif = iif.vif;
+      entry.writtenAt = this.#core.writes;
+      entry.seenPackets = seen.packets - seen.wrongIf;
+      this.#core.entries.set(entry);
+      this.#lifetimes.restart(entry);
+      this.#adopted.add(entry);
+      const asked = this.#creation.adopt(entry);
+      if (isLater(asked)) later.push(asked);
+    }
+    return later.length === 0 ? undefined : Promise.all(later).then(() => undefined);
+  }
+
+  /**
+   * Writes an entry as the dump shows it: outputs on interfaces that are gone are hidden there but still in the kernel, and
+   * would lead to whoever gets their vif next (facts J4).
+   */
+  #claim(seen: DumpedMfc): void {
+    const { source, group } = seen;
+    const iif = seen.iif === undefined ? undefined : this.#vifs.get(seen.iif);
+    if (iif === undefined) {
+      this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(source, group));
+      return;
+    }
+    const ttls = new Uint8Array(VIFS);
+    for (const { ifindex, ttl } of seen.oifs) {
+      const vif = this.#vifs.get(ifindex);
+      if (vif !== undefined) ttls[vif] = ttl;
+    }
+    const error = this.#core.ports.mroute.addMfc({ source, group, iif, ttls });
+    if (error) this.#core.kernelRefused(error);
+    else this.#pending.set(flowName(seen), seen);
+  }
+
+  #outputsOf({ oifs }: DumpedMfc): number {
+    let outputs = 0;
+    for (const { ifindex } of oifs) {
+      const vif = this.#core.interfaces.get(ifindex)?.vif ?? this.#vifs.get(ifindex);
+      if (vif !== undefined) outputs |= 1 << vif;
+    }
+    return outputs >>> 0;
+  }
+
+  #end(): void {
+    inSlices(this.#core, this.#courier, this.#sweep(), (cancel) => (this.#cancelSlices = cancel));
+  }
+
+  *#sweep(): Generator<void, void> {
+    const adopted = this.#adopted.size;
+    for (const entry of this.#adopted) {
+      entry.kept = 0;
+      if (!entry.deleted) void this.#creation.decideAgain(entry, () => true);
+      yield;
+    }
+    const swept = this.#pending.size + this.#vifs.size;
+    for (const { source, group } of this.#pending.values()) {
+      if (!this.#core.entries.get(source, group))
+        this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(source, group));
+      yield;
+    }
+    this.#pending.clear();
+    for (const vif of this.#vifs.values()) {
+      const error = this.#core.ports.mroute.delVif(vif);
+      if (error && error.code !== 'EADDRNOTAVAIL') this.#core.kernelRefused(error);
+      this.#core.vifs.giveBack(vif);
+    }
+    this.#vifs.clear();
+    const kept = [...this.#adopted].filter((entry) => !entry.deleted).length;
+    this.#adopted.clear();
+    this.#predecessor?.ended({ adopted, kept, swept });
+    this.#predecessor = undefined;
+  }
+
+  #refusedUnlessGone(error: ReturnType<Core['ports']['mroute']['delMfc']>): void {
+    if (error && error.code !== 'ENOENT') this.#core.kernelRefused(error);
+  }
+}
