@@ -65,7 +65,7 @@ export class StateFile {
     } catch (error) {
       if (!this.#refused) this.#sayThatItFailed(error);
       this.#refused = true;
-      rmSync(beside, { force: true });
+      rmSync(beside, { force: true, recursive: true });
       return false;
     }
   }

@@ -18,13 +18,18 @@ export class Daemon {
   readonly process: Child;
   readonly #namespace: Namespace;
 
-  constructor(namespace: Namespace, directory: string, config: (controlSocket: string) => string) {
+  constructor(
+    namespace: Namespace,
+    directory: string,
+    config: (controlSocket: string) => string,
+    ...words: readonly string[]
+  ) {
     this.#namespace = namespace;
     this.label = namespace.label;
     this.controlSocket = join(directory, 'mgmd.sock');
     this.configFile = join(directory, 'mgmd.yaml');
     writeFileSync(this.configFile, config(this.controlSocket));
-    this.process = namespace.spawn(process.execPath, [DAEMON, '--config', this.configFile]);
+    this.process = namespace.spawn(process.execPath, [DAEMON, '--config', this.configFile, ...words]);
   }
 
   /** Resolves when the control socket accepts: by then everything configured has been taken. */

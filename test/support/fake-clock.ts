@@ -26,6 +26,11 @@ export class FakeClock implements Clock {
     return { cancel: () => void this.#armed.delete(armed) };
   }
 
+  /** The process that armed them is dead. */
+  forgetTimers(): void {
+    this.#armed.clear();
+  }
+
   /** The number of timers that have neither fired nor been cancelled. */
   due(): number {
     return this.#armed.size;

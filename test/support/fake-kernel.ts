@@ -41,6 +41,11 @@ export class FakeLinks implements LinkPort {
     return () => this.#handlers.delete(handler);
   }
 
+  /** For tests: who subscribed is dead. */
+  forgetHandlers(): void {
+    this.#handlers.clear();
+  }
+
   /** For tests: the netlink message arrives. */
   learn(ifindex: Ifindex, now: Link | undefined): void {
     const before = this.#links.get(ifindex);

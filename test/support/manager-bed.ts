@@ -4,6 +4,7 @@
  */
 import type { Answer } from '../../src/base/answer.js';
 import { ANY4, formatIp, type IpAddress, ip, isAny, parsePrefix, type Prefix } from '../../src/base/ip.js';
+import type { AdoptionResult } from '../../src/mgm/adoption.js';
 import type { MembershipKey, Mfe, MgmStatus } from '../../src/mgm/client.js';
 import { Manager } from '../../src/mgm/manager.js';
 import type { InterfaceView } from '../../src/mgm/snapshot.js';
@@ -42,18 +43,27 @@ export interface BedConfig {
 }
 
 export class Bed {
-  readonly clock = new FakeClock();
-  readonly kernel = new FakeKernel(this.clock);
+  readonly clock: FakeClock;
+  readonly kernel: FakeKernel;
   readonly log = new RecordingLog();
   readonly journal: string[] = [];
-  readonly eth0 = this.kernel.addDevice('eth0', '10.0.0.1/24');
-  readonly eth1 = this.kernel.addDevice('eth1', '10.0.1.1/24');
-  readonly eth2 = this.kernel.addDevice('eth2', '10.0.2.1/24');
-  readonly eth3 = this.kernel.addDevice('eth3', '10.0.3.1/24');
+  readonly eth0: Ifindex;
+  readonly eth1: Ifindex;
+  readonly eth2: Ifindex;
+  readonly eth3: Ifindex;
   readonly manager: Manager;
   #componentId = 0;
 
-  constructor({ mfeExpiry = 'refresh', foreign = 'leave', boundaries = {}, rpfRoutes = {} }: BedConfig = {}) {
+  /** With a predecessor: its manager is dead, but its kernel is as it left it. */
+  constructor(
+    { mfeExpiry = 'refresh', foreign = 'leave', boundaries = {}, rpfRoutes = {} }: BedConfig = {},
+    predecessor?: Bed,
+  ) {
+    this.clock = predecessor?.clock ?? new FakeClock();
+    this.kernel = predecessor?.kernel ?? new FakeKernel(this.clock);
+    const device = (n: number) =>
+      this.kernel.links.byName(`eth${n}`)?.ifindex ?? this.kernel.addDevice(`eth${n}`, `10.0.${n}.1/24`);
+    [this.eth0, this.eth1, this.eth2, this.eth3] = [device(0), device(1), device(2), device(3)];
     const boundaryOf = (name: string) => (boundaries[name] ?? []).map(prefixOf);
     const overrides = Object.entries(rpfRoutes).map(([prefix, name]) => ({
       prefix: prefixOf(prefix),
@@ -71,6 +81,16 @@ export class Bed {
       config: { mfeExpiry, foreign, rpfRoutes: overrides, thresholdOf: () => 1, boundaryOf, reconcileMs: 60_000 },
     });
     this.manager.start();
+  }
+
+  /** This manager dies as it is; the next one begins with its table. */
+  async succeeded(ended: (result: AdoptionResult) => void = () => undefined, windowMs = 30_000): Promise<Bed> {
+    await settle();
+    this.clock.forgetTimers();
+    this.kernel.links.forgetHandlers();
+    const next = new Bed({}, this);
+    next.manager.adopt({ dump: this.kernel.mroute.table(), windowMs, ended });
+    return next;
   }
 
   /** Registers a protocol whose callbacks go into the journal, and lets it take interfaces. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Child } from './child.js';
 import { DAEMON, TOOL } from './daemon.js';
+import { eventually } from './eventually.js';
 import type { Namespace, Net } from './topology.js';
 
 const MANAGER = fileURLToPath(new URL('./helpers/service-manager.py', import.meta.url));
@@ -24,13 +25,13 @@ export class Service {
   readonly controlSocket: string;
   readonly #namespace: Namespace;
   readonly #manager: Child;
-  constructor(net: Net, namespace: Namespace, config: (controlSocket: string) => string, ...words: string[]) {
+  constructor(net: Net, namespace: Namespace, config: (controlSocket: string) => string) {
     this.#namespace = namespace;
     this.folder = net.temporaryDirectory();
     this.controlSocket = join(this.folder, 'mgmd.sock');
     this.configFile = join(this.folder, 'mgmd.yaml');
     writeFileSync(this.configFile, config(this.controlSocket));
-    const command = [process.execPath, DAEMON, '--config', this.configFile, ...words];
+    const command = [process.execPath, DAEMON, '--config', this.configFile];
     this.#manager = namespace.spawn('/usr/bin/python3', [MANAGER, join(this.folder, 'notify'), ...command]);
   }
 
@@ -43,6 +44,16 @@ export class Service {
   /** Sends the signal; resolves when it is ready again, as a new process unless the signal was SIGHUP. */
   async signal(name: 'SIGTERM' | 'SIGKILL' | 'SIGHUP' | 'SIGABRT'): Promise<void> {
     await this.#tell(name);
+  }
+
+  get stateFile(): string {
+    return join(this.folder, 'state.json');
+  }
+
+  /** The manager holds something else from now on than the service believes. */
+  async forge(): Promise<void> {
+    this.#manager.tell('forge');
+    await eventually('the descriptors to be forged', () => this.#manager.lines.some((line) => line.includes('forged')));
   }
 
   ctl<T = unknown>(...words: string[]): T {

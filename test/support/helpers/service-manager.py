@@ -1,6 +1,6 @@
 """
 A service manager in small, as systemd is one for a Type=notify service: keeps the descriptors that the service stores
-(FDSTORE=1), starts it again when it ends and passes them on. One command a line on stdin (`start`, or the name of a signal,
+(FDSTORE=1), starts it again when it ends and passes them on. One command a line on stdin (`start`, `forge`, or the name of a signal,
 after which the service is started again when it has ended; `SIGHUP` does not wait for an end; `quit`), one line of JSON
 on stdout for each notification and each end.
 """
@@ -84,6 +84,11 @@ def main():
             word, commands = commands.split("\n", 1)
             if word == "start":
                 manager.start()
+            elif word == "forge":
+                for _, fd in manager.stored:
+                    os.close(fd)
+                manager.stored = [(name, os.open("/dev/null", os.O_RDONLY)) for name, _ in manager.stored]
+                say({"forged": len(manager.stored)})
             elif word == "quit":
                 if manager.pid:
                     os.kill(manager.pid, signal.SIGKILL)

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { defaultIgmpConfig } from '../../../src/config/check.js';
 import type { InterfaceConfig } from '../../../src/config/types.js';
 import { Assignments } from '../../../src/daemon/assignments.js';
+import type { SavedAssignment } from '../../../src/daemon/state-file.js';
 import type { MgmStatus, Protocol } from '../../../src/mgm/client.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import { settle } from '../../support/fake-clock.js';
@@ -12,7 +13,10 @@ import { RecordingLog } from '../../support/recording-log.js';
 const NO_VIF: MgmStatus = { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'noVif', message: 'all 32 are in use' };
 
 /** Two routing protocols and IGMP; `room` is how many interfaces can be taken at once. */
-function given(interfaces: readonly InterfaceConfig[], { room = 32 } = {}) {
+function given(
+  interfaces: readonly InterfaceConfig[],
+  { room = 32, saved = [] }: { room?: number; saved?: readonly SavedAssignment[] } = {},
+) {
   const kernel = new FakeKernel();
   const log = new RecordingLog();
   const journal: string[] = [];
@@ -36,7 +40,7 @@ function given(interfaces: readonly InterfaceConfig[], { room = 32 } = {}) {
   });
   const protocols = new Map(['igmp', 'red', 'blue'].map((name) => [name, protocol(name)]));
   const { links, membership, clock } = kernel;
-  const assignments = new Assignments({ links, membership, clock, log, protocols, interfaces });
+  const assignments = new Assignments({ links, membership, clock, log, protocols, interfaces, saved });
   const appears = (name: string): Ifindex => kernel.addDevice(name, '10.0.9.1/24');
   const goes = async (ifindex: Ifindex) => {
     for (const one of held) if (one.endsWith(` ${ifindex}`)) held.delete(one);
@@ -193,4 +197,41 @@ test('after stop nothing is served any more and no timer is left', async () => {
   await clock.run(1000);
   expect(heard()).toEqual([]);
   expect(clock.due()).toBe(0);
+});
+
+test('what an operator changed is saved beside what the configuration says, and nothing else is', async () => {
+  const { kernel, protocols, assignments, appears } = given([configured('eth0', 'red'), configured('eth1', 'red')]);
+  appears('eth0');
+  appears('eth2');
+  await assignments.start();
+  assignments.handedOver('eth0', 'blue');
+  await assignments.take(kernel.links.byName('eth2')!, protocols.get('igmp')!);
+  expect(assignments.saved()).toEqual([
+    { name: 'eth0', configured: { owner: 'red', igmp: false }, now: { owner: 'blue', igmp: false } },
+    { name: 'eth2', configured: { owner: null, igmp: false }, now: { owner: null, igmp: true } },
+  ]);
+  assignments.handedOver('eth0', 'red');
+  expect(assignments.saved().map(({ name }) => name)).toEqual(['eth2']);
+});
+
+test('a successor puts everybody where operators had put them', async () => {
+  const saved = [
+    { name: 'eth0', configured: { owner: 'red', igmp: false }, now: { owner: 'blue', igmp: true } },
+    { name: 'eth1', configured: { owner: null, igmp: false }, now: { owner: 'red', igmp: false } },
+  ];
+  const { assignments, appears, heard } = given([configured('eth0', 'red')], { saved });
+  appears('eth0');
+  appears('eth1');
+  await assignments.start();
+  expect(heard()).toEqual(['blue takes eth0', 'igmp takes eth0', 'red takes eth1']);
+  expect(assignments.saved()).toEqual(saved);
+});
+
+test('F05 where the configuration of an interface has changed since, it decides, and the log says so', async () => {
+  const saved = [{ name: 'eth0', configured: { owner: 'red', igmp: false }, now: { owner: null, igmp: false } }];
+  const { assignments, appears, heard, log } = given([configured('eth0', 'blue')], { saved });
+  appears('eth0');
+  await assignments.start();
+  expect(heard()).toEqual(['blue takes eth0']);
+  expect(log.of('daemon.state.superseded')).toHaveLength(1);
 });

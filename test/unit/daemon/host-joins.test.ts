@@ -95,3 +95,34 @@ test('IGMP-151 any source of a source-specific group is refused with what to do,
   joins.join(link(), ip('232.1.1.1'), ip('10.0.0.5'));
   expect(held()).toEqual([`${ifindex} 232.1.1.1 include 10.0.0.5`]);
 });
+
+test('a successor holds what operators had joined, also where the interface comes later', async () => {
+  const { joins, link } = given();
+  joins.join(link(), GROUP, undefined);
+  joins.join(link(), ip('232.1.1.1'), ip('10.0.0.5'));
+  const saved = joins.saved();
+  expect(saved).toEqual([
+    { interface: 'eth0', group: '239.1.1.1', source: null },
+    { interface: 'eth0', group: '232.1.1.1', source: '10.0.0.5' },
+  ]);
+  const kernel = new FakeKernel();
+  const { links, membership } = kernel;
+  const next = new HostJoins({ links, membership, log: new RecordingLog(), ssmRanges: [SSM], saved });
+  next.start();
+  expect(membership.list()).toEqual([]);
+  kernel.addDevice('eth0', '10.0.0.1/24');
+  await settle();
+  expect(membership.list().map(({ group, filter }) => `${formatIp(group)} ${filter.mode}`)).toEqual([
+    '239.1.1.1 exclude',
+    '232.1.1.1 include',
+  ]);
+  expect(next.saved()).toEqual(saved);
+});
+
+test('what a state file says that is no address is left out', () => {
+  const { links, membership } = new FakeKernel();
+  const saved = [{ interface: 'eth0', group: 'nonsense', source: null }];
+  const joins = new HostJoins({ links, membership, log: new RecordingLog(), ssmRanges: [SSM], saved });
+  joins.start();
+  expect(joins.saved()).toEqual([]);
+});
