@@ -3,6 +3,7 @@
  * results are 0 or a positive errno unless said otherwise. Addresses are host-order uint32 numbers, ports of the kernel's
  * structs stay in C++. A descriptor never reaches JavaScript: JavaScript holds objects with `close()`.
  */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
@@ -134,7 +135,10 @@ export interface Addon {
   peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number } | number;
 }
 
+/** The one that this checkout built, else the one that a package brings along. */
 export function loadAddon(): Addon {
   const root = fileURLToPath(new URL('../..', import.meta.url));
-  return createRequire(import.meta.url)(process.env['MGMD_ADDON'] ?? `${root}build/Release/mgmd.node`) as Addon;
+  const built = [`${root}build/Release/mgmd.node`, `${root}prebuilds/linux-${process.arch}/mgmd.node`];
+  const file = process.env['MGMD_ADDON'] ?? built.find((name) => existsSync(name)) ?? built[0]!;
+  return createRequire(import.meta.url)(file) as Addon;
 }
