@@ -90,14 +90,26 @@ function addCommand(
     if (!place.options.some((option) => option.long === '--json'))
       place
         .option('--json', 'print JSON for programs')
-        .option('--socket <path>', `control socket (MGMD_SOCKET, ${DEFAULT_SOCKET})`);
+        .option('--socket <path>', `control socket (MGMD_SOCKET, ${DEFAULT_SOCKET})`)
+        .option('--instance <name>', 'the daemon of the service mgmd@NAME (/run/mgmd-NAME/mgmd.sock)');
   command.action(async () => {
-    const given = command.optsWithGlobals<Record<string, string | boolean | undefined>>();
-    const socket = given['socket'] ?? program.opts<typeof given>()['socket'] ?? env['MGMD_SOCKET'] ?? DEFAULT_SOCKET;
-    const json = given['json'] === true || program.opts<typeof given>()['json'] === true;
     const words = { args: command.processedArgs.flat() as string[], options: command.opts() };
-    await run(words, { socket: String(socket), json });
+    await run(words, globalOptions({ ...program.opts<Given>(), ...command.opts<Given>() }, env));
   });
+}
+
+type Given = Readonly<Record<string, string | boolean | undefined>>;
+
+/** An instance of mgmd@.service has a folder of its own below /run. Who names a socket or an instance means it, whatever MGMD_SOCKET says. */
+function globalOptions({ json, socket, instance }: Given, env: Surroundings['env']): GlobalOptions {
+  if (socket !== undefined && instance !== undefined)
+    throw new UsageError('--socket and --instance both say which daemon is meant; name one');
+  if (instance !== undefined && !/^[\w:.\\-]+$/.test(String(instance)))
+    throw new UsageError(
+      `"${String(instance)}" is no name of an instance: mgmd@NAME.service is named by letters, digits, - _ . :`,
+    );
+  const ofInstance = instance === undefined ? undefined : `/run/mgmd-${String(instance)}/mgmd.sock`;
+  return { socket: String(socket ?? ofInstance ?? env['MGMD_SOCKET'] ?? DEFAULT_SOCKET), json: json === true };
 }
 
 async function withDaemon(around: Surroundings, options: GlobalOptions, work: Work): Promise<number> {

@@ -33,7 +33,7 @@ export function completedName(typed: readonly string[], names: readonly string[]
 }
 
 /** Options that are followed by a value. */
-const WITH_VALUE = ['--socket', '--by', '--from', '--to'];
+const WITH_VALUE = ['--socket', '--instance', '--by', '--from', '--to'];
 
 /** Replaces the first word that is no option by the command it is a prefix of. */
 export function completedCommand(argv: readonly string[], commands: readonly string[]): readonly string[] {

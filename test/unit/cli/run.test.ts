@@ -224,6 +224,30 @@ test('monitor prints one line per event until it is interrupted', async () => {
   }
 });
 
+test('F53 --instance names the socket of one service among several, in both places and before MGMD_SOCKET', async () => {
+  const away = 'mgmctl: mgmd is away: /run/mgmd-no.such_1/mgmd.sock: ';
+  for (const words of [
+    ['--instance', 'no.such_1', 'status'],
+    ['sta', '--instance', 'no.such_1'],
+  ]) {
+    const { code, err } = await mgmctl(...words);
+    expect({ code, err: err.slice(0, away.length) }).toEqual({ code: 69, err: away });
+  }
+});
+
+test('an instance is a name, and not a second way to say where the socket is', async () => {
+  expect(await mgmctl('status', '--instance', '../etc')).toEqual({
+    code: 2,
+    out: '',
+    err: 'mgmctl: "../etc" is no name of an instance: mgmd@NAME.service is named by letters, digits, - _ . :\n',
+  });
+  expect(await mgmctl('status', '--instance', 'a', '--socket', path)).toEqual({
+    code: 2,
+    out: '',
+    err: 'mgmctl: --socket and --instance both say which daemon is meant; name one\n',
+  });
+});
+
 test('monitor ends with 69 when the daemon goes away', async () => {
   const ended = mgmctl('monitor');
   await eventually('the monitor', () => operator.handlers.size === 1);
