@@ -124,6 +124,7 @@ export class Creation {
   /** Sets what was decided, writes the difference, sends what follows from it. */
   #settle(entry: Entry, incoming: Incoming): void {
     const moved = entry.iif !== incoming.iif;
+    entry.unowned = false;
     entry.iif = incoming.iif;
     entry.upstreamNeighbor = incoming.upstreamNeighbor;
     entry.route = incoming.route;

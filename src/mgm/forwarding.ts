@@ -23,9 +23,11 @@ export class Forwarding {
 
   /**
    * Bits of the vifs a packet of this entry leaves by: matching membership, then overrides, then what is kept of a
-   * predecessor, never the iif (D-FWD-2).
+   * predecessor, never the iif (D-FWD-2). What was refused at the RPF check leaves by none, whoever joins while the entry
+   * silences it (D-RPF-3).
    */
   outputsOf(entry: Entry): number {
+    if (entry.unowned) return 0;
     const { memberships } = this.#core;
     let outputs =
       bitsOf(memberships.get(entry.source, entry.group)) |

@@ -239,6 +239,24 @@ test('MGM-CRE-13 INT-024 a packet on the wrong interface is told to the owner of
   expect(bed.kernel.timesDelivered(bed.eth1, [id])).toEqual([0]);
 });
 
+test('D-RPF-3 a source that its RPF owner refuses leaves by no interface, whoever joins while the entry silences it', async () => {
+  // given a refused flow, silenced by a negative entry
+  let refuse = true;
+  const { bed, dvmrp } = await ground({ answers: { rpf: () => ({ refuse }) } });
+  await bed.flow(S2, G1, bed.eth2);
+  // when others join the group, then it stays as it is
+  await dvmrp.add(any(G1), bed.eth1);
+  await dvmrp.add(any(G1), bed.eth3);
+  const id = await bed.flow(S2, G1, bed.eth2);
+  expect(bed.entry(S2, G1)).toBe('eth2 -> ');
+  expect(bed.kernel.timesDelivered(bed.eth1, [id])).toEqual([0]);
+  // when the entry has ended and the owner thinks better of it
+  refuse = false;
+  await bed.clock.run(61_000);
+  await bed.flow(S2, G1, bed.eth2);
+  expect(bed.entry(S2, G1)).toBe('eth2 -> eth1,eth3');
+});
+
 test('INT-026 packets of 224.0.0.0/24 never lead to an entry (D-FWD-3)', async () => {
   const { bed } = await ground();
   await bed.flow(S2, ip('224.0.0.251'), bed.eth2);
