@@ -43,7 +43,9 @@ const NEEDS = {
 /** Tests with a judge or a peer that not every machine has. Root gets it installed; others are told what is left out. */
 const JUDGED = [
   {
-    files: ['wire', 'pause', 'host-pause-pins', 'proxy', 'dvmrp-wire', 'dvmrp-proxy'].map((name) => `test/netns/${name}.test.ts`),
+    files: ['wire', 'pause', 'host-pause-pins', 'proxy', 'dvmrp-wire', 'dvmrp-proxy'].map(
+      (name) => `test/netns/${name}.test.ts`,
+    ),
     needs: ['tshark', 'tcpdump', 'strace'],
   },
   { files: ['test/netns/host-pause.test.ts'], needs: ['tshark', 'tcpdump', 'strace', 'root'] },

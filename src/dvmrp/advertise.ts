@@ -3,7 +3,7 @@
  * changed routes in flash updates that are at least 5 s apart; everything to a neighbour that is new; everything as unreachable
  * at the end (section 7.7). Interfaces without neighbours hear nothing.
  */
-import type { IpAddress } from '../base/ip.js';
+import type { IpAddress, Prefix } from '../base/ip.js';
 import type { Ifindex } from '../port/kernel.js';
 import { FLASH_INTERVAL_MS, reportSlots } from './intervals.js';
 import { ALL_DVMRP_ROUTERS } from './reception.js';
@@ -25,6 +25,17 @@ export interface AdvertiseConfig {
   readonly bodyLimit: number;
 }
 
+/** Where the round of full Reports is. */
+export interface Round {
+  /** Parts that have been sent. */
+  readonly part: number;
+  /** The last route told. */
+  readonly upTo: Prefix | undefined;
+  readonly done: boolean;
+  /** When the next part is. */
+  readonly dueMs: number;
+}
+
 export class Advertiser {
   readonly #store: RouteStore;
   readonly #interfaces: ReadonlyMap<Ifindex, RouteInterface>;
@@ -37,9 +48,11 @@ export class Advertiser {
   /** Parts of the running round that have been sent; a round begins when they are `#slots`. */
   #slot = 0;
   /** The last route told in the running round. */
-  #toldUpTo: Route | undefined;
+  #toldUpTo: Prefix | undefined;
   #roundDone = false;
   #lastFlashMs = -NEVER;
+  /** What changes now is not told: neighbours know it from an earlier life of ours. */
+  silent = false;
   flashDueMs = NEVER;
   slotDueMs = NEVER;
 
@@ -63,6 +76,18 @@ export class Advertiser {
     this.slotDueMs = nowMs + FLASH_INTERVAL_MS;
   }
 
+  get round(): Round {
+    return { part: this.#slot, upTo: this.#toldUpTo, done: this.#roundDone, dueMs: this.slotDueMs };
+  }
+
+  /** The round goes on where it was: nobody waits longer for a route than they would have. */
+  goOn({ part, upTo, done, dueMs }: Round, nowMs: number): void {
+    this.#slot = part;
+    this.#toldUpTo = upTo;
+    this.#roundDone = done;
+    this.slotDueMs = Math.min(Math.max(dueMs, nowMs), nowMs + FLASH_INTERVAL_MS);
+  }
+
   /** Nothing is sent by itself any more. */
   stop(): void {
     this.slotDueMs = NEVER;
@@ -72,6 +97,7 @@ export class Advertiser {
 
   /** The route goes into the next flash update. */
   changed(route: Route, nowMs: number): void {
+    if (this.silent) return;
     this.flashSoon(nowMs);
     if (route.changed || this.flashDueMs === NEVER) return;
     route.changed = true;
@@ -172,7 +198,7 @@ export class Advertiser {
 }
 
 /** Index of the first route that comes after `last` in the order of `routes`. */
-function firstBehind(routes: readonly Route[], last: Route): number {
+function firstBehind(routes: readonly Route[], last: Prefix): number {
   let from = 0;
   let to = routes.length;
   while (from < to) {

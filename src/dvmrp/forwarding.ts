@@ -18,6 +18,7 @@ import { LocalMembers } from './members.js';
 import { acceptedLifetimeMs, type Prune } from './prune.js';
 import { dependentsWant, Pruning } from './pruning.js';
 import { Pulls } from './pulls.js';
+import type { SavedPrune, SavedRequest } from './saved-state.js';
 import type { DeliveryRoute, ForwardingConfig, ForwardingOutput, Surroundings } from './surroundings.js';
 
 /** Why a received prune changes nothing; names of counters. */
@@ -211,6 +212,21 @@ export class Forwarding {
       this.#pruning.queue(branch);
       this.#pruning.forgetIdle(branch);
     }
+  }
+
+  // What an earlier life of ours knew; the route and who depends on it are there, `routesChanged` follows
+
+  restorePrune(prefix: Prefix, group: IpAddress, { ifindex, neighbor }: Upstream, prune: SavedPrune): void {
+    const branch = this.#table.branchFor(prefix, group);
+    branch.received.set(ifindex, neighbor, prune.host, prune.expiresMs);
+    this.#pruning.queue(branch);
+  }
+
+  restoreRequest(nowMs: number, prefix: Prefix, group: IpAddress, of: Upstream, request: SavedRequest): void {
+    const branch = this.#table.branchFor(prefix, group);
+    this.#pruning.goOn(nowMs, branch, of, request);
+    this.#pruning.queue(branch);
+    this.#pruning.forgetIdle(branch);
   }
 
   // What the route table and the interfaces do

@@ -101,6 +101,19 @@ export class UpstreamRecord {
     return true;
   }
 
+  /** A prune of an earlier life of ours that the upstream still honours. */
+  goOnPruned(nowMs: number, source: IpAddress, to: Upstream, expiresMs: number, random: Random): void {
+    this.prune(nowMs, source, to, expiresMs - nowMs, random);
+  }
+
+  /** A graft of an earlier life of ours that may not have been acknowledged: it is sent again at once. */
+  goOnGrafting(nowMs: number, source: IpAddress, to: Upstream): void {
+    this.source = source;
+    this.to = to;
+    this.graft(nowMs);
+    this.nextMs = nowMs;
+  }
+
   reset(): void {
     this.state = 'none';
     this.source = undefined;

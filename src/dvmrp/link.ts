@@ -20,6 +20,7 @@ import { decodeReport, isRoutable, ReportEntries } from './report.js';
 import type { Refusal } from './neighbor.js';
 import type { PruneDrop } from './forwarding.js';
 import type { RouteDrop } from './route-entries.js';
+import type { SavedLink } from './saved-state.js';
 
 /** Why something received changed nothing; names of counters. */
 export type Drop =
@@ -69,7 +70,10 @@ export interface LinkOutput {
   /** Undefined: such a question is not answered. */
   neighborsAnswer(on: RouterLink, asker: IpAddress): readonly InterfaceBlock[] | undefined;
   dropped(on: RouterLink, reason: Drop, source: IpAddress): void;
-  up(on: RouterLink): void;
+  /** Returns what it was in an earlier life of ours, if that is to go on. */
+  up(on: RouterLink): SavedLink | undefined;
+  /** Its neighbours of then are there again. */
+  restored(on: RouterLink): void;
   /** Its neighbours have been lost already. */
   down(on: RouterLink): void;
   neighborUp(on: RouterLink, neighbor: Neighbor): void;
@@ -135,8 +139,12 @@ export class RouterLink implements NeighborOutput {
     this.address = primary.address;
     this.onLink = new OnLink(state.addresses);
     this.subnets = state.addresses.map(subnetOf).filter(({ network, length }) => isTellable(network, length));
-    this.#lastGenerationId = nextGenerationId(this.#lastGenerationId, wallClockSec);
-    this.#output.up(this);
+    const before = this.#output.up(this);
+    this.#lastGenerationId = before?.generationId ?? nextGenerationId(this.#lastGenerationId, wallClockSec);
+    if (before) {
+      this.neighbors.restore(nowMs, primary.address, before.neighbors);
+      this.#output.restored(this);
+    }
     this.neighbors.start(nowMs, primary.address, this.#lastGenerationId);
   }
 

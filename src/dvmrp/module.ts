@@ -28,6 +28,7 @@ import {
   type PruneReply,
   type RpfReply,
   type RpfRequest,
+  type SavedProtocolState,
 } from '../mgm/client.js';
 import type { Clock, Timer } from '../port/clock.js';
 import type { Events } from '../port/events.js';
@@ -49,6 +50,7 @@ import type { Neighbor, Refusal } from './neighbor.js';
 import { ALL_DVMRP_ROUTERS } from './reception.js';
 import type { Route } from './route.js';
 import { Router, type RouterOutput } from './router.js';
+import { readState, type SavedState, saveState } from './saved-state.js';
 import { DvmrpViews } from './view.js';
 
 export interface DvmrpModuleParts {
@@ -65,6 +67,8 @@ export interface DvmrpModuleParts {
   readonly config: DvmrpConfig;
   /** Of an interface by name; also of one that the file does not know. */
   readonly linkConfigOf: (name: string) => LinkConfig;
+  /** What `saveState` of the process before this one gave, and how long ago. */
+  readonly savedState?: SavedProtocolState | undefined;
 }
 
 const DONE: MgmStatus = { code: 'NO_ERROR' };
@@ -125,9 +129,27 @@ export class DvmrpModule implements Protocol, RouterOutput {
     this.#unsubscribe = links.onChange((change) => this.#linkChanged(change));
     if (!this.#subscribed) igmp.subscribe([DVMRP_TYPE], (packet) => this.#received(packet));
     this.#subscribed = true;
-    this.router.start(this.#nowMs());
+    this.router.start(this.#nowMs(), this.#savedState());
     this.#arm();
     return status;
+  }
+
+  /** For the next process; nothing changes here. */
+  saveState(): unknown {
+    return saveState(this.router, this.#nowMs());
+  }
+
+  #savedState(): SavedState | undefined {
+    const { savedState: saved } = this.#parts;
+    if (!saved) return undefined;
+    const state = readState(saved.state, this.#nowMs() - saved.ageMs);
+    const { odd } = state;
+    const [links, routes] = [state.links.length, state.routes.length];
+    const fields: Fields = { evt: 'dvmrp.restored', links, routes, odd, ageMs: Math.round(saved.ageMs) };
+    const what = `goes on with ${links} links and ${routes} routes of the process before`;
+    if (odd === 0) this.#log.info(fields, what);
+    else this.#log.warn(fields, `${what}; ${odd} parts of what it left were not understood and are ignored`);
+    return state;
   }
 
   /** Section 7.7, then releases in ascending order and deregisters. Harmless when not started. */

@@ -11,6 +11,7 @@ import { reportOnlyTimeoutMs } from './intervals.js';
 import { Neighbor, type Refusal } from './neighbor.js';
 import { NEIGHBOR, type NeighborEffect, type NeighborEvent } from './neighbor-fsm.js';
 import { decodeProbe, encodeProbe, listsNeighbor, type Probe } from './probe.js';
+import type { SavedNeighbor } from './saved-state.js';
 import { hasProbeBody, type Traits, traitsOf } from './versions.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -118,6 +119,29 @@ export class Neighbors {
     return neighbor?.isUp ? neighbor : undefined;
   }
 
+  /** Before `start`: those that an earlier life of ours had, and that have not noticed that it ended. */
+  restore(nowMs: number, own: IpAddress, saved: readonly SavedNeighbor[]): void {
+    this.#nowMs = nowMs;
+    this.#own = own;
+    for (const one of this.#config.forceLeaf ? [] : saved) this.#restore(one);
+    if (this.#upCount > 0) this.#output.leafChanged(false);
+  }
+
+  #restore(saved: SavedNeighbor): void {
+    const { address, state, major, minor, capabilities, generationId, sinceMs } = saved;
+    const traits = traitsOf(major, minor, capabilities);
+    if (saved.expiryMs <= this.#nowMs || address === this.#own || this.#neighbors.has(address)) return;
+    if (this.#refusal(address, traits) !== undefined || (state === 'compat') === traits.handshake) return;
+    const neighbor = this.#create(address, false, sinceMs);
+    if (neighbor === undefined) return;
+    neighbor.learn(major, minor, capabilities, generationId);
+    neighbor.state = state;
+    neighbor.upSinceMs = saved.upSinceMs;
+    neighbor.expiryMs = Math.min(saved.expiryMs, this.#nowMs + this.#timeoutMs(neighbor));
+    this.#neighbors.set(address, neighbor);
+    if (neighbor.isUp) this.#upCount++;
+  }
+
   /** The interface is up: a generation id that it has not had before, and the first Probe at once. */
   start(nowMs: number, own: IpAddress, generationId: number): void {
     this.#nowMs = nowMs;
@@ -217,7 +241,7 @@ export class Neighbors {
   }
 
   /** Those who are not wanted have a limit of their own: they must not take the places of the others. */
-  #create(source: IpAddress, refused: boolean): Neighbor | undefined {
+  #create(source: IpAddress, refused: boolean, sinceMs = this.#nowMs): Neighbor | undefined {
     const taken = refused ? this.#refusedCount : this.#neighbors.size - this.#refusedCount;
     const full = taken >= this.#config.maxNeighbors;
     if (full || this.#output.isElsewhere(source)) {
@@ -225,7 +249,7 @@ export class Neighbors {
       return undefined;
     }
     const bucket = new TokenBucket(RESETS.burst, RESETS.perSecond, this.#nowMs);
-    return new Neighbor(this.#ifindex, source, this.#nowMs, bucket);
+    return new Neighbor(this.#ifindex, source, sinceMs, bucket);
   }
 
   #refuse(neighbor: Neighbor, why: Refusal, { major, minor, capabilities }: Header): void {

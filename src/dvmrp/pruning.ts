@@ -10,6 +10,7 @@ import type { Random } from '../port/random.js';
 import type { Branch, Flow, FlowTable } from './flows.js';
 import { randomLifetimeMs, sameUpstream, type Upstream } from './graft-state.js';
 import type { LocalMembers } from './members.js';
+import type { SavedRequest } from './saved-state.js';
 import type { DeliveryRoute, ForwardingConfig, ForwardingOutput, Surroundings } from './surroundings.js';
 
 /** Data this recent is worth a prune when the last output goes (section 10.3). */
@@ -51,6 +52,13 @@ export class Pruning {
   clear(): void {
     this.#deadlines.clear();
     this.#elsewhere.clear();
+  }
+
+  /** What an earlier life of ours had asked of the upstream router. */
+  goOn(nowMs: number, { upstream }: Branch, to: Upstream, { state, source, expiresMs }: SavedRequest): void {
+    if (state === 'grafting') return upstream.goOnGrafting(nowMs, source, to);
+    upstream.goOnPruned(nowMs, source, to, expiresMs, this.#parts.random);
+    if (!this.#parts.config.pruneRetransmit) upstream.stay();
   }
 
   wish({ source, group }: MembershipKey, wanted: boolean): void {

@@ -120,6 +120,25 @@ export class RouteChanges {
     if (better) route.candidate = { peer, metric, expiryMs: this.nowMs + this.#expiryMs };
   }
 
+  /** What an earlier life of ours knew of the neighbour and the route is good for no longer than it was. */
+  expireBy(route: Route, peer: Peer, expiryMs: number): void {
+    if (route.isUp && isSamePeer(route.upstream, peer)) route.timerMs = Math.min(route.timerMs, expiryMs);
+    for (const dependent of route.dependents ?? [])
+      if (dependent.peer === peer) dependent.expiryMs = Math.min(dependent.expiryMs, expiryMs);
+    this.#queue(route, Math.min(route.timerMs, earliestDependentMs(route)));
+  }
+
+  /** A route that an earlier life of ours had lost: its hold-down goes on. There is none of that prefix. */
+  createHeld({ network, length }: Prefix, peer: Peer, metric: number, untilMs: number): void {
+    const route = this.store.create(network, length);
+    this.#setUpstream(route, peer);
+    route.iif = peer.ifindex;
+    route.metric = metric;
+    route.state = 'hold';
+    route.timerMs = untilMs;
+    this.#queue(route, untilMs);
+  }
+
   dropCandidate(route: Route, peer: Peer): void {
     if (route.candidate?.peer === peer) route.candidate = undefined;
   }

@@ -4,14 +4,20 @@
  */
 import type { IpAddress, Prefix } from '../base/ip.js';
 import type { Ifindex } from '../port/kernel.js';
-import type { AdvertiseConfig } from './advertise.js';
+import type { AdvertiseConfig, Round } from './advertise.js';
 import { isForwarder, otherForwarder } from './designated-forwarder.js';
-import type { ReportEntries } from './report.js';
+import { INFINITY, type ReportEntries } from './report.js';
 import { type Dependent, NO_DEPENDENTS, type Peer, type Route } from './route.js';
 import { RouteChanges, type RouteOutput } from './route-changes.js';
 import { type EntryOutput, EntryProcessor, type RouteLimits } from './route-entries.js';
 import { admitsRoute } from './route-filter.js';
-import { advertisedMetric, OMIT, RouteInterface, type RouteInterfaceConfig } from './route-interface.js';
+import {
+  adjustedMetric,
+  advertisedMetric,
+  OMIT,
+  RouteInterface,
+  type RouteInterfaceConfig,
+} from './route-interface.js';
 
 /** Routes looked at per turn, so that ten thousand that run out together do not block the event loop. */
 const ROUTES_PER_TURN = 512;
@@ -173,6 +179,42 @@ export class RouteTable {
     const { networks, lengths, metrics, count } = entries;
     for (let n = 0; n < count; n++) this.#entries.process(on, peer, networks[n]!, lengths[n]!, metrics[n]!);
     return true;
+  }
+
+  // A restart of the process that the neighbours do not notice (restoration.ts)
+
+  get round(): Round {
+    return this.#changes.advertiser.round;
+  }
+
+  goOn(round: Round, nowMs: number): void {
+    this.#changes.advertiser.goOn(round, nowMs);
+  }
+
+  /** While true, changes are not told to neighbours. */
+  silence(silent: boolean): void {
+    this.#changes.advertiser.silent = silent;
+  }
+
+  /** As an entry of a Report, of an age: what follows from it ends at `expiryMs` at the latest. */
+  restore(nowMs: number, from: Omit<Peer, 'routes'>, prefix: Prefix, metric: number, expiryMs: number): void {
+    const on = this.#changes.interfaces.get(from.ifindex);
+    const peer = on?.peers.get(from.address);
+    if (on === undefined || peer === undefined) return;
+    this.#changes.nowMs = nowMs;
+    this.#entries.process(on, peer, prefix.network, prefix.length, metric);
+    const route = this.get(prefix);
+    if (route !== undefined) this.#changes.expireBy(route, peer, expiryMs);
+  }
+
+  /** A route whose hold-down goes on; the neighbour it came from may be gone. */
+  restoreHeld(nowMs: number, from: Omit<Peer, 'routes'>, prefix: Prefix, metric: number, untilMs: number): void {
+    const on = this.#changes.interfaces.get(from.ifindex);
+    if (on === undefined || this.get(prefix) !== undefined) return;
+    this.#changes.nowMs = nowMs;
+    const peer = on.peers.get(from.address) ?? { ...from, routes: 0 };
+    const adjusted = adjustedMetric(on, metric);
+    if (adjusted < INFINITY) this.#changes.createHeld(prefix, peer, adjusted, untilMs);
   }
 
   /** Section 7.7 on one interface that DVMRP is about to leave. */

@@ -21,7 +21,9 @@ import type { Prune } from './prune.js';
 import type { ReportEntries } from './report.js';
 import type { Peer, Route } from './route.js';
 import type { RouteDrop } from './route-entries.js';
+import { Restoration, type RestorationOutput } from './restoration.js';
 import { RouteTable, type RouteTableOutput } from './route-table.js';
+import type { SavedLink, SavedPrune, SavedRequest, SavedState } from './saved-state.js';
 import type { DeliveryRoute, ForwardingOutput, Surroundings } from './surroundings.js';
 
 /** How often flows are looked at that nobody speaks of. */
@@ -51,7 +53,7 @@ interface Fed {
   readonly neighbor: IpAddress | undefined;
 }
 
-export class Router implements LinkOutput, RouteTableOutput, Surroundings, ForwardingOutput {
+export class Router implements LinkOutput, RouteTableOutput, Surroundings, ForwardingOutput, RestorationOutput {
   readonly links = new Map<Ifindex, RouterLink>();
   readonly table: RouteTable;
   readonly forwarding: Forwarding;
@@ -62,6 +64,8 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   /** What may pass some interface has changed. */
   #passageChanged = false;
   #ending = false;
+  /** Until everything of an earlier life is given back. */
+  #restoration: Restoration | undefined;
   #nowMs = 0;
   #sweepDueMs = Number.POSITIVE_INFINITY;
 
@@ -78,9 +82,12 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     return dueMs;
   }
 
-  start(nowMs: number): void {
+  /** `saved`: what an earlier life knew, for links that come up as they were. */
+  start(nowMs: number, saved?: SavedState): void {
+    if (saved) this.#restoration = new Restoration(saved, nowMs, this);
     this.#step(nowMs, () => {
       this.table.start(nowMs);
+      if (saved?.round) this.table.goOn(saved.round, nowMs);
       this.#sweepDueMs = nowMs + SWEEP_MS;
       const { originateDefault: metric } = this.#config;
       if (metric !== undefined) this.table.originate(nowMs, [{ ...DEFAULT_ROUTE, metric }]);
@@ -132,6 +139,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
       if (this.#sweepDueMs > nowMs) return;
       this.#sweepDueMs = nowMs + SWEEP_MS;
       this.forwarding.sweep(nowMs);
+      if (this.#restoration && !this.#restoration.apply(nowMs)) this.#restoration = undefined;
     });
   }
 
@@ -236,6 +244,30 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     this.links.get(ifindex)?.sendGraft(neighbor, graft, network);
   }
 
+  // Output of the restoration
+
+  hasRoute(prefix: Prefix): boolean {
+    return this.table.get(prefix)?.isUp === true;
+  }
+
+  told({ ifindex, neighbor }: Upstream, prefix: Prefix, metric: number, expiryMs: number): void {
+    this.table.restore(this.#nowMs, { ifindex, address: neighbor }, prefix, metric, expiryMs);
+  }
+
+  held({ ifindex, neighbor }: Upstream, prefix: Prefix, metric: number, untilMs: number): void {
+    this.table.restoreHeld(this.#nowMs, { ifindex, address: neighbor }, prefix, metric, untilMs);
+  }
+
+  pruned(prefix: Prefix, group: IpAddress, by: Upstream, prune: SavedPrune): void {
+    this.forwarding.restorePrune(prefix, group, by, prune);
+    this.#touch(prefix);
+  }
+
+  asked(prefix: Prefix, group: IpAddress, of: Upstream, request: SavedRequest): void {
+    this.forwarding.restoreRequest(this.#nowMs, prefix, group, of, request);
+    this.#touch(prefix);
+  }
+
   // Output of the route table
 
   sendReport(ifindex: Ifindex, to: IpAddress, message: Uint8Array): void {
@@ -314,17 +346,27 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     this.#output.dropped(on, reason, source);
   }
 
-  up(on: RouterLink): void {
+  up(on: RouterLink): SavedLink | undefined {
     const { ifindex, address, subnets, pointToPoint, config } = on;
-    if (address === undefined) return;
+    if (address === undefined) return undefined;
+    const before = this.#restoration?.take(on);
+    this.table.silence(before !== undefined);
     const { metric, advertisedOffset, filterIn, filterOut } = config.dvmrp;
     const there = { metric, advertisedOffset, filterIn, filterOut, pointToPoint };
     this.table.interfaceUp(this.#nowMs, ifindex, address, subnets, there);
     this.#passageChanged = true;
     this.#output.linkUp(on);
+    return before;
+  }
+
+  restored({ ifindex, neighbors }: RouterLink): void {
+    for (const { address, isUp } of neighbors.list()) if (isUp) this.table.peerUp(ifindex, address);
+    if (this.#restoration?.apply(this.#nowMs) === false) this.#restoration = undefined;
+    this.table.silence(false);
   }
 
   down(on: RouterLink): void {
+    this.#restoration?.forget(on);
     this.table.interfaceDown(this.#nowMs, on.ifindex);
     this.#passageChanged = true;
     this.#output.linkDown(on);

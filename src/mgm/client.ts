@@ -357,10 +357,23 @@ export interface MgmClient {
  */
 export interface Protocol {
   readonly name: string;
+  /**
+   * What the next process of this router needs so that the neighbours do not notice the change: a JSON value, in which times are
+   * what was left of them. It gets it back as `savedState` before its start. Changes nothing; whoever wants a restart like
+   * this does not call `stop`, which says goodbye to the neighbours.
+   */
+  saveState?(): unknown;
   /** Registers with the manager. */
   start(): MgmStatus;
   /** Releases everything and deregisters; leaves no timer behind. */
   stop(): Answer<MgmStatus>;
   take(ifindex: Ifindex): Answer<MgmStatus>;
   release(ifindex: Ifindex): Answer<MgmStatus>;
+}
+
+/** What `saveState` gave in the process before. Read with care: what does not fit is left out, with one line in the log. */
+export interface SavedProtocolState {
+  readonly state: unknown;
+  /** How long ago it was saved, by a clock that went on meanwhile. */
+  readonly ageMs: number;
 }

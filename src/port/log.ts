@@ -41,6 +41,7 @@ export type LogEvent =
   | 'dvmrp.neighbor.refused'
   | 'dvmrp.neighbor.restarted'
   | 'dvmrp.neighbor.up'
+  | 'dvmrp.restored'
   | 'dvmrp.send.failed'
   | 'host.join.refused'
   | 'igmp.address.missed'

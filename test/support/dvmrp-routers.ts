@@ -7,7 +7,7 @@ import { dvmrpInterfaceOf, dvmrpOf } from '../../src/config/dvmrp.js';
 import { dvmrpInterfaceSchema, fileSchema } from '../../src/config/schema.js';
 import type { DvmrpConfig } from '../../src/config/types.js';
 import { DvmrpModule } from '../../src/dvmrp/module.js';
-import { type Handle, JOIN, type MembershipKey, PROTOCOL } from '../../src/mgm/client.js';
+import { type Handle, JOIN, type MembershipKey, PROTOCOL, type SavedProtocolState } from '../../src/mgm/client.js';
 import { Manager } from '../../src/mgm/manager.js';
 import type { Ifindex, Link } from '../../src/port/kernel.js';
 import { FakeClock, settle } from './fake-clock.js';
@@ -92,6 +92,8 @@ export interface RouterOptions {
   readonly chance?: number;
   /** Scopes that end at an interface, by its name. */
   readonly boundary?: Readonly<Record<string, readonly string[]>>;
+  /** What an earlier life of the router left. */
+  readonly savedState?: SavedProtocolState;
 }
 
 export class TestRouter {
@@ -152,6 +154,7 @@ export class TestRouter {
       log,
       config,
       linkConfigOf,
+      savedState: this.#options.savedState,
     });
   }
 
@@ -167,6 +170,16 @@ export class TestRouter {
     this.ports.set(ifindex, port);
     lan.ports.push(port);
     return ifindex;
+  }
+
+  /** Its process is gone: nothing comes from it or reaches it any more. */
+  vanish(): void {
+    for (const { lan } of this.ports.values())
+      lan.ports.splice(
+        lan.ports.findIndex(({ router }) => router === this),
+        1,
+      );
+    this.#world.routers.splice(this.#world.routers.indexOf(this), 1);
   }
 
   async owns(...ifindexes: readonly Ifindex[]): Promise<void> {

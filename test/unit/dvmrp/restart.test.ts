@@ -1,0 +1,219 @@
+/** A restart of the process that neighbours do not notice: what is saved, and what the next life makes of it. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { formatIp } from '../../../src/base/ip.js';
+import { readState } from '../../../src/dvmrp/saved-state.js';
+import {
+  chain,
+  GROUP,
+  type Lan,
+  type RouterOptions,
+  type Routers,
+  type TestRouter,
+} from '../../support/dvmrp-routers.js';
+
+const [PROBE, PRUNE, GRAFT] = [1, 7, 8];
+
+/** Saved as text, as in a file. */
+const textOf = (router: TestRouter) => JSON.stringify(router.dvmrp.saveState());
+
+interface Rows {
+  readonly neighbors: readonly object[];
+  readonly routes: readonly object[];
+  readonly prunes: readonly object[];
+}
+
+/** What an operator sees of it. */
+function seen({ dvmrp: { views } }: TestRouter): Rows {
+  return { neighbors: views.neighbors(), routes: views.routes(), prunes: views.prunes() };
+}
+
+/** The same router in a new process after `downSec`, on the same links. */
+async function nextLife(world: Routers, old: TestRouter, text: string, downSec = 0, options: RouterOptions = {}) {
+  const links = [...old.ports.values()].map(({ lan, ifindex }) => ({
+    lan,
+    host: Number(formatIp(old.kernel.links.byIndex(ifindex)!.addresses[0]!.address).split('.')[3]),
+  }));
+  old.vanish();
+  await world.run(downSec);
+  const next = world.router({ ...options, savedState: { state: JSON.parse(text) as unknown, ageMs: downSec * 1000 } });
+  const ports = links.map(({ lan, host }) => next.attach(lan, host));
+  return { next, ports };
+}
+
+/** The same without what each Probe and Report changes. */
+const lasting = (router: TestRouter) =>
+  JSON.parse(JSON.stringify(seen(router), (key, value: unknown) => (key.endsWith('Ms') ? undefined : value))) as Rows;
+
+/** Codes of what a router has sent on the LAN. */
+const said = (lan: Lan, from: string, since: number) =>
+  lan.messages
+    .slice(since)
+    .filter(({ from: source }) => formatIp(source) === from)
+    .map(({ payload }) => payload[1]);
+
+test('after a restart with what was saved everything is there at once, and neighbours hear Probes of the same life alone', async () => {
+  // given a flow that is pruned, and a host LAN with another router
+  const { world, source, middle, host, r1, r2, S } = await chain();
+  const third = world.router();
+  await third.owns(third.attach(middle, 3), third.attach(host, 3));
+  await world.run(30);
+  await world.sends(source, S, GROUP);
+  const before = seen(r2);
+  expect(before.prunes).toHaveLength(1);
+  expect(before.routes).toMatchObject([
+    { originSubnet: '10.1.0.0/24', fromGateway: '10.9.0.1', dependents: [], forwarders: [] },
+    { originSubnet: '10.2.0.0/24', dependents: ['eth0 10.9.0.1'] },
+    { originSubnet: '10.9.0.0/24' },
+  ]);
+  const neighbours = [r1, third].map((router) => ({ log: router.log.lines.length, ...lasting(router) }));
+  const text = textOf(r2);
+  const counts = [middle, host].map((lan) => lan.messages.length);
+  // when the next process takes the links, one after the other
+  const { next, ports } = await nextLife(world, r2, text);
+  await next.owns(...ports);
+  await world.settle();
+  // then it knows what it knew
+  expect(seen(next)).toEqual(before);
+  expect(textOf(next)).toBe(text);
+  expect(next.log.lines.filter(({ fields }) => fields['evt'] === 'dvmrp.restored')).toMatchObject([
+    { level: 'info', fields: { links: 2, routes: 3, odd: 0 } },
+  ]);
+  // and has said nothing but one Probe on each link
+  for (const [n, lan] of [middle, host].entries())
+    expect(said(lan, n === 0 ? '10.9.0.2' : '10.2.0.1', counts[n]!)).toEqual([PROBE]);
+  // and for the neighbours nothing has happened, for minutes
+  await world.run(200);
+  for (const [n, router] of [r1, third].entries()) {
+    const { log, ...rows } = neighbours[n]!;
+    expect(router.log.lines.slice(log)).toEqual([]);
+    expect(lasting(router)).toEqual(rows);
+  }
+});
+
+test('time goes on while no process is there: what is old ends when it would have ended', async () => {
+  const { world, r2, source, S, r1 } = await chain();
+  await world.sends(source, S, GROUP);
+  await world.run(25);
+  // when the neighbour dies together with the process, and that is started again after 20 s
+  const text = textOf(r2);
+  const [neighbor] = r2.dvmrp.views.neighbors();
+  const [route] = r2.dvmrp.views.routes();
+  const [prune] = r2.dvmrp.views.prunes();
+  r1.vanish();
+  const { next, ports } = await nextLife(world, r2, text, 20);
+  await next.owns(...ports);
+  expect(next.dvmrp.views.neighbors()).toMatchObject([
+    { expiresInMs: neighbor!.expiresInMs - 20_000, state: 'two-way' },
+  ]);
+  expect(next.dvmrp.views.routes()[0]).toMatchObject({ expiresInMs: route!.expiresInMs! - 20_000 });
+  expect(next.dvmrp.views.prunes()).toMatchObject([{ expiresInMs: prune!.expiresInMs - 20_000 }]);
+  // then it is lost when it was due, and its routes go into hold-down
+  await world.run(16);
+  expect([next.neighbors(), next.way('10.1.0.0/24')]).toEqual([[], 'hold']);
+  // and a hold-down goes on in the life after that
+  await world.run(100);
+  const third = await nextLife(world, next, textOf(next), 10);
+  await third.next.owns(...third.ports);
+  expect(third.next.way('10.1.0.0/24')).toBe('hold');
+  await world.run(12);
+  expect(third.next.way('10.1.0.0/24')).toBe('none');
+});
+
+test('a prune that was sent is taken back by a Graft in the next life, and one that was received holds', async () => {
+  const { world, source, middle, host, r1, r2, S } = await chain();
+  await world.sends(source, S, GROUP);
+  // when both routers start again
+  const [first, second] = [textOf(r1), textOf(r2)];
+  const one = await nextLife(world, r1, first, 1);
+  await one.next.owns(...one.ports);
+  const two = await nextLife(world, r2, second, 1);
+  await two.next.owns(...two.ports);
+  await two.next.hosts.take(two.ports[1]!);
+  await world.settle();
+  // then data stays on its LAN, and nobody prunes again
+  const since = middle.messages.length;
+  expect(middle.copies(await world.sends(source, S, GROUP))).toEqual([0]);
+  expect(said(middle, '10.9.0.2', since)).toEqual([]);
+  // when a host joins
+  await two.next.hosts.joins(two.ports[1]!, GROUP);
+  await world.settle();
+  expect(said(middle, '10.9.0.2', since)).toEqual([GRAFT]);
+  expect(host.copies(await world.sends(source, S, GROUP))).toEqual([1]);
+  expect(said(middle, '10.9.0.2', since)).not.toContain(PRUNE);
+});
+
+test('a link with another address, a refused neighbour and a link that goes down later start anew', async () => {
+  const { world, r1, r2 } = await chain();
+  const text = textOf(r2);
+  const { next, ports } = await nextLife(world, r2, text.replaceAll('10.2.0.1', '10.2.0.99'), 1);
+  next.wallClockSec += 100;
+  await next.owns(...ports);
+  const ids = next.dvmrp.views.interfaces().map(({ generationId }) => generationId);
+  expect(ids).toEqual([r2.wallClockSec, next.wallClockSec]);
+  // a link that flaps has a new life, which is of a larger number
+  for (const change of [{ running: false }, { running: true }]) {
+    next.kernel.changeDevice(ports[0]!, change);
+    await world.settle();
+  }
+  expect(next.dvmrp.views.interfaces()[0]!.generationId).toBe(next.wallClockSec);
+  expect(r1.dvmrp.views.neighbors()).toMatchObject([{ state: 'two-way', generationId: next.wallClockSec }]);
+});
+
+test('a neighbour that the configuration of today does not want is none, and its routes do not come back', async () => {
+  const { world, r2 } = await chain();
+  const state = JSON.parse(textOf(r2)) as { links: { neighbors: { minor: number; state: string }[] }[] };
+  state.links[0]!.neighbors[0]!.minor = 254;
+  state.links[0]!.neighbors[0]!.state = 'compat';
+  const { next, ports } = await nextLife(world, r2, JSON.stringify(state), 1);
+  await next.owns(...ports);
+  expect([next.neighbors(), next.way('10.1.0.0/24')]).toEqual([[], 'none']);
+});
+
+test('whatever stands in the saved state, reading it ends well, and odd parts are counted', async () => {
+  const { world, r2, source, S } = await chain();
+  await world.sends(source, S, GROUP);
+  const real = r2.dvmrp.saveState();
+  const odd = fc.constantFrom<unknown>(
+    null,
+    -1,
+    1e99,
+    0.5,
+    '',
+    '1.2.3.4',
+    '10.0.0.1/8',
+    '224.0.0.1',
+    [],
+    [1],
+    {},
+    true,
+  );
+  fc.assert(fc.property(fc.jsonValue(), (value) => void readState(value, 0)));
+  fc.assert(
+    fc.property(fc.nat(200), odd, (at, put) => {
+      const state = readState(replaced(real, at, put), 0);
+      expect(state.odd).toBeLessThan(10);
+    }),
+  );
+  for (const value of [undefined, null, 7, 'x', [], {}, { format: 2 }]) expect(readState(value, 0).odd).toBe(1);
+  // and a router that is given rubbish says one line and starts as usual
+  const { next, ports } = await nextLife(world, r2, '{"format":1,"links":[{}],"routes":7}');
+  await next.owns(...ports);
+  expect(next.log.lines.filter(({ fields }) => fields['evt'] === 'dvmrp.restored')).toMatchObject([
+    { level: 'warn', fields: { odd: 2 } },
+  ]);
+  await world.run(21);
+  expect(next.neighbors()).toEqual(['10.9.0.1 two-way']);
+});
+
+/** A copy with one of its values replaced, counted in the order of the text. */
+function replaced(value: unknown, at: number, put: unknown): unknown {
+  let left = at;
+  const copy = (one: unknown): unknown => {
+    if (left-- === 0) return put;
+    if (Array.isArray(one)) return one.map(copy);
+    if (typeof one !== 'object' || one === null) return one;
+    return Object.fromEntries(Object.entries(one).map(([key, inner]) => [key, copy(inner)]));
+  };
+  return copy(value);
+}
