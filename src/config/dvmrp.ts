@@ -21,12 +21,13 @@ export function dvmrpInterfaceOf(values: DvmrpInterfaceValues): DvmrpInterfaceCo
 }
 
 function configOf(values: DvmrpValues, ssmRanges: readonly Prefix[]): DvmrpConfig {
-  const { pruneLifetime, maxReceivedPrune, reportInterval, originateDefault, ...same } = values;
+  const { pruneLifetime, maxReceivedPrune, reportInterval, cacheLifetime, originateDefault, ...same } = values;
   return {
     ...same,
     pruneLifetimeMs: pruneLifetime,
     maxReceivedPruneMs: maxReceivedPrune,
     reportIntervalMs: reportInterval,
+    cacheLifetimeMs: cacheLifetime,
     originateDefault: originateDefault === 0 ? undefined : originateDefault,
     ssmRanges,
     interfaceDefaults: dvmrpInterfaceOf(dvmrpInterfaceSchema.parse({})),

@@ -233,6 +233,7 @@ export const dvmrpSchema = keyed({
   pruneLifetime: duration(120_000, 86_400_000).default(7_200_000),
   maxReceivedPrune: duration(300_000, 4_294_967_295_000).default(10_800_000),
   pruneRetransmit: flag.default(true),
+  cacheLifetime: duration(60_000, 86_400_000).default(300_000),
   reportInterval: duration(10_000, 600_000).default(60_000),
   acceptCompat: flag.default(false),
   allowNonPruners: flag.default(false),

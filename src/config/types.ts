@@ -148,6 +148,8 @@ export interface ProxyUpstream {
 export interface DvmrpConfig {
   /** Among the feeders of the multicast view of the routing table: smaller first, 1..255; the kernel's routes are 200. */
   readonly preference: number;
+  /** How long an entry lives before it is looked at again. */
+  readonly cacheLifetimeMs: number;
   readonly pruneLifetimeMs: number;
   /** Received prunes hold for no longer. */
   readonly maxReceivedPruneMs: number;

@@ -239,7 +239,8 @@ export class DvmrpModule implements Protocol, RouterOutput {
     }
     this.router.forwarding.incoming(this.#nowMs(), { source, group }, ifindex, arrival !== undefined);
     const upstream = route?.iif === ifindex ? route.upstream : undefined;
-    return upstream === undefined ? undefined : { upstreamNeighbor: upstream };
+    const lifetimeSec = Math.ceil(this.#parts.config.cacheLifetimeMs / 1000);
+    return upstream === undefined ? { lifetimeSec } : { lifetimeSec, upstreamNeighbor: upstream };
   }
 
   #pruneAlert({ source, group, memberDelete }: PruneAlert): PruneReply | undefined {

@@ -8,12 +8,9 @@ import type { Core } from './core.js';
 import type { Courier } from './courier.js';
 import type { PruneReply } from './client.js';
 import { isAny } from '../base/ip.js';
+import { clampedLifetimeSec } from './lifetimes.js';
 import type { Rpf } from './rpf.js';
 import type { Client, Entry, Interface, KeyRecord } from './state.js';
-
-/** D-PA-2: seconds. */
-const TIMEOUT_MIN_SEC = 10;
-const TIMEOUT_MAX_SEC = 86_400;
 
 export class Alerts {
   readonly #core: Core;
@@ -140,6 +137,6 @@ export class Alerts {
   #heedTimeout(entry: Entry, reply: PruneReply | undefined | void): void {
     const asked = reply?.timeoutSec;
     if (asked === undefined || entry.deleted || entry.outputs !== 0) return;
-    this.#restartLife(entry, Math.min(TIMEOUT_MAX_SEC, Math.max(TIMEOUT_MIN_SEC, asked)));
+    this.#restartLife(entry, clampedLifetimeSec(asked));
   }
 }

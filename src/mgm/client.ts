@@ -110,6 +110,8 @@ export interface RpfReply {
   readonly ifindex?: Ifindex;
   readonly upstreamNeighbor?: IpAddress;
   readonly route?: RouteUsed;
+  /** Extension: seconds that an entry lives before it is looked at again, clamped to 10..86400; 900 where nobody says. */
+  readonly lifetimeSec?: number;
   /** Extension: data of this source is not accepted; a negative entry silences it for a minute, as in D-RPF-3. */
   readonly refuse?: boolean;
 }

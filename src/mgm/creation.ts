@@ -10,7 +10,7 @@ import type { CreationOif, MembershipKey, RouteUsed, RpfReply, RpfRequest } from
 import { type Core, keyFields } from './core.js';
 import { type Courier, DECISION_LIMIT_MS } from './courier.js';
 import type { Forwarding } from './forwarding.js';
-import { DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
+import { clampedLifetimeSec, DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
 import type { Rpf, Towards } from './rpf.js';
 import { type Client, Entry, type Interface } from './state.js';
 
@@ -25,6 +25,8 @@ interface Incoming {
   readonly route: RouteUsed | undefined;
   /** Nobody serves the interface towards the source, or who does refuses it (D-RPF-3). */
   readonly unowned: boolean;
+  /** Seconds, where the decider says. */
+  readonly lifetimeSec?: number;
 }
 
 export class Creation {
@@ -125,6 +127,7 @@ export class Creation {
   #settle(entry: Entry, incoming: Incoming): void {
     const moved = entry.iif !== incoming.iif;
     entry.unowned = false;
+    entry.lifetimeSec = lifetimeOf(incoming);
     entry.iif = incoming.iif;
     entry.upstreamNeighbor = incoming.upstreamNeighbor;
     entry.route = incoming.route;
@@ -154,7 +157,7 @@ export class Creation {
 
   #install(key: MembershipKey, incoming: Incoming, vetoed: ReadonlySet<Interface>): void {
     if (this.#core.stopped || incoming.iif.closed) return this.#core.count('creation.abandoned');
-    const timeoutSec = incoming.unowned ? UNOWNED_TIMEOUT_SEC : DEFAULT_TIMEOUT_SEC;
+    const timeoutSec = incoming.unowned ? UNOWNED_TIMEOUT_SEC : lifetimeOf(incoming);
     const entry = new Entry(key.source, key.group, incoming.iif, this.#core.nowMs, timeoutSec);
     entry.unowned = incoming.unowned;
     for (const on of vetoed) if (!on.closed) entry.setOverride(on, 'off');
@@ -218,6 +221,7 @@ export class Creation {
     const heeded: { -readonly [K in keyof Incoming]?: Incoming[K] } = {};
     if (reply.upstreamNeighbor !== undefined) heeded.upstreamNeighbor = reply.upstreamNeighbor;
     if (reply.route) heeded.route = reply.route;
+    if (reply.lifetimeSec !== undefined) heeded.lifetimeSec = clampedLifetimeSec(reply.lifetimeSec);
     if (reply.ifindex === undefined) return heeded;
     const named = this.#core.interfaces.get(reply.ifindex);
     if (named?.decider === decider) return { ...heeded, iif: named };
@@ -267,4 +271,8 @@ export class Creation {
       },
     );
   }
+}
+
+function lifetimeOf({ lifetimeSec = DEFAULT_TIMEOUT_SEC }: Incoming): number {
+  return lifetimeSec;
 }

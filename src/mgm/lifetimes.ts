@@ -9,7 +9,13 @@ import type { Entry } from './state.js';
 
 export const DEFAULT_TIMEOUT_SEC = 900;
 /** Ends handled in one turn; each costs a counter reading and perhaps callbacks. */
+/** D-PA-2: bounds of what a client may ask for. */
+const [SHORTEST_SEC, LONGEST_SEC] = [10, 86_400];
 const PER_TURN = 256;
+
+export function clampedLifetimeSec(asked: number): number {
+  return Math.min(Math.max(asked, SHORTEST_SEC), LONGEST_SEC);
+}
 
 export class Lifetimes {
   readonly #core: Core;
@@ -25,7 +31,7 @@ export class Lifetimes {
   }
 
   /** A new life of `timeoutSec` seconds begins now. */
-  restart(entry: Entry, timeoutSec: number = DEFAULT_TIMEOUT_SEC): void {
+  restart(entry: Entry, timeoutSec: number = entry.lifetimeSec): void {
     entry.startedAtMs = this.#core.nowMs;
     entry.timeoutSec = timeoutSec;
     this.#armFor(entry.deadlineMs);

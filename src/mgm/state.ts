@@ -159,6 +159,8 @@ export class Entry implements MembershipKey {
   /** Start of the present life time. */
   startedAtMs: number;
   timeoutSec: number;
+  /** A whole life of it, as who decides for the iif wants it. */
+  lifetimeSec: number;
   /** Packets on the right interface when the life time was last checked. */
   seenPackets = 0;
   /** Whom the MFE-level alerts went to, and which (D-ALERT-4). */
@@ -178,6 +180,7 @@ export class Entry implements MembershipKey {
     this.createdAtMs = nowMs;
     this.startedAtMs = nowMs;
     this.timeoutSec = timeoutSec;
+    this.lifetimeSec = timeoutSec;
   }
 
   get deadlineMs(): number {

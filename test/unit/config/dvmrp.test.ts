@@ -45,6 +45,7 @@ test('the defaults are those of section 16', () => {
   expect(dvmrp).toEqual({
     preference: 100,
     pruneLifetimeMs: 7_200_000,
+    cacheLifetimeMs: 300_000,
     maxReceivedPruneMs: 10_800_000,
     pruneRetransmit: true,
     reportIntervalMs: 60_000,
@@ -97,6 +98,7 @@ test.each([
     'interfaces: { eth0: { dvmrp: { probeInterval: 10s, neighborTimeout: 30s } } }',
     '1:69: interfaces.eth0.dvmrp.neighborTimeout: 30s was read; more than three times probeInterval (10s) fits',
   ],
+  ['dvmrp: { cacheLifetime: 59s }', '1:25: dvmrp.cacheLifetime: "59s" was read; a time from 60s to 86400s fits'],
   ['dvmrp: { pruneLifetime: 60s }', '1:25: dvmrp.pruneLifetime: "60s" was read; a time from 120s to 86400s fits'],
   ['dvmrp: { neighbors2: maybe }', '1:22: dvmrp.neighbors2: "maybe" was read; off, on-link or any fits'],
   [
