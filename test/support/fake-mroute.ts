@@ -110,6 +110,8 @@ export class FakeMroute implements MroutePort {
   /** Every accepted addMfc, in order, with its outputs as written. */
   readonly written: Mfc[] = [];
   pim = false;
+  /** A kernel that does not keep 224.0.0.0/24 to its link: only what is above it does then. */
+  linkLocalToo = false;
   readonly #clock: FakeClock;
   readonly #devices: Devices;
   readonly #vifs: (VifSlot | undefined)[] = new Array<VifSlot | undefined>(VIFS).fill(undefined);
@@ -253,7 +255,7 @@ export class FakeMroute implements MroutePort {
   input(packet: Packet): void {
     this.#expire();
     const arrival = this.vifOf(packet.arrival);
-    if (arrival === undefined || isLinkLocalGroup(packet.group)) return;
+    if (arrival === undefined || (isLinkLocalGroup(packet.group) && !this.linkLocalToo)) return;
     const entry = this.#entries.get(keyOf(packet.source, packet.group));
     if (entry) this.#forward(entry, packet, arrival);
     else this.#await(packet, arrival);

@@ -378,7 +378,9 @@ test('INT-025 DVMRP-083 a boundary is honoured on the way out and on the way in,
 });
 
 test('DVMRP-082 INT-026 224.0.0.0/24 neither makes an entry nor reaches DVMRP', async () => {
+  // given a kernel that tells of such packets, which Linux does not, and a neighbour that wants all of the network
   const { world, source, middle, r1, S } = await chain();
+  r1.kernel.mroute.linkLocalToo = true;
   const { callbacks: before } = r1.manager
     .snapshot()
     .clients()
@@ -390,6 +392,26 @@ test('DVMRP-082 INT-026 224.0.0.0/24 neither makes an entry nor reaches DVMRP', 
     .clients()
     .find(({ name }) => name === 'dvmrp')!;
   expect(after).toBe(before);
+  expect(middle.copies(await world.sends(source, S, ip('224.0.1.0')))).toEqual([1]);
+});
+
+test('cacheLifetime: an entry lives that long and as long again with data; a pruned one as long as its prune', async () => {
+  const { world, source, r1, r2, S } = await chain({ dvmrp: { cacheLifetimeMs: 120_000 } });
+  const lone = r2.kernel.addDevice('eth9', '10.77.0.1/24');
+  const other = await component(r2, 'other', [lone]);
+  await other.add(anySource, lone);
+  await world.sends(source, S, GROUP);
+  const life = () => r2.manager.getMfe({ source: S, group: GROUP }).mfe?.timeout;
+  expect([r1.entry(S, GROUP), life()]).toEqual(['eth0 -> eth1', 120]);
+  // with data in its first life it has a second one, without data in that no third one
+  await world.sends(source, S, GROUP);
+  await world.run(125);
+  expect(life()).toBe(120);
+  await world.run(120);
+  expect([r1.entry(S, GROUP), r2.entry(S, GROUP)]).toEqual([undefined, undefined]);
+  // what nobody wants is pruned upstream, and remembered for that long (section 8.4)
+  await world.sends(source, S, ip('239.7.7.7'));
+  expect(r2.manager.getMfe({ source: S, group: ip('239.7.7.7') }).mfe?.timeout).toBe(5400);
 });
 
 test('DVMRP-129 with 1000 routes and 1000 (S,G) the timers are right, one timer serves all, and a minute costs little', async () => {

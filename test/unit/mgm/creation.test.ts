@@ -258,9 +258,16 @@ test('D-RPF-3 a source that its RPF owner refuses leaves by no interface, whoeve
 });
 
 test('INT-026 packets of 224.0.0.0/24 never lead to an entry (D-FWD-3)', async () => {
-  const { bed } = await ground();
+  // given a kernel that tells of them, which Linux does not
+  const { bed, dvmrp } = await ground();
+  await dvmrp.add(ALL, bed.eth1);
+  bed.kernel.mroute.linkLocalToo = true;
+  await bed.forget();
   await bed.flow(S2, ip('224.0.0.251'), bed.eth2);
   expect([bed.kernel.mroute.size(), bed.journal]).toEqual([0, []]);
+  // the first group behind that block is one like any other
+  await bed.flow(S2, ip('224.0.1.0'), bed.eth2);
+  expect(bed.entry(S2, ip('224.0.1.0'))).toBe('eth2 -> eth1');
 });
 
 test('an upcall for a flow that has an entry already pushes the entry again (5.1 step 2)', async () => {
