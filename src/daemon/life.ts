@@ -30,8 +30,12 @@ import { StateFile } from './state-file.js';
 import { SystemClock } from './system-clock.js';
 import { Daemon } from './wiring.js';
 
-/** How often the state is saved and the status line told. */
+/** How often the status line is told, and the state saved. */
 const BEAT_MS = 5000;
+/** A state that takes long to save, ten thousand routes, is saved less often: at most this part of the time. */
+const SAVING_SHARE = 0.001;
+/** Between an answer and its arrival here. */
+const SLACK_MS = 1000;
 
 export interface Wakes {
   /** Aborted when the daemon is told to end. */
@@ -88,7 +92,7 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
     changed: () => state.save(daemon.state()),
   });
   const windowEnded = (result: AdoptionResult) => endWindow(result, predecessor, kernel, service, log);
-  const warm = inherited ? { windowMs: config.restart.windowMs, ended: windowEnded } : undefined;
+  const warm = inherited ? { windowMs: windowOf(config), ended: windowEnded } : undefined;
   const problem = await daemon.start(warm);
   if (problem) {
     log.error({ evt: 'control.refused' }, problem.message);
@@ -110,6 +114,7 @@ class Life {
   readonly #parts: LifeParts;
   readonly #organs: Organs;
   #status = '';
+  #saveDueMs = 0;
 
   constructor(parts: LifeParts, organs: Organs) {
     this.#parts = parts;
@@ -158,7 +163,11 @@ class Life {
   #beat(): void {
     const { service, state, daemon } = this.#organs;
     service.isWell();
-    state.save(daemon.state());
+    if (performance.now() >= this.#saveDueMs) {
+      const startedMs = performance.now();
+      state.save(daemon.state());
+      this.#saveDueMs = startedMs + Math.max(BEAT_MS, (performance.now() - startedMs) / SAVING_SHARE) - BEAT_MS / 2;
+    }
     const status = daemon.summary();
     if (status !== this.#status) service.status(status);
     this.#status = status;
@@ -247,6 +256,14 @@ async function stopAll(daemon: Daemon, kernel: Kernel, log: Log): Promise<void> 
 function startKernel(kernel: Kernel): void {
   const error = kernel.start();
   if (error) throw error;
+}
+
+/** Never so short that hosts could not have answered every one of the startup queries. */
+function windowOf({ restart, interfaces }: Config): number {
+  const asked = interfaces.map(({ igmp }) =>
+    igmp ? (igmp.startupQueryCount - 1) * igmp.startupQueryIntervalMs + igmp.queryResponseIntervalMs + SLACK_MS : 0,
+  );
+  return Math.max(restart.windowMs, ...asked);
 }
 
 /** Where the state is: systemd's runtime directory, or beside the control socket. */

@@ -37,6 +37,11 @@ export interface SavedState {
   readonly protocols: Readonly<Record<string, unknown>>;
 }
 
+/** What was loaded, and how long ago it was saved. */
+export interface LoadedState extends SavedState {
+  readonly ageMs: number;
+}
+
 interface Envelope extends SavedState {
   readonly format: number;
   readonly life: string;
@@ -71,7 +76,7 @@ export class StateFile {
   }
 
   /** Undefined, with the reason in the log, when it is not to be believed. */
-  load(table: number): SavedState | undefined {
+  load(table: number): LoadedState | undefined {
     const read = readState(this.#path, table);
     if (typeof read !== 'string') return read;
     this.#log.warn(
@@ -91,7 +96,7 @@ export class StateFile {
 }
 
 /** The state, or the sentence that says why not. */
-function readState(path: string, table: number): SavedState | string {
+function readState(path: string, table: number): LoadedState | string {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(path, 'utf8'));
@@ -109,7 +114,7 @@ function readState(path: string, table: number): SavedState | string {
   if (!isListOf(assignments, isAssignment)) return `${path}: "assignments" is not what it should be`;
   if (!isListOf(joins, isJoin)) return `${path}: "joins" is not what it should be`;
   if (!isRecord(protocols)) return `${path}: "protocols" is not what it should be`;
-  return { table, assignments, joins, protocols };
+  return { table, assignments, joins, protocols, ageMs };
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -12,7 +12,7 @@ import { DvmrpModule } from '../dvmrp/module.js';
 import type { LinkConfig } from '../dvmrp/link.js';
 import { IgmpModule } from '../igmp/module.js';
 import type { AdoptionResult } from '../mgm/adoption.js';
-import type { MgmStatus, Protocol } from '../mgm/client.js';
+import type { MgmStatus, Protocol, SavedProtocolState } from '../mgm/client.js';
 import { Manager } from '../mgm/manager.js';
 import type { Clock } from '../port/clock.js';
 import type {
@@ -32,7 +32,7 @@ import { Assignments } from './assignments.js';
 import { HostJoins } from './host-joins.js';
 import { DaemonOperator } from './operator.js';
 import type { LogThreshold } from './pino-log.js';
-import type { SavedState } from './state-file.js';
+import type { LoadedState, SavedState } from './state-file.js';
 import { viewsOf } from './views.js';
 
 /** The kernel as a daemon needs it. */
@@ -63,7 +63,7 @@ export interface DaemonParts {
     readonly groupId?: number | undefined;
   };
   /** What a predecessor wanted its successor to know. */
-  readonly saved?: SavedState | undefined;
+  readonly saved?: LoadedState | undefined;
   /** Something changed that a successor should know: `state` says it. */
   readonly changed?: () => void;
 }
@@ -99,6 +99,7 @@ export class Daemon {
       ...kernel,
       interfaces: igmpConfigs,
       maxGroups: config.igmp.maxGroups,
+      savedState: savedStateOf(parts.saved, 'igmp'),
     });
     const proxy = this.#proxyOf(config);
     const dvmrp = this.#dvmrp();
@@ -175,7 +176,9 @@ export class Daemon {
       table: this.#parts.config.table,
       assignments: this.#assignments.saved(),
       joins: this.#joins.saved(),
-      protocols: {},
+      protocols: Object.fromEntries(
+        [...this.#protocols].flatMap(([name, protocol]) => (protocol.saveState ? [[name, protocol.saveState()]] : [])),
+      ),
     };
   }
 
@@ -219,7 +222,18 @@ export class Daemon {
     const mgm = this.manager;
     const chance = { random: { next: Math.random }, wallClockSec: () => Date.now() / 1000 };
     const linkConfigOf = (name: string) => dvmrpLinkOf(all, config, name);
-    return new DvmrpModule({ mgm, clock, log, ...kernel, ...chance, events: mgm.events, config, linkConfigOf });
+    const savedState = savedStateOf(this.#parts.saved, 'dvmrp');
+    return new DvmrpModule({
+      mgm,
+      clock,
+      log,
+      ...kernel,
+      ...chance,
+      events: mgm.events,
+      config,
+      linkConfigOf,
+      savedState,
+    });
   }
 
   #protocolsOf(modules: readonly (Protocol | undefined)[]): ReadonlyMap<string, Protocol> {
@@ -229,6 +243,10 @@ export class Daemon {
     const all = [...modules, ...statics].filter((one) => one !== undefined);
     return new Map(all.map((protocol) => [protocol.name, protocol]));
   }
+}
+
+function savedStateOf(saved: LoadedState | undefined, protocol: string): SavedProtocolState | undefined {
+  return saved && protocol in saved.protocols ? { state: saved.protocols[protocol], ageMs: saved.ageMs } : undefined;
 }
 
 function managerConfig(config: Config) {

@@ -26,6 +26,8 @@ import { KernelJoins } from './kernel-joins.js';
 import { GroupBudget } from './limits.js';
 import { TYPE } from './packet.js';
 import type { IgmpModuleParts } from './parts.js';
+import type { OtherQuerier } from './querier.js';
+import { readQueriers, saveQueriers } from './saved-state.js';
 import { ServedInterface } from './served-interface.js';
 import {
   countersRow,
@@ -53,6 +55,8 @@ export class IgmpModule implements Protocol {
   readonly #log: Log;
   readonly #served = new Map<Ifindex, ServedInterface>();
   readonly #room: GroupBudget;
+  /** Queriers that the process before knew, until their interfaces are taken. */
+  readonly #recalled: Map<string, OtherQuerier>;
   readonly #joins: KernelJoins;
   readonly #pull: Pull | undefined;
   #handle: Handle | undefined;
@@ -63,6 +67,7 @@ export class IgmpModule implements Protocol {
     this.#parts = parts;
     this.#log = parts.log.child({ mod: 'igmp' });
     this.#room = new GroupBudget(parts.maxGroups);
+    this.#recalled = readQueriers(parts.savedState);
     this.#joins = new KernelJoins({ membership: parts.membership, clock: parts.clock, log: this.#log });
     if ([...parts.interfaces.values()].some(({ pull }) => pull)) this.#pull = this.#makePull();
   }
@@ -103,10 +108,29 @@ export class IgmpModule implements Protocol {
     // Made before the answer, so that a disable that overtakes a late answer is not missed.
     if (!had) this.#served.set(ifindex, this.#serve(this.#handle, link, config));
     return whenAnswered(this.#parts.mgm.takeInterface(this.#handle, ifindex), (status) => {
-      if (status.code === 'NO_ERROR') this.#served.get(ifindex)?.open();
+      if (status.code === 'NO_ERROR') this.#open(ifindex, link);
       else if (!had) this.#forget(ifindex);
       return status;
     });
+  }
+
+  /** For the next process: see saved-state.ts. */
+  saveState(): unknown {
+    const nowMs = this.#parts.clock.nowMs();
+    const queriers = new Map<string, OtherQuerier>();
+    for (const { named, igmp } of this.#served.values()) {
+      const other = igmp.querier.other(nowMs);
+      if (other) queriers.set(named.name, other);
+    }
+    return saveQueriers(queriers);
+  }
+
+  #open(ifindex: Ifindex, { name }: Link): void {
+    const served = this.#served.get(ifindex);
+    served?.open();
+    const other = this.#recalled.get(name);
+    this.#recalled.delete(name);
+    if (other) served?.recallQuerier(other);
   }
 
   /** The manager deletes the memberships itself (D-OWN-2). */

@@ -1,6 +1,6 @@
 /** What the IGMP module needs of the world. */
 import type { IgmpInterfaceConfig } from '../config/types.js';
-import type { Handle, MgmClient } from '../mgm/client.js';
+import type { Handle, MgmClient, SavedProtocolState } from '../mgm/client.js';
 import type { Clock } from '../port/clock.js';
 import type { Events } from '../port/events.js';
 import type { IgmpPort, LinkPort, MembershipPort } from '../port/kernel.js';
@@ -21,6 +21,8 @@ export interface IgmpModuleParts {
   readonly interfaces: ReadonlyMap<string, IgmpInterfaceConfig>;
   /** Groups on all interfaces together; 0: no limit. */
   readonly maxGroups: number;
+  /** What `saveState` of the process before this one gave. */
+  readonly savedState?: SavedProtocolState | undefined;
 }
 
 /** What its interfaces share. */

@@ -15,6 +15,17 @@ export interface QuerierOutput {
   querierGained(): void;
 }
 
+/** Another router that is querier, as the next process of this one needs to know it. */
+export interface OtherQuerier {
+  readonly address: IpAddress;
+  readonly version: 1 | 2 | 3;
+  /** What it said in its queries; 0: nothing. */
+  readonly robustness: number;
+  readonly queryIntervalMs: number;
+  /** Until it counts as silent. */
+  readonly expiresInMs: number;
+}
+
 export class Querier {
   #role: Role = 'down';
   #nowMs = 0;
@@ -69,6 +80,20 @@ export class Querier {
     const worse = this.querier !== undefined && source > this.querier;
     this.#handle(worse ? 'worse-querier' : 'better-querier', nowMs);
     this.#heard = undefined;
+  }
+
+  other(nowMs: number): OtherQuerier | undefined {
+    const { querier: address, querierVersion: version, timing, otherQuerierExpiryMs } = this;
+    if (address === undefined || version === undefined) return undefined;
+    const { robustness, queryIntervalMs } = timing;
+    return { address, version, robustness, queryIntervalMs, expiresInMs: otherQuerierExpiryMs - nowMs };
+  }
+
+  /** The process before this one knew another querier: it is that still, as long as it would have been then. */
+  recall(nowMs: number, { address, version, robustness, queryIntervalMs, expiresInMs }: OtherQuerier): void {
+    const unsaid = { maxRespMs: 0, group: ANY4, suppress: false, sourcesAt: 0, sourceCount: 0 };
+    this.heardGeneralQuery(nowMs, address, { version, robustness, queryIntervalMs, ...unsaid });
+    this.otherQuerierExpiryMs = Math.min(this.otherQuerierExpiryMs, nowMs + expiresInMs);
   }
 
   /**

@@ -17,6 +17,7 @@ import { joinedGroups, type PullInterface } from './host-side.js';
 import { IgmpInterface, type InterfaceOutput, type LinkState } from './interface.js';
 import { MembershipSync, type SyncOutput } from './membership-sync.js';
 import type { SharedParts } from './parts.js';
+import type { OtherQuerier } from './querier.js';
 import { StaticGroups } from './static-groups.js';
 import type { Named } from './view.js';
 
@@ -68,6 +69,12 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
     const link = this.#parts.links.byIndex(this.ifindex);
     if (link !== undefined) this.linkChanged(link);
     this.ownerChanged();
+  }
+
+  /** Hosts have been asked; from here on another router does that, as before the restart. */
+  recallQuerier(other: OtherQuerier): void {
+    this.igmp.querier.recall(this.#nowMs(), other);
+    this.#afterStep();
   }
 
   /** Not ours any more: leaves no timer and no join behind and tells the manager nothing. */

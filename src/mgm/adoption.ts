@@ -10,7 +10,7 @@ import { type DumpedMfc, type Ifindex, type MrouteDump, type Vif, VIFS } from '.
 import { type Core, flowName } from './core.js';
 import type { Courier } from './courier.js';
 import type { Creation } from './creation.js';
-import type { Lifetimes } from './lifetimes.js';
+import { DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
 import { inSlices } from './slices.js';
 import { Entry } from './state.js';
 
@@ -96,7 +96,12 @@ export class Adoption {
       this.#pending.delete(flow);
       // A packet was faster: the entry has been decided already.
       if (this.#core.entries.get(seen.source, seen.group)) continue;
-      const entry = new Entry(seen.source, seen.group, iif, this.#core.nowMs, 0);
+      if (seen.oifs.length === 0) {
+        // Nothing to lose: the next packet asks again, and gets the answer of today.
+        this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(seen.source, seen.group));
+        continue;
+      }
+      const entry = new Entry(seen.source, seen.group, iif, this.#core.nowMs, DEFAULT_TIMEOUT_SEC);
       entry.kept = entry.outputs = entry.writtenOutputs = this.#outputsOf(seen);
       entry.writtenIif = iif.vif;
       entry.writtenAt = this.#core.writes;
