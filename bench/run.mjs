@@ -15,12 +15,13 @@ import { handover } from './handover.mjs';
 import { idle } from './idle.mjs';
 import { saveResults } from './lib/results.mjs';
 import { buildReference, enterNamespaces } from './lib/topology.mjs';
+import { restart } from './restart.mjs';
 import { start } from './start.mjs';
 import { steady } from './steady.mjs';
 import { upcall } from './upcall.mjs';
 import { upstream } from './upstream.mjs';
 
-const BENCHES = { 'first-packet': firstPacket, upcall, burst, upstream, handover, idle, steady, flood, start };
+const BENCHES = { 'first-packet': firstPacket, upcall, burst, upstream, handover, idle, steady, flood, start, restart };
 
 function readArguments() {
   const options = {

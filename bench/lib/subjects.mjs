@@ -93,8 +93,11 @@ async function awaitSocket(path, proc, logFile) {
   );
 }
 
-/** `probe`: load probe.mjs into it, which measures its event loop and its heap from inside. `igmp`: keys of recv's. */
-export async function startDaemon({ probe = false, nodeArgs = [], igmp = {}, owners = 'static' } = {}) {
+/**
+ * `probe`: load probe.mjs into it, which measures its event loop and its heap from inside. `igmp`: keys of recv's; `words`:
+ * more of its arguments.
+ */
+export async function startDaemon({ probe = false, nodeArgs = [], igmp = {}, owners = 'static', words = [] } = {}) {
   if (!existsSync(DAEMON)) throw new Error(`${DAEMON} is missing; run "npm run setup" first`);
   const directory = mkdtempSync('/run/daemon-');
   const path = {
@@ -106,8 +109,8 @@ export async function startDaemon({ probe = false, nodeArgs = [], igmp = {}, own
   const log = openSync(path.log, 'w');
   const preload = probe ? ['--import', PROBE] : [];
   const startedNs = process.hrtime.bigint();
-  const words = [process.execPath, ...nodeArgs, ...preload, DAEMON, '--config', path.config];
-  const proc = startProcess(words, { stdio: ['ignore', log, log, ...(probe ? ['ipc'] : [])], cwd: directory });
+  const command = [process.execPath, ...nodeArgs, ...preload, DAEMON, '--config', path.config, ...words];
+  const proc = startProcess(command, { stdio: ['ignore', log, log, ...(probe ? ['ipc'] : [])], cwd: directory });
   const socket = await awaitSocket(path.socket, proc, path.log);
   const started = sinceStart(startedNs, proc.child.pid);
   socket.destroy();

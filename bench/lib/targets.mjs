@@ -75,6 +75,12 @@ export const TARGETS = {
     row('flood: packets lost', 0, '', 'lost'),
   ],
   start: [row('start to ready', 300, 'ms', 'p50_ms'), row('processor time of the start', 'none', 'ms', 'cpu_p50_ms')],
+  restart: [
+    row('restart with 10,000 groups: process made to ready', 'none', 'ms', 'ready_ms'),
+    row('the same: processor time', 'none', 'ms', 'cpu_ms'),
+    row('the same: packets lost', 0, '', 'lost', undefined, none),
+    row('the same: packets duplicated', 0, '', 'duplicated', undefined, none),
+  ],
 };
 
 const show = (value, unit) => (value === undefined ? '' : `${Number(value.toPrecision(3))}${unit && ` ${unit}`}`);
