@@ -9,6 +9,7 @@ import type {
   MgmClient,
   MgmStatus,
   ProtocolOnInterface,
+  SavedProtocolState,
 } from '../../../src/mgm/client.js';
 import { JOIN, PROTOCOL } from '../../../src/mgm/client.js';
 import type { Ifindex, IgmpPacket, IgmpPort, Link, LinkChange, LinkPort } from '../../../src/port/kernel.js';
@@ -266,6 +267,7 @@ export interface BedOptions {
   /** Beside it, by interface name. */
   readonly configs?: Readonly<Record<string, Partial<IgmpInterfaceConfig>>>;
   readonly maxGroups?: number;
+  readonly savedState?: SavedProtocolState;
   readonly links?: readonly Link[];
   /** False: the test takes the interfaces itself. */
   readonly take?: boolean;
@@ -283,14 +285,32 @@ export class Bed {
   readonly module: IgmpModule;
 
   constructor(options: BedOptions = {}) {
-    const { config = {}, configs = {}, links = [link(ETH1, '10.0.0.2')], take = true, maxGroups = 0 } = options;
+    const {
+      config = {},
+      configs = {},
+      links = [link(ETH1, '10.0.0.2')],
+      take = true,
+      maxGroups = 0,
+      savedState,
+    } = options;
     this.links = new FakeLinks(...links);
     const interfaces = new Map(links.map((l) => [l.name, { ...DEFAULTS, ...config, ...configs[l.name] }]));
     const { wire: igmp, clock, log } = this;
     const mgm = this.mgm as unknown as MgmClient;
     const { membership, links: linkPort } = this;
     const events: Events = { emit: (evt, fields) => void this.events.push({ evt, ...fields() }) };
-    this.module = new IgmpModule({ mgm, igmp, membership, links: linkPort, clock, log, events, interfaces, maxGroups });
+    this.module = new IgmpModule({
+      mgm,
+      igmp,
+      membership,
+      links: linkPort,
+      clock,
+      log,
+      events,
+      interfaces,
+      maxGroups,
+      savedState,
+    });
     this.module.start();
     if (take) for (const l of links) void this.module.take(l.ifindex);
     this.mgm.drain();
