@@ -46,6 +46,11 @@ export class Service {
     await this.#tell(name);
   }
 
+  /** A signal after which it neither ends nor is ready anew. */
+  send(name: 'SIGHUP' | 'SIGSTOP' | 'SIGCONT'): void {
+    this.#manager.tell(name);
+  }
+
   get stateFile(): string {
     return join(this.folder, 'state.json');
   }

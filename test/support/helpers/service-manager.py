@@ -1,7 +1,7 @@
 """
 A service manager in small, as systemd is one for a Type=notify service: keeps the descriptors that the service stores
 (FDSTORE=1), starts it again when it ends and passes them on. One command a line on stdin (`start`, `forge`, or the name of a signal,
-after which the service is started again when it has ended; `SIGHUP` does not wait for an end; `quit`), one line of JSON
+after which the service is started again when it has ended; `SIGHUP`, `SIGSTOP` and `SIGCONT` do not wait for an end; `quit`), one line of JSON
 on stdout for each notification and each end.
 """
 
@@ -95,7 +95,7 @@ def main():
                     os.waitpid(manager.pid, 0)
                 return
             else:
-                awaited = word != "SIGHUP"
+                awaited = awaited or word not in ("SIGHUP", "SIGSTOP", "SIGCONT")
                 os.kill(manager.pid, getattr(signal, word))
 
 
