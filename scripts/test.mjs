@@ -5,7 +5,7 @@
  * Words behind `--` go to vitest: `npm test -- test/unit/mgm`. The last line is `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -36,6 +36,8 @@ const NEEDS = {
     isThere: () => spawnSync('/usr/bin/python3', ['-c', 'import scapy']).status === 0,
   },
   frr: { package: 'frr', isThere: () => existsSync('/usr/lib/frr/pimd') },
+  // Debian lets root alone open it.
+  tun: { isThere: () => mayOpen('/dev/net/tun') },
   // In a user namespace of our own there is no other user to become, and no BPF program to load.
   root: { isThere: () => /^\s*0\s+0\s+\d{2,}/.test(readFileSync('/proc/self/uid_map', 'utf8')) },
 };
@@ -52,7 +54,17 @@ const JUDGED = [
   { files: ['test/netns/scapy.test.ts'], needs: ['scapy', 'tshark', 'tcpdump'] },
   { files: ['test/netns/peers-frr.test.ts'], needs: ['frr', 'root'] },
   { files: ['test/netns/stream.test.ts'], needs: ['ffmpeg'] },
+  { files: ['test/netns/dvmrp-tunnel.test.ts'], needs: ['tun'] },
 ];
+
+function mayOpen(file) {
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const isMissing = (need) => !NEEDS[need].isThere();
 const packagesOf = (needs) => needs.flatMap((need) => NEEDS[need].package ?? []);

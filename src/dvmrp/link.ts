@@ -109,6 +109,8 @@ export class RouterLink implements NeighborOutput {
   address: IpAddress | undefined;
   subnets: readonly Prefix[] = [];
   onLink = new OnLink([]);
+  /** A point-to-point device whose far end nobody has named, as tunnels are: whoever speaks there is the far end. */
+  #farEndUnknown = false;
   readonly #output: LinkOutput;
   readonly #out = new Uint8Array(LARGEST_MESSAGE);
   readonly #entries = new ReportEntries();
@@ -138,7 +140,12 @@ export class RouterLink implements NeighborOutput {
     this.pointToPoint = state.pointToPoint;
     this.address = primary.address;
     this.onLink = new OnLink(state.addresses);
-    this.subnets = state.addresses.map(subnetOf).filter(({ network, length }) => isTellable(network, length));
+    const isNamed = ({ peer, prefixLength }: InterfaceAddress) => peer !== undefined || prefixLength < 32;
+    this.#farEndUnknown = state.pointToPoint && !state.addresses.some(isNamed);
+    this.subnets = state.addresses
+      .filter(isNamed)
+      .map(subnetOf)
+      .filter(({ network, length }) => isTellable(network, length));
     const before = this.#output.up(this);
     this.#lastGenerationId = before?.generationId ?? nextGenerationId(this.#lastGenerationId, wallClockSec);
     if (before) {
@@ -162,13 +169,25 @@ export class RouterLink implements NeighborOutput {
     return !this.config.boundary.some(({ network, length }) => contains(network, length, group));
   }
 
+  /** The ends of a tunnel, whose Prunes, Grafts and acknowledgements may come beside it (section 13). */
+  isTunnelBetween(local: IpAddress, remote: IpAddress): boolean {
+    return this.pointToPoint && this.address === local && this.neighbors.upNeighbor(remote) !== undefined;
+  }
+
+  /** What is for 224.0.0.4 was not routed; anything else counts from who has said something there before. */
+  #isFarEnd(source: IpAddress, destination: IpAddress): boolean {
+    if (!this.#farEndUnknown || (destination !== ALL_DVMRP_ROUTERS && !this.onLink.isOwn(destination))) return false;
+    return destination === ALL_DVMRP_ROUTERS || this.neighbors.get(source) !== undefined;
+  }
+
   receive(nowMs: number, { source, destination, payload }: Message, alien: boolean): void {
     if (!this.isUp) return this.drop('leafOnly', source);
     const header = decodeHeader(payload);
     if (!header.ok) return this.drop(header.error.kind, source);
     const { code } = header.value;
     const refused = refusal(source, destination, this.onLink);
-    const forgiven = refused === 'offSubnet' && alien && code === CODE.askNeighbors2;
+    const asks = alien && code === CODE.askNeighbors2;
+    const forgiven = refused === 'offSubnet' && (asks || this.#isFarEnd(source, destination));
     if (refused !== undefined && !forgiven) return this.drop(refused, source);
     count(this.received, NAMES.get(code) ?? 'other');
     this.#dispatch(nowMs, header.value, source, payload);

@@ -5,7 +5,7 @@
  * Follows dvmrp.md (draft-ietf-idmr-dvmrp-v3-11 with the choices of its section 18), of interop.md sections 4 to 7, and of the
  * manager's specification 2.3 and 2.4 (take, release), 2.6 (a (*,*) on every interface), 3 (callbacks), D-FLAG-1 (FORWARD
  * for later changes of mind), D-LJ-2 (a member's entries may be refused), D-OWN-8 and D-OWN-13 (interface gone, hand-over).
- * Not supported: tunnels of DVMRP's own (section 13; ordinary ipip and GRE devices are point-to-point interfaces), own
+ * Not supported: making tunnels (section 13: ordinary ipip and GRE devices are point-to-point interfaces here), own
  * aggregates (7.6), AH.
  */
 import { type Answer, isLater, whenAnswered } from '../base/answer.js';

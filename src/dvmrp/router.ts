@@ -12,7 +12,7 @@ import { prefixKey } from './flows.js';
 import { Forwarding, type PruneDrop } from './forwarding.js';
 import type { Graft } from './graft.js';
 import type { Upstream } from './graft-state.js';
-import { BODY_LIMIT } from './header.js';
+import { BODY_LIMIT, CODE } from './header.js';
 import { type Drop, type LinkConfig, type LinkOutput, type LinkState, type Message, RouterLink } from './link.js';
 import type { Neighbor, Refusal } from './neighbor.js';
 import type { NeighborEvent } from './neighbor-fsm.js';
@@ -26,6 +26,8 @@ import { RouteTable, type RouteTableOutput } from './route-table.js';
 import type { SavedLink, SavedPrune, SavedRequest, SavedState } from './saved-state.js';
 import type { DeliveryRoute, ForwardingOutput, Surroundings } from './surroundings.js';
 
+/** Codes that are accepted on another interface than the tunnel's. */
+const BESIDE_TUNNELS: readonly (number | undefined)[] = [CODE.prune, CODE.graft, CODE.graftAck];
 /** How often flows are looked at that nobody speaks of. */
 const SWEEP_MS = 10_000;
 const DEFAULT_ROUTE: Prefix = { network: ANY4, length: 0 };
@@ -128,7 +130,15 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
 
   receive(nowMs: number, ifindex: Ifindex, message: Message): void {
     const alien = this.#config.neighbors2 === 'any';
-    this.#step(nowMs, () => this.links.get(ifindex)?.receive(nowMs, message, alien));
+    const link = this.#besideTunnel(ifindex, message) ?? this.links.get(ifindex);
+    this.#step(nowMs, () => link?.receive(nowMs, message, alien));
+  }
+
+  /** Section 13: mrouted sends what is for one neighbour to the far end of a tunnel, not through it. */
+  #besideTunnel(ifindex: Ifindex, { source, destination, payload }: Message): RouterLink | undefined {
+    if (!BESIDE_TUNNELS.includes(payload[1]) || this.links.get(ifindex)?.neighbors.get(source)) return undefined;
+    for (const link of this.links.values()) if (link.isTunnelBetween(destination, source)) return link;
+    return undefined;
   }
 
   timeout(nowMs: number): void {

@@ -239,3 +239,50 @@ test('an interface without an address, and the loopback, are taken or refused wi
   const lo = router.kernel.addDevice('lo', '127.0.0.1/8', { loopback: true });
   expect(await router.dvmrp.take(lo)).toMatchObject({ code: 'ERROR_CAN_NOT_COMPLETE' });
 });
+
+test('DVMRP-125 through a tunnel whose far end nobody has named: a neighbour, its unicast beside the tunnel, and no strangers', async () => {
+  // given a tunnel device with the address of the local end, over a network that DVMRP is not on
+  const { router, world, inside } = await alone();
+  router.kernel.addDevice('net0', '192.0.2.1/24');
+  const net = router.kernel.links.byName('net0')!.ifindex;
+  const tunnel = router.kernel.addDevice('tun0', '192.0.2.1/32', { pointToPoint: true });
+  await router.owns(tunnel);
+  const says = async (
+    payload: Uint8Array,
+    { ifindex = tunnel as Ifindex, source = '192.0.2.2', destination = '224.0.0.4' } = {},
+  ) => {
+    router.kernel.igmp.receive({ ifindex, source: ip(source), destination: ip(destination), payload });
+    await world.settle();
+  };
+  const beside = (payload: Uint8Array, source = '192.0.2.2') =>
+    says(payload, { ifindex: net, source, destination: '192.0.2.1' });
+  // before its first Probe nothing unicast is listened to, through the tunnel or beside it
+  await says(made.graft('10.1.0.10', G), { destination: '192.0.2.1' });
+  await beside(made.graft('10.1.0.10', G));
+  expect(router.sent(9)).toBe(0);
+  await says(made.probe(1, ['192.0.2.1']));
+  await says(
+    made.report([
+      ['10.1.0.0/24', 33],
+      ['10.77.0.0/16', 2],
+    ]),
+  );
+  expect(router.neighbors()).toEqual(['192.0.2.2 two-way']);
+  expect([router.way('10.77.0.0/16'), router.way('192.0.2.1/32')]).toEqual(['3 from 192.0.2.2', 'none']);
+  // then a flow goes in until a Prune comes, in either way
+  router.kernel.packet(ip('10.1.0.10'), GROUP, inside);
+  await world.settle();
+  for (const send of [beside, says]) {
+    expect(router.entry(ip('10.1.0.10'), GROUP)).toBe('eth0 -> tun0');
+    await send(made.prune('10.1.0.10', G, 7200));
+    expect(router.entry(ip('10.1.0.10'), GROUP)).toBe('eth0 -> ');
+    await send(made.graft('10.1.0.10', G));
+  }
+  expect(router.sent(9)).toBe(2);
+  // Probes and Reports do not come beside it, and from nobody else does anything
+  await beside(made.report([['10.77.0.0/16', 32]]));
+  await beside(made.probe(1, []));
+  await beside(made.prune('10.1.0.10', G, 7200), '192.0.2.9');
+  expect([router.neighbors(), router.way('10.77.0.0/16')]).toEqual([['192.0.2.2 two-way'], '3 from 192.0.2.2']);
+  expect(router.entry(ip('10.1.0.10'), GROUP)).toBe('eth0 -> tun0');
+});

@@ -251,6 +251,30 @@ test('INT-029 the first sender inside joins its group outside, and leaves it whe
   expect(joined.splice(0)).toEqual(['-true']);
 });
 
+test('INT-010 a tunnel as the only output counts: the owner of the source’s side hears a join, and a prune when it is pruned', async () => {
+  // given a source on another component's link, and a router beyond a tunnel that depends on our default route
+  const world = new Routers();
+  const router = world.router({ dvmrp: { originateDefault: 1 } });
+  const outside = router.attach(world.lan('10.1.0'), 1);
+  const tunnel = router.attach(world.lan('10.9.0'), 1, { pointToPoint: true });
+  const other = await component(router, 'other', [outside]);
+  await router.owns(tunnel);
+  const from = async (payload: Uint8Array) => {
+    router.kernel.igmp.receive({ ifindex: tunnel, source: ip('10.9.0.7'), destination: ip('224.0.0.4'), payload });
+    await world.settle();
+  };
+  await from(made.probe(7, ['10.9.0.1']));
+  await from(made.report([['0.0.0.0/0', 34]]));
+  other.heard.splice(0);
+  router.kernel.packet(ip('10.1.0.10'), GROUP, outside);
+  await world.settle();
+  expect([router.entry(ip('10.1.0.10'), GROUP), other.heard.splice(0)]).toEqual(['eth0 -> eth1', ['join s,g false']]);
+  await from(made.prune('10.1.0.10', '239.5.5.5', 7200));
+  expect([router.entry(ip('10.1.0.10'), GROUP), other.heard.splice(0)]).toEqual(['eth0 -> ', ['prune s,g false']]);
+  await from(made.graft('10.1.0.10', '239.5.5.5'));
+  expect(other.heard).toEqual(['join s,g false']);
+});
+
 test('INT-030 two dense components: a prune in one domain is a Prune in the other, and a graft is a Graft', async () => {
   const { world, source, r2, S } = await chain();
   const far = r2.kernel.addDevice('eth9', '10.77.0.1/24');
