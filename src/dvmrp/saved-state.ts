@@ -129,10 +129,8 @@ export function saveState(router: Router, nowMs: number): unknown {
   const routes = router.table.routes().flatMap((route) => {
     const prefix = formatPrefix(route);
     const cost = route.iif === undefined ? 0 : (metrics.get(route.iif) ?? 0);
-    const saved = { prefix, ...saveRoute(route, cost, nowMs, peer), branches: branches.get(prefix) ?? [] };
-    const isWorthIt =
-      route.upstream !== undefined || saved.offers.length + saved.dependents.length + saved.branches.length > 0;
-    return isWorthIt ? [saved] : [];
+    const saved = { ...saveRoute(route, cost, nowMs, peer), ...listOf('branches', branches.get(prefix)) };
+    return Object.keys(saved).length > 0 ? [{ prefix, ...saved }] : [];
   });
   const { part, upTo, done, dueMs } = router.table.round;
   const round = { part, upTo: upTo && formatPrefix(upTo), done, inMs: dueMs - nowMs };
@@ -163,10 +161,14 @@ function saveRoute({ upstream, metric, state, timerMs, ...route }: Route, cost: 
     held: state === 'hold',
     expiresInMs: timerMs - nowMs,
   };
-  const offers = route.offers?.map((offer) => ({ ...peer(offer), metric: offer.metric })) ?? [];
-  const dependents =
-    route.dependents?.map(({ peer: who, expiryMs }) => ({ ...peer(who), expiresInMs: expiryMs - nowMs })) ?? [];
-  return { ...learned, offers, dependents };
+  const offers = route.offers?.map((offer) => ({ ...peer(offer), metric: offer.metric }));
+  const dependents = route.dependents?.map((one) => ({ ...peer(one.peer), expiresInMs: one.expiryMs - nowMs }));
+  return { ...learned, ...listOf('offers', offers), ...listOf('dependents', dependents) };
+}
+
+/** Nothing where there is nothing: most routes have none of it. */
+function listOf(name: string, list: readonly unknown[] | undefined): Readonly<Record<string, readonly unknown[]>> {
+  return list === undefined || list.length === 0 ? {} : { [name]: list };
 }
 
 function saveBranch({ group, received, upstream }: Branch, nowMs: number, peer: NamePeer) {
