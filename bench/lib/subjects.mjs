@@ -11,10 +11,11 @@ export const DAEMON = join(ROOT, 'dist/daemon/main.js');
 const PROBE = join(import.meta.dirname, 'probe.mjs');
 const START_LIMIT_MS = 10_000;
 
-/** Two static instances that can own both links, or the proxy with the senders' link as its upstream. */
+/** Two static instances that can own both links, the proxy with the senders' link as its upstream, or DVMRP on both. */
 const OWNERS = {
   static: { owner: 'one', rest: 'static: { one: {}, two: {} }' },
   proxy: { owner: 'proxy', rest: 'proxy: { upstreams: [{ interface: send }] }' },
+  dvmrp: { owner: 'dvmrp', rest: 'dvmrp: {}' },
 };
 
 /** Room for every group of a run; everything else is the default that users get. */
