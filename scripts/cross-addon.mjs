@@ -4,6 +4,7 @@
  */
 import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { strip } from './package-support.mjs';
 import { checkCompilers, nodeDir, nodeGyp } from './node-gyp.mjs';
 import { main, root, runQuietly } from './support.mjs';
@@ -36,4 +37,4 @@ export function crossAddon() {
   return file;
 }
 
-main('build:arm64', () => console.log(crossAddon()));
+if (process.argv[1] === fileURLToPath(import.meta.url)) main('build:arm64', () => console.log(crossAddon()));

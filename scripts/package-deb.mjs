@@ -4,7 +4,6 @@
  * The package is for machines without a network and a compiler: it holds Node.js (packaging/runtime), the addon and the
  * dependencies. What debhelper gets is a tree of its own, in which there is nothing to build.
  */
-import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as support from './package-support.mjs';
@@ -34,24 +33,14 @@ function runtime() {
   const lock = JSON.parse(readFileSync(path.join(root, 'packaging/runtime/package-lock.json'), 'utf8'));
   const { version, integrity } = lock.packages[`node_modules/${RUNTIME}`];
   const kept = path.join(root, 'node_modules/.cache/mgmd', `${RUNTIME}-${version}`);
-  if (!existsSync(path.join(kept, integrity.replaceAll('/', '_')))) {
+  const mark = path.join(kept, integrity.replaceAll('/', '_'));
+  if (!existsSync(mark)) {
     rmSync(kept, { recursive: true, force: true });
-    support.withScratch((scratch) => fetchRuntime(scratch, `${RUNTIME}@${version}`, integrity, kept));
-    writeFileSync(path.join(kept, integrity.replaceAll('/', '_')), '');
+    support.fetchPinned(`${RUNTIME}@${version}`, integrity, kept, ['bin/node', 'LICENSE']);
+    support.strip('strip', path.join(kept, 'bin/node'));
+    writeFileSync(mark, '');
   }
   return kept;
-}
-
-function fetchRuntime(scratch, wanted, integrity, kept) {
-  runQuietly(`npm pack ${wanted}`, 'npm', ['pack', wanted, '--prefer-offline', '--pack-destination', scratch]);
-  const archive = path.join(scratch, readdirSync(scratch).find((name) => name.endsWith('.tgz')) ?? '');
-  const digest = createHash('sha512').update(readFileSync(archive)).digest('base64');
-  if (`sha512-${digest}` !== integrity)
-    throw new Refusal(`${wanted} is not what packaging/runtime/package-lock.json pins`);
-  mkdirSync(kept, { recursive: true });
-  const members = ['package/bin/node', 'package/LICENSE'];
-  runQuietly('tar', 'tar', ['-xzf', archive, '-C', kept, '--no-same-owner', '--strip-components=1', ...members]);
-  support.strip('strip', path.join(kept, 'bin/node'));
 }
 
 function stageProgram(stage, node, version) {

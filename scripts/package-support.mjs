@@ -11,8 +11,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { npmCli } from './node-gyp.mjs';
 import { Refusal, root, run, runQuietly } from './support.mjs';
 
 /** The part of the tree that only people with a checkout use. */
@@ -140,6 +142,20 @@ export function strip(command, file) {
 /** A package holds what was built from the sources as they are, never what lay about. */
 export function buildFirst() {
   if (run(process.execPath, ['scripts/setup.mjs']) !== 0) throw new Refusal('the setup failed');
+}
+
+/** Unpacks a package of the registry into a folder, or only some of its files; refuses another one than a lock file pins. */
+export function fetchPinned(wanted, integrity, into, members = []) {
+  withScratch((scratch) => {
+    const npm = ['pack', wanted, '--silent', '--prefer-offline', '--pack-destination', scratch];
+    runQuietly(`npm pack ${wanted}`, process.execPath, [npmCli(), ...npm]);
+    const archive = path.join(scratch, readdirSync(scratch).find((name) => name.endsWith('.tgz')) ?? '');
+    const digest = createHash('sha512').update(readFileSync(archive)).digest('base64');
+    if (`sha512-${digest}` !== integrity) throw new Refusal(`${wanted} is not what the lock file pins`);
+    mkdirSync(into, { recursive: true });
+    const names = members.map((name) => `package/${name}`);
+    runQuietly('tar', 'tar', ['-xzf', archive, '-C', into, '--no-same-owner', '--strip-components=1', ...names]);
+  });
 }
 
 /** When the sources last changed, in seconds, so that the same sources give the same package. */

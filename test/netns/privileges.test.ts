@@ -1,4 +1,6 @@
 /** F40: what the table of privileges in docs/service.md says, tried line by line, but for the lines about BPF (host-pause tests). */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { eventually } from '../support/eventually.js';
 import { DAEMON } from '../support/daemon.js';
@@ -10,14 +12,18 @@ function routerWith(net: Net, capabilities: string, table: string): { router: Na
   const router = net.router('router');
   net.host('source', router, 'send', '10.1.0');
   net.host('host', router, 'recv', '10.2.0');
-  const config = [
-    `table: ${table}`,
-    `control: { socket: ${net.temporaryDirectory()}/mgmd.sock }`,
-    'interfaces: { send: { owner: proxy }, recv: { owner: proxy, igmp: true } }',
-    'proxy: { upstreams: [{ interface: send }] }',
-  ].join('\n');
-  const start = `echo '${config}' | exec ${process.execPath} ${DAEMON} --config /dev/stdin`;
-  return { router, child: router.spawn('setpriv', ['--bounding-set', capabilities, 'sh', '-c', start]) };
+  const folder = net.temporaryDirectory();
+  const file = join(folder, 'mgmd.yaml');
+  writeFileSync(
+    file,
+    `table: ${table}
+control: { socket: ${folder}/mgmd.sock }
+interfaces: { send: { owner: proxy }, recv: { owner: proxy, igmp: true } }
+proxy: { upstreams: [{ interface: send }] }
+`,
+  );
+  const daemon = [process.execPath, DAEMON, '--config', file];
+  return { router, child: router.spawn('setpriv', ['--bounding-set', capabilities, ...daemon]) };
 }
 
 const said = (child: Child) => [...child.lines, ...child.errors].join('\n');
