@@ -12,19 +12,20 @@ let story: ReadonlyMap<string, readonly string[]>;
 
 /**
  * The life of the package on one machine, a section for each step. The service manager is played by two scripts that write down
- * what they are told; that systemd then does the right thing is for a test with a running one.
+ * what they are told (enabling, which is done to files, is real); that systemd then does the right thing is for a test with a running one.
  */
 const lifeOf = (first: string, second: string) => `
 rm -f /var/lib/man-db/auto-update /usr/sbin/policy-rc.d
 mkdir -p /run/systemd/system
 for name in systemctl deb-systemd-invoke; do
-  printf '#!/bin/sh\\necho "%s $*" >>/run/calls\\n' $name >/usr/local/sbin/$name
+  printf '#!/bin/sh\\ncase $1 in --root=*) exec /bin/%s "$@";; esac\\necho "%s $*" >>/run/calls\\n' $name $name >/usr/local/sbin/$name
   chmod 755 /usr/local/sbin/$name
 done
 calls() { grep -v daemon-reload /run/calls || true; rm -f /run/calls; }
 installs() { dpkg --force-unsafe-io -i "/packages/$1" </dev/null >/run/dpkg 2>&1 || { cat /run/dpkg; exit 1; }; }
 condition() { systemd-analyze condition "$(grep ^Condition /lib/systemd/system/mgmd.service)" >/dev/null 2>&1 && echo met || echo unmet; }
-changed() { find /upper -type f | grep -v -e ^/upper/var/log -e ^/upper/var/cache -e ^/upper/var/lib/dpkg -e '^/upper/etc/g*\\(passwd\\|group\\|shadow\\)-*$' | sort; }
+# What is left of the package itself; dpkg's own records and the files that every new user and group changes are not.
+changed() { find /upper -type f | grep -v -e ^/upper/var/log -e ^/upper/var/cache -e ^/upper/var/lib/dpkg -e '^/upper/etc/\\(g*shadow\\|passwd\\|group\\|sub[ug]id\\)-*$' -e '/.pwd.lock$' | sort; }
 changed >/run/before
 echo == install
 installs ${first}; calls
@@ -58,8 +59,8 @@ getent passwd mgmd || echo no user; getent group mgmd || echo no group
 beforeAll(() => {
   deb = buildPackage('package-deb.mjs', folder.path);
   const next = buildPackage('package-deb.mjs', folder.path, newer);
-  const { out, err } = inOverlay(folder.path, lifeOf(basename(deb), basename(next)));
-  if (err !== '') throw new Error(`the package's life on a machine ended early:\n${out}\n${err}`);
+  const { code, out, err } = inOverlay(folder.path, lifeOf(basename(deb), basename(next)));
+  if (code !== 0 || err !== '') throw new Error(`the package's life on a machine ended early:\n${out}\n${err}`);
   const sections = out.split(/^== /m).slice(1);
   story = new Map(sections.map((text) => text.trim().split('\n')).map(([name, ...lines]) => [name!, lines]));
 });

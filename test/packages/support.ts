@@ -52,7 +52,7 @@ mount -t tmpfs tmpfs "$bed/root/run"
 mkdir -p "$bed/root/packages" "$bed/root/upper"
 mount --bind "$packages" "$bed/root/packages"
 mount --bind "$bed/upper" "$bed/root/upper"
-export DEBIAN_FRONTEND=noninteractive CC=false CXX=false PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export DEBIAN_FRONTEND=noninteractive CC=false CXX=false PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 exec chroot "$bed/root" bash -euc "$script"
 `;
 
