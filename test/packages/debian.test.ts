@@ -2,9 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { buildPackage, inOverlay, ROOT, runIn, tempFolder } from './support.js';
+import { buildPackage, inOverlay, packageFolder, ROOT, runIn } from './support.js';
 
-const folder = tempFolder();
+const folder = packageFolder();
 const { version: now } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as { readonly version: string };
 const newer = now.replace(/\d+$/, (patch) => String(Number(patch) + 1));
 let deb: string;
@@ -57,8 +57,8 @@ getent passwd mgmd || echo no user; getent group mgmd || echo no group
 `;
 
 beforeAll(() => {
-  deb = buildPackage('package-deb.mjs', folder.path);
-  const next = buildPackage('package-deb.mjs', folder.path, newer);
+  deb = buildPackage('package-deb.mjs', folder.path, `mgmd_${now}-1_amd64.deb`);
+  const next = buildPackage('package-deb.mjs', folder.path, `mgmd_${newer}-1_amd64.deb`, newer);
   const { code, out, err } = inOverlay(folder.path, lifeOf(basename(deb), basename(next)));
   if (code !== 0 || err !== '') throw new Error(`the package's life on a machine ended early:\n${out}\n${err}`);
   const sections = out.split(/^== /m).slice(1);

@@ -1,4 +1,5 @@
 /** The npm tarball: installed without a network, a compiler and install scripts, it runs. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildPackage, ROOT, runIn, tempFolder } from './support.js';
@@ -7,7 +8,8 @@ const folder = tempFolder();
 let tarball: string;
 
 beforeAll(() => {
-  tarball = buildPackage('package-npm.mjs', folder.path);
+  const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as { readonly version: string };
+  tarball = buildPackage('package-npm.mjs', folder.path, `mgmd-${version}.tgz`);
 });
 afterAll(() => folder.remove());
 

@@ -1,6 +1,6 @@
 /** Packages built once for a file of tests, and a root file system to throw away. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,16 +13,29 @@ export interface Ended {
   readonly err: string;
 }
 
-export function tempFolder(): { readonly path: string; remove(): void } {
+export interface Folder {
+  readonly path: string;
+  remove(): void;
+}
+
+export function tempFolder(): Folder {
   const path = mkdtempSync(join(tmpdir(), 'mgmd-packages-'));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** Builds a package into `folder`; the script's last line is the file. */
-export function buildPackage(script: string, folder: string, version = ''): string {
+/** Where packages are built; MGMD_TEST_PACKAGES names a folder that keeps them for the next tests that need the same. */
+export function packageFolder(): Folder {
+  const kept = process.env['MGMD_TEST_PACKAGES'];
+  return kept ? { path: kept, remove: () => undefined } : tempFolder();
+}
+
+/** The file of that name in `folder`, built by the script unless it is there. */
+export function buildPackage(script: string, folder: string, name: string, version = ''): string {
+  const file = join(folder, name);
+  if (existsSync(file)) return file;
   const env = { ...process.env, MGMD_PACKAGE_DIR: folder, MGMD_PACKAGE_VERSION: version };
-  const out = execFileSync(process.execPath, [`scripts/${script}`], { cwd: ROOT, env, encoding: 'utf8' });
-  return out.trim().split('\n').at(-1)!;
+  execFileSync(process.execPath, [`scripts/${script}`], { cwd: ROOT, env, stdio: ['ignore', 'ignore', 'inherit'] });
+  return file;
 }
 
 export function runIn(
@@ -45,15 +58,15 @@ set -e
 bed=$1 packages=$2 script=$3
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$bed"
-mkdir "$bed/upper" "$bed/work" "$bed/root"
-mount -t overlay overlay -o "lowerdir=/,upperdir=$bed/upper,workdir=$bed/work" "$bed/root"
-for name in proc sys dev; do mount --rbind "/$name" "$bed/root/$name"; done
-mount -t tmpfs tmpfs "$bed/root/run"
-mkdir -p "$bed/root/packages" "$bed/root/upper"
-mount --bind "$packages" "$bed/root/packages"
-mount --bind "$bed/upper" "$bed/root/upper"
+mkdir "$bed/upper" "$bed/work" "$bed/all"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$bed/upper,workdir=$bed/work" "$bed/all"
+for name in proc sys dev; do mount --rbind "/$name" "$bed/all/$name"; done
+mount -t tmpfs tmpfs "$bed/all/run"
+mkdir -p "$bed/all/packages" "$bed/all/upper"
+mount --bind "$packages" "$bed/all/packages"
+mount --bind "$bed/upper" "$bed/all/upper"
 export DEBIAN_FRONTEND=noninteractive CC=false CXX=false PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
-exec chroot "$bed/root" bash -euc "$script"
+exec chroot "$bed/all" bash -euc "$script"
 `;
 
 export function inOverlay(packages: string, script: string): Ended {
