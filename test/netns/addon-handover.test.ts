@@ -5,6 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { addon, ERRNO } from '../support/addon.js';
 
@@ -23,10 +24,8 @@ test('descriptors go over a connection of Node to a process that asks for them, 
   // asking blocks, so another process does it
   const script = `const a = require('${ADDON}'); const t = a.takeDescriptors('${path}', 5000);
     console.log(t.names, t.fds.length, t.fds.every((fd) => require('fs').fstatSync(fd).isCharacterDevice()))`;
-  const said = await new Promise<string>((resolve, reject) => {
-    execFile(process.execPath, ['-e', script], (error, out) => (error ? reject(error) : resolve(out.trim())));
-  });
-  expect(said).toBe('one:two 2 true');
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', script]);
+  expect(stdout).toBe('one:two 2 true\n');
   expect(fstatSync(fd).isCharacterDevice()).toBe(true);
   closeSync(fd);
   await new Promise((resolve) => server.close(resolve));

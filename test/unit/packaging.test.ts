@@ -73,7 +73,8 @@ test('the man pages have every command, every option, every exit code and every 
     for (const word of [name, ...options.map(([notation]) => notation.split(' ')[0]!)]) expect(tool).toContain(word);
   const daemon = manText('mgmd.8');
   for (const code of Object.values(EXIT)) expect(daemon).toMatch(new RegExp(`^${code}$`, 'm'));
-  for (const option of ['--config', '--check', '--wait', '--handoff', '--version', '--help']) expect(daemon).toContain(option);
+  for (const option of ['--config', '--check', '--wait', '--handoff', '--version', '--help'])
+    expect(daemon).toContain(option);
   const file = manText('mgmd.yaml.5');
   const keys = [...Object.keys(fileSchema.parse({}) as object), 'proxy', 'dvmrp'];
   for (const key of keys) expect(file, key).toMatch(new RegExp(`^${key}\\b`, 'm'));
