@@ -20,7 +20,7 @@ export default defineConfig({
           name: 'netns',
           include: ['test/netns/**/*.test.ts'],
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
           setupFiles: ['test/netns/setup.ts'],
           testTimeout: 120_000,

@@ -33,7 +33,7 @@ import { Daemon } from './wiring.js';
 /** How often the status line is told, and the state saved. */
 const BEAT_MS = 5000;
 /** A state that takes long to save, ten thousand routes, is saved less often: at most this part of the time. */
-const SAVING_SHARE = 0.001;
+const SAVING_SHARE = 0.002;
 /** Between an answer and its arrival here. */
 const SLACK_MS = 1000;
 
