@@ -20,7 +20,7 @@ export default defineConfig({
           name: 'netns',
           include: ['test/netns/**/*.test.ts'],
           pool: 'forks',
-          maxWorkers: 3,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
           setupFiles: ['test/netns/setup.ts'],
           testTimeout: 120_000,

@@ -3,7 +3,7 @@
  * numbers with names. They come from whoever started us, in the way of systemd (sd_listen_fds(3)), or from a predecessor
  * over a Unix socket; they go to the service manager, to a successor, or through execve to ourselves.
  */
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import type { Addon } from '../kernel/addon.js';
 import type { KernelDescriptors } from '../kernel/system.js';
 import type { Log } from '../port/log.js';
@@ -28,6 +28,8 @@ export type Environment = Record<string, string | undefined>;
 export interface Predecessor {
   readonly routing: number;
   readonly memberships: readonly NamedDescriptor[];
+  /** By number, to know them again. */
+  readonly inodes: ReadonlyMap<number, number | undefined>;
 }
 
 /** Descriptors passed by the parent; the variables are taken out of `env`, so that no child takes them for its own. */
@@ -77,15 +79,26 @@ export function predecessorOf(
       { evt: 'daemon.descriptor.unknown', names: useless.map(({ name }) => name) },
       `descriptors that mgmd has no use for were passed to it and are closed: ${useless.map(({ name }) => name || '(no name)').join(', ')}`,
     );
-  return { predecessor: routing && { routing: routing.fd, memberships }, useless };
+  const inodes = new Map(used.map(({ fd }) => [fd, inodeOf(fd)]));
+  return { predecessor: routing && { routing: routing.fd, memberships, inodes }, useless };
 }
 
 function routingName(table: number): string {
   return table === DEFAULT_TABLE ? 'mroute4' : `mroute4.${table}`;
 }
 
-export function discard({ routing, memberships }: Predecessor): void {
-  for (const fd of [routing, ...memberships.map((one) => one.fd)]) closeSync(fd);
+/** Closes what the kernel layer has not closed yet: it may have taken over some, all or none of them before it gave up. */
+export function discard({ inodes }: Predecessor): void {
+  for (const [fd, inode] of inodes) if (inodeOf(fd) === inode) closeSync(fd);
+}
+
+/** Tells whether a number still is the descriptor it was; undefined when it is none. */
+function inodeOf(fd: number): number | undefined {
+  try {
+    return fstatSync(fd).ino;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Each descriptor has one name for its whole life, which no predecessor's has: by it the service manager lets it go. */

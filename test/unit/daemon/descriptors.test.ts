@@ -1,7 +1,7 @@
 /** Sockets passed on by number and name: which are taken, which are closed, and what they are called for their whole life. */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { DescriptorNames, passedByParent, passingOn, predecessorOf } from '../../../src/daemon/descriptors.js';
+import { DescriptorNames, discard, passedByParent, passingOn, predecessorOf } from '../../../src/daemon/descriptors.js';
 import { isStopJob, unitOf } from '../../../src/daemon/service-job.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
@@ -46,7 +46,7 @@ test('a stranger among the descriptors is closed and named in the log', () => {
   const log = new RecordingLog();
   const passed = ['stored', 'member4.7', 'mroute4'].map((name) => ({ name, fd: open() }));
   const { predecessor, useless } = predecessorOf(passed, 253, log);
-  expect(predecessor).toEqual({ routing: passed[2]!.fd, memberships: [passed[1]] });
+  expect(predecessor).toMatchObject({ routing: passed[2]!.fd, memberships: [passed[1]] });
   expect(useless).toEqual([passed[0]]);
   expect(passed.map(({ fd }) => isOpen(fd))).toEqual([false, true, true]);
   expect(log.of('daemon.descriptor.unknown')).toHaveLength(1);
@@ -59,9 +59,22 @@ test('F53 the routing socket of another table is of no use, and memberships with
   expect(passed.map(({ fd }) => isOpen(fd))).toEqual([false, false]);
 });
 
+test('what the kernel layer has closed already is not closed again, nor what has its number now', () => {
+  const passed = ['mroute4', 'member4.0'].map((name) => ({ name, fd: open() }));
+  const { predecessor } = predecessorOf(passed, 253, new RecordingLog());
+  const [routing, membership] = passed.map(({ fd }) => fd);
+  closeSync(routing!);
+  const other = openSync('/dev/zero', 'r');
+  expect(other).toBe(routing);
+  discard(predecessor!);
+  expect([isOpen(other), isOpen(membership!)]).toEqual([true, false]);
+  closeSync(other);
+  discard(predecessor!);
+});
+
 test('a pool keeps the name under which it is stored, and no name is given twice', () => {
   const inherited = ['member4.3', 'member4.4'].map((name, n) => ({ name, fd: 50 + n }));
-  const names = new DescriptorNames(100, { routing: 40, memberships: inherited });
+  const names = new DescriptorNames(100, { routing: 40, memberships: inherited, inodes: new Map() });
   expect([names.newPool(), names.newPool()]).toEqual(['member4.5', 'member4.6']);
   expect(names.named({ routing: 9, pools: [10, 11], inherited: [12, 13] })).toEqual([
     { name: 'mroute4.100', fd: 9 },
