@@ -75,5 +75,4 @@ netnsTest(
     await oneCopy(receiver, 'after a stranger’s Prune');
     await sender.stop();
   },
-  60_000,
 );

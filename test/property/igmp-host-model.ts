@@ -171,10 +171,10 @@ export class HostLink {
     return host;
   }
 
-  /** Hosts of versions 1 and 2 that hear it need not say it again. */
+  /** Hosts of versions 1 and 2 that hear it need not say it again; one of version 1 does not know the reports of version 2. */
   olderReport(by: Host, group: string): void {
     for (const host of this.hosts) {
-      if (host === by || host.version === 3) continue;
+      if (host === by || host.version === 3 || host.version < by.version) continue;
       host.due.get(group)?.cancel();
       host.due.delete(group);
       host.wasLast.delete(group);
