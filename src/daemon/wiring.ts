@@ -152,7 +152,7 @@ export class Daemon {
     await this.manager.takeUp();
     // Not before: what waits in a predecessor's socket is about interfaces that somebody must be on.
     kernel.start?.();
-    if (warm) await this.manager.reconcile();
+    await this.manager.reconcile();
     const { operator } = this;
     const server = await ControlServer.listen({ path: config.control.socket, operator, log, version, ...control });
     if (!server.ok) return server.error;
