@@ -55,7 +55,7 @@ export interface LifeParts {
   readonly readAgain: () => ParsedConfig | readonly string[];
 }
 
-/** How it ended, and whether another program has to take this process's place. */
+/** What it was told to do. */
 type End = 'stopped' | 'handed-off' | 'reloading';
 
 export async function live(parts: LifeParts): Promise<ExitCode> {
@@ -96,7 +96,8 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
   const problem = await daemon.start(warm);
   if (problem) {
     log.error({ evt: 'control.refused' }, problem.message);
-    await stopAll(daemon, kernel, log);
+    // What was inherited may be inherited again: the next try can find the control socket free.
+    if (!inherited) await stopAll(daemon, kernel, log);
     return problem.inUse ? EXIT.unavailable : EXIT.osError;
   }
   return new Life(parts, { service, state, names, kernel, daemon }).serve(warm !== undefined);
