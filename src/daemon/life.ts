@@ -24,6 +24,7 @@ import { EXIT, type ExitCode } from './exit-codes.js';
 import { HandoffServer } from './handoff.js';
 import { openServiceManager, type ServiceManager } from './notify.js';
 import type { LogThreshold } from './pino-log.js';
+import { runtimeFolder } from './runtime-folder.js';
 import { isServiceStopping } from './service-job.js';
 import { groupIdOf, obtainKernel, peerUidReader, reportLeftovers } from './start.js';
 import { StateFile } from './state-file.js';
@@ -66,7 +67,7 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
   const handed = given.handoff === undefined ? [] : takenFromPredecessor(loadAddon(), given.handoff, log);
   const { predecessor, useless } = predecessorOf([...stored, ...handed], config.table, log);
   for (const { name } of useless) service.letGo(name);
-  const state = new StateFile(join(runtimeFolder(config), 'state.json'), log);
+  const state = new StateFile(join(runtimeFolder(process.env) ?? dirname(config.control.socket), 'state.json'), log);
   const saved = predecessor && state.load(config.table);
   const names = new DescriptorNames(config.table, predecessor);
   const clock = new SystemClock();
@@ -265,9 +266,4 @@ function windowOf({ restart, interfaces }: Config): number {
     igmp ? (igmp.startupQueryCount - 1) * igmp.startupQueryIntervalMs + igmp.queryResponseIntervalMs + SLACK_MS : 0,
   );
   return Math.max(restart.windowMs, ...asked);
-}
-
-/** Where the state is: systemd's runtime directory, or beside the control socket. */
-function runtimeFolder({ control }: Config): string {
-  return process.env['RUNTIME_DIRECTORY']?.split(':')[0] ?? dirname(control.socket);
 }

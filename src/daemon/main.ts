@@ -6,6 +6,7 @@ import type { Log } from '../port/log.js';
 import { HELP, readArguments } from './arguments.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { live, type Wakes } from './life.js';
+import { runtimeFolder } from './runtime-folder.js';
 import { isJournal, LogThreshold, PinoLog, standardOutput } from './pino-log.js';
 
 /** A stop that hangs is a fault; the service manager would wait much longer. */
@@ -75,7 +76,7 @@ function readConfig(file: string): ParsedConfig | readonly string[] {
 
 /** Beside the other files of this instance, where systemd gave it a directory of its own. */
 function defaultSocket(): string | undefined {
-  const folder = process.env['RUNTIME_DIRECTORY']?.split(':')[0];
+  const folder = runtimeFolder(process.env);
   return folder && `${folder}/mgmd.sock`;
 }
 

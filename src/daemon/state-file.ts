@@ -4,6 +4,7 @@
  * whatever is wrong with it costs a line in the log, and the kernel is believed before it.
  */
 import { readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { type Fields, fieldsOf } from '../base/fields.js';
 import type { Log } from '../port/log.js';
 
 const FORMAT = 1;
@@ -97,28 +98,25 @@ export class StateFile {
 
 /** The state, or the sentence that says why not. */
 function readState(path: string, table: number): LoadedState | string {
-  let value: unknown;
+  let value: Fields | undefined;
   try {
-    value = JSON.parse(readFileSync(path, 'utf8'));
+    value = fieldsOf(JSON.parse(readFileSync(path, 'utf8')));
   } catch (error) {
     return `${path}: ${error instanceof Error ? error.message : String(error)}`;
   }
-  if (!isRecord(value)) return `${path} holds no object`;
+  if (!value) return `${path} holds no object`;
   if (value['format'] !== FORMAT)
     return `${path} has the format ${String(value['format'])}, and ${FORMAT} is understood`;
   if (value['life'] !== lifeOf()) return `${path} is of another boot or network namespace`;
   const ageMs = monotonicMs() - Number(value['savedAtMs']);
   if (!(ageMs >= 0 && ageMs <= OLDEST_MS)) return `${path} is ${Math.round(ageMs / 1000)} s old`;
   if (value['table'] !== table) return `${path} is of table ${String(value['table'])}`;
-  const { assignments, joins, protocols } = value;
+  const { assignments, joins } = value;
+  const protocols = fieldsOf(value['protocols']);
   if (!isListOf(assignments, isAssignment)) return `${path}: "assignments" is not what it should be`;
   if (!isListOf(joins, isJoin)) return `${path}: "joins" is not what it should be`;
-  if (!isRecord(protocols)) return `${path}: "protocols" is not what it should be`;
+  if (!protocols) return `${path}: "protocols" is not what it should be`;
   return { table, assignments, joins, protocols, ageMs };
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isListOf<T>(value: unknown, fits: (one: unknown) => one is T): value is readonly T[] {
@@ -126,17 +124,22 @@ function isListOf<T>(value: unknown, fits: (one: unknown) => one is T): value is
 }
 
 function isAssignment(value: unknown): value is SavedAssignment {
-  return isRecord(value) && typeof value['name'] === 'string' && isJob(value['configured']) && isJob(value['now']);
+  const { name, configured, now } = fieldsOf(value) ?? {};
+  return typeof name === 'string' && isJob(configured) && isJob(now);
 }
 
 function isJob(value: unknown): value is SavedJob {
-  if (!isRecord(value) || typeof value['igmp'] !== 'boolean') return false;
-  return value['owner'] === null || typeof value['owner'] === 'string';
+  const { owner, igmp } = fieldsOf(value) ?? {};
+  return typeof igmp === 'boolean' && isTextOrNull(owner);
 }
 
 function isJoin(value: unknown): value is SavedJoin {
-  if (!isRecord(value) || typeof value['interface'] !== 'string' || typeof value['group'] !== 'string') return false;
-  return value['source'] === null || typeof value['source'] === 'string';
+  const { interface: name, group, source } = fieldsOf(value) ?? {};
+  return typeof name === 'string' && typeof group === 'string' && isTextOrNull(source);
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || typeof value === 'string';
 }
 
 /** This boot and this network namespace; the kernel's monotonic clock means nothing beyond the first. */
@@ -145,6 +148,6 @@ function lifeOf(): string {
 }
 
 /** CLOCK_MONOTONIC, which a successor shares. */
-export function monotonicMs(): number {
+function monotonicMs(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
 }

@@ -6,6 +6,7 @@
  * Not saved: what the configuration, the links or IGMP say anyway (own networks, the default route, local members), offers
  * that wait for the end of a hold-down (told again in time), neighbours that are refused.
  */
+import { type Fields, fieldsOf } from '../base/fields.js';
 import {
   formatIp,
   formatPrefix,
@@ -195,8 +196,6 @@ export function readState(value: unknown, savedAtMs: number): SavedState {
   return new Reader(savedAtMs).state(value);
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
 /** Methods give undefined for what does not fit. */
 class Reader {
   readonly #savedAtMs: number;
@@ -316,10 +315,6 @@ class Reader {
     }
     return { part, upTo: last, done: done === true, dueMs };
   }
-}
-
-function fieldsOf(value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
 }
 
 function addressOf(value: unknown, fits: (address: IpAddress) => boolean = isUnicast): IpAddress | undefined {

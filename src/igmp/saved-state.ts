@@ -3,6 +3,7 @@
  * until the other one asks again, and where only the querier forwards, packets would come twice. What hosts want is not
  * saved: they are asked at once.
  */
+import { fieldsOf } from '../base/fields.js';
 import { formatIp, parseIp } from '../base/ip.js';
 import type { SavedProtocolState } from '../mgm/client.js';
 import type { OtherQuerier } from './querier.js';
@@ -21,8 +22,8 @@ export function readQueriers(saved: SavedProtocolState | undefined): Map<string,
 }
 
 function readQuerier(entry: unknown, ageMs: number): readonly [string, OtherQuerier][] {
-  if (typeof entry !== 'object' || entry === null) return [];
-  const fields = entry as Readonly<Record<string, unknown>>;
+  const fields = fieldsOf(entry);
+  if (!fields) return [];
   const { interface: name, address, version } = fields;
   const [robustness, queryIntervalMs, expiresInMs] = ['robustness', 'queryIntervalMs', 'expiresInMs'].map((key) =>
     numberOf(fields[key]),

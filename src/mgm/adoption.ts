@@ -12,7 +12,7 @@ import type { Courier } from './courier.js';
 import type { Creation } from './creation.js';
 import { DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
 import { inSlices } from './slices.js';
-import { Entry } from './state.js';
+import { Entry, type Interface } from './state.js';
 
 /** What a restart window ended with. */
 export interface AdoptionResult {
@@ -88,31 +88,32 @@ export class Adoption {
   }
 
   takeUpEntries(): Answer<void> {
-    if (!this.#taking || this.#pending.size === 0) return undefined;
+    if (!this.#taking) return undefined;
     const later: Promise<unknown>[] = [];
     for (const [flow, seen] of this.#pending) {
       const iif = seen.iif === undefined ? undefined : this.#core.interfaces.get(seen.iif);
       if (!iif) continue;
       this.#pending.delete(flow);
-      // A packet was faster: the entry has been decided already.
-      if (this.#core.entries.get(seen.source, seen.group)) continue;
-      if (seen.oifs.length === 0) {
-        // Nothing to lose: the next packet asks again, and gets the answer of today.
-        this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(seen.source, seen.group));
-        continue;
-      }
-      const entry = new Entry(seen.source, seen.group, iif, this.#core.nowMs, DEFAULT_TIMEOUT_SEC);
-      entry.kept = entry.outputs = entry.writtenOutputs = this.#outputsOf(seen);
-      entry.writtenIif = iif.vif;
-      entry.writtenAt = this.#core.writes;
-      entry.seenPackets = seen.packets - seen.wrongIf;
-      this.#core.entries.set(entry);
-      this.#lifetimes.restart(entry);
-      this.#adopted.add(entry);
-      const asked = this.#creation.adopt(entry);
+      const asked = this.#takeUpEntry(seen, iif);
       if (isLater(asked)) later.push(asked);
     }
     return later.length === 0 ? undefined : Promise.all(later).then(() => undefined);
+  }
+
+  #takeUpEntry(seen: DumpedMfc, iif: Interface): Answer<void> {
+    // A packet was faster: the entry has been decided already.
+    if (this.#core.entries.get(seen.source, seen.group)) return undefined;
+    // Nothing to lose: the next packet asks again, and gets the answer of today.
+    if (seen.oifs.length === 0) return this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(seen.source, seen.group));
+    const entry = new Entry(seen.source, seen.group, iif, this.#core.nowMs, DEFAULT_TIMEOUT_SEC);
+    entry.kept = entry.outputs = entry.writtenOutputs = this.#outputsOf(seen);
+    entry.writtenIif = iif.vif;
+    entry.writtenAt = this.#core.writes;
+    entry.seenPackets = seen.packets - seen.wrongIf;
+    this.#core.entries.set(entry);
+    this.#lifetimes.restart(entry);
+    this.#adopted.add(entry);
+    return this.#creation.adopt(entry);
   }
 
   /**
