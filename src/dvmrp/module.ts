@@ -10,7 +10,7 @@
  */
 import { type Answer, isLater, whenAnswered } from '../base/answer.js';
 import { ANY4, formatIp, formatPrefix, type IpAddress, isAny } from '../base/ip.js';
-import { TokenBucket } from '../base/token-bucket.js';
+import { LogLimiter } from '../base/log-limiter.js';
 import type { DvmrpConfig } from '../config/types.js';
 import {
   type ClientCallbacks,
@@ -97,7 +97,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
   readonly views: DvmrpViews;
   readonly #parts: DvmrpModuleParts;
   readonly #log: Log;
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
   /** Interfaces that IGMP is querier on. */
   readonly #querier = new Set<Ifindex>();
   /** What `stop` has to release. */
@@ -445,10 +445,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
   }
 
   #mayLog(reason: string, burst = LOG_BURST): number | undefined {
-    const nowMs = this.#parts.clock.nowMs();
-    let bucket = this.#buckets.get(reason);
-    if (bucket === undefined) this.#buckets.set(reason, (bucket = new TokenBucket(burst, LOG_PER_SECOND, nowMs)));
-    return bucket.take(nowMs);
+    return this.#lines.take(reason, this.#parts.clock.nowMs(), burst);
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { type Answer, isLater } from '../base/answer.js';
 import { ANY4, formatIp, type IpAddress, isAny } from '../base/ip.js';
-import { TokenBucket } from '../base/token-bucket.js';
+import { LogLimiter } from '../base/log-limiter.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { JOIN, type MgmStatus, PROTOCOL } from '../mgm/client.js';
 import type { Timer } from '../port/clock.js';
@@ -36,7 +36,7 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
   readonly statics: StaticGroups;
   readonly #parts: SharedParts;
   readonly #log: Log;
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
   #opened = false;
   #alone = false;
   #toldQuerier: boolean | undefined;
@@ -351,10 +351,7 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
   }
 
   #mayLog(reason: string): number | undefined {
-    const nowMs = this.#parts.clock.nowMs();
-    let bucket = this.#buckets.get(reason);
-    if (bucket === undefined) this.#buckets.set(reason, (bucket = new TokenBucket(LOG_BURST, LOG_PER_SECOND, nowMs)));
-    return bucket.take(nowMs);
+    return this.#lines.take(reason, this.#parts.clock.nowMs());
   }
 }
 

@@ -10,7 +10,7 @@
  */
 import { type Answer, whenAnswered } from '../base/answer.js';
 import { ANY4, formatIp, type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
-import { TokenBucket } from '../base/token-bucket.js';
+import { LogLimiter } from '../base/log-limiter.js';
 import type { ProxyConfig, ProxyUpstream } from '../config/types.js';
 import {
   type ClientCallbacks,
@@ -84,7 +84,7 @@ export class ProxyModule implements Protocol {
   readonly #interfaces: Interfaces;
   readonly #others: Others;
   readonly #departed = new Set<Timer>();
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
   readonly #counters = { anySourceRefused: 0, joinsRefused: 0 };
   #handle: Handle | undefined;
   /** Between start and stop. */
@@ -486,9 +486,6 @@ export class ProxyModule implements Protocol {
   }
 
   #mayLog(about: string): number | undefined {
-    const nowMs = this.#parts.clock.nowMs();
-    let bucket = this.#buckets.get(about);
-    if (!bucket) this.#buckets.set(about, (bucket = new TokenBucket(LOG_BURST, LOG_PER_SECOND, nowMs)));
-    return bucket.take(nowMs);
+    return this.#lines.take(about, this.#parts.clock.nowMs());
   }
 }

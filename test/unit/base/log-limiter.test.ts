@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { LogLimiter } from '../../../src/base/log-limiter.js';
+
+test('a reason has its burst, then the rate, and the next line says how many were held back (F54)', () => {
+  // given two lines at once and one every ten seconds
+  const lines = new LogLimiter(2, 0.1);
+  expect([lines.take('short', 0), lines.take('short', 0)]).toEqual([0, 0]);
+  // when three more come at once
+  expect([1, 2, 3].map((ms) => lines.take('short', ms))).toEqual([undefined, undefined, undefined]);
+  // then the next that passes counts them, and other reasons were never affected
+  expect(lines.take('checksum', 3)).toBe(0);
+  expect(lines.take('short', 10_000)).toBe(3);
+});
+
+test('reasons beyond 256 share one bucket, so that a name of a stranger makes nothing grow (F54)', () => {
+  const lines = new LogLimiter(1, 0.1);
+  for (let n = 0; n < 256; n++) expect(lines.take(`reason ${n}`, 0)).toBe(0);
+  const further = Array.from({ length: 100 }, (_, n) => lines.take(`further ${n}`, 0));
+  expect(further.filter((heldBack) => heldBack !== undefined)).toEqual([0]);
+});
