@@ -248,7 +248,7 @@ class Checker {
     for (const [at, route] of this.#values.rpf.routes.entries()) {
       const path = ['rpf', 'routes', at];
       this.#interface([...path, 'interface'], route.interface);
-      this.#once(seen, formatPrefix(route.prefix), at, [...path, 'prefix']);
+      this.#once(seen, `${formatPrefix(route.prefix)} by ${route.interface}`, at, [...path, 'prefix']);
     }
   }
 

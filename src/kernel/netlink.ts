@@ -25,11 +25,15 @@ export const RTM_NEWMULTICAST = 56;
 export const RTM_DELMULTICAST = 57;
 export const RTM_GETMULTICAST = 58;
 export const RTM_GETMDB = 86;
+export const RTM_NEWNEXTHOP = 104;
+export const RTM_DELNEXTHOP = 105;
+export const RTM_GETNEXTHOP = 106;
 
 export const RTNLGRP_LINK = 1;
 export const RTNLGRP_IPV4_IFADDR = 5;
 export const RTNLGRP_IPV4_MROUTE = 6;
 export const RTNLGRP_IPV4_ROUTE = 7;
+export const RTNLGRP_NEXTHOP = 32;
 export const RTNLGRP_IPV4_MCADDR = 37;
 
 export const AF_UNSPEC = 0;

@@ -22,11 +22,12 @@ const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
 export const RTA_MULTIPATH = 9;
 export const RTA_TABLE = 15;
-export const ROUTE_ATTRIBUTES = RTA_TABLE;
+const RTA_NH_ID = 30;
+export const ROUTE_ATTRIBUTES = RTA_NH_ID;
 /** rtnexthop: length u16, flags u8, hops u8, ifindex i32; attributes may follow. */
 export const RTNEXTHOP_BYTES = 8;
-/** RTNH_F_DEAD and RTNH_F_LINKDOWN: a next hop that packets do not take. */
-const UNUSABLE_HOP = 0x01 | 0x10;
+const RTNH_F_DEAD = 0x01;
+const RTNH_F_LINKDOWN = 0x10;
 
 /** Asks for the matching entry of the forwarding table instead of the result for one destination. */
 const RTM_F_FIB_MATCH = 0x2000;
@@ -48,9 +49,24 @@ export interface KernelRoute {
   readonly type: number;
   /** RTPROT_*. */
   readonly protocol: number;
-  /** Undefined for a route that leads nowhere. Of several next hops the first that is usable. */
-  readonly ifindex: Ifindex | undefined;
+  /** In the kernel's order, unusable ones too. Empty for a route that leads nowhere, or that names only `nextHopId`. */
+  readonly hops: readonly NextHop[];
+  /** The next hop object or group the route refers to. */
+  readonly nextHopId: number | undefined;
+}
+
+export interface NextHop {
+  readonly ifindex: Ifindex;
+  /** Undefined: on the link, or a router that is known by an IPv6 address. */
   readonly gateway: IpAddress | undefined;
+  /** `dead`: packets never take it. `linkDown`: it has no carrier. */
+  readonly state: 'usable' | 'linkDown' | 'dead';
+}
+
+/** The next hops that packets come and go by: those with a carrier, or those without where there is nothing better. */
+export function takenOf(hops: readonly NextHop[]): readonly NextHop[] {
+  const usable = hops.filter(({ state }) => state === 'usable');
+  return usable.length > 0 ? usable : hops.filter(({ state }) => state === 'linkDown');
 }
 
 export function routeDumpRequest(): Uint8Array {
@@ -77,8 +93,6 @@ export function decodeRoute(view: DataView, message: NetlinkMessage, attributes:
   const length = view.getUint8(at + 1);
   if (length > 32) return undefined;
   attributes.read(view, at + RTMSG_BYTES, end);
-  const hop = nextHop(view, attributes);
-  const gateway = hop.gateway;
   return {
     table: attributes.u32(RTA_TABLE) ?? view.getUint8(at + 4),
     prefix: { network: ipv4((attributes.ipv4(RTA_DST) ?? 0) & toU32(maskOf(length))), length },
@@ -86,34 +100,32 @@ export function decodeRoute(view: DataView, message: NetlinkMessage, attributes:
     priority: attributes.u32(RTA_PRIORITY) ?? 0,
     type: view.getUint8(at + 7),
     protocol: view.getUint8(at + 5),
-    ifindex: hop.ifindex as Ifindex | undefined,
-    gateway: gateway === undefined ? undefined : ipv4(gateway),
+    hops: nextHops(view, attributes, view.getUint32(at + 8, LITTLE_ENDIAN)),
+    nextHopId: attributes.u32(RTA_NH_ID),
   };
 }
 
-interface NextHop {
-  readonly ifindex: number | undefined;
-  readonly gateway: number | undefined;
-}
-
-function nextHop(view: DataView, attributes: Attributes): NextHop {
+function nextHops(view: DataView, attributes: Attributes, flags: number): readonly NextHop[] {
   const from = attributes.at(RTA_MULTIPATH, RTNEXTHOP_BYTES);
-  if (from < 0) return { ifindex: attributes.u32(RTA_OIF), gateway: attributes.ipv4(RTA_GATEWAY) };
-  return firstUsableHop(view, from, attributes.end(RTA_MULTIPATH)) ?? NOWHERE;
+  if (from >= 0) return multipathHops(view, from, attributes.end(RTA_MULTIPATH));
+  const ifindex = attributes.u32(RTA_OIF);
+  return ifindex === undefined ? [] : [nextHop(ifindex, attributes.ipv4(RTA_GATEWAY), flags)];
 }
 
-const NOWHERE: NextHop = { ifindex: undefined, gateway: undefined };
-
-function firstUsableHop(view: DataView, from: number, end: number): NextHop | undefined {
+function multipathHops(view: DataView, from: number, end: number): readonly NextHop[] {
+  const hops: NextHop[] = [];
+  const inner = new Attributes(RTA_GATEWAY);
   for (let at = from; at + RTNEXTHOP_BYTES <= end; ) {
     const size = view.getUint16(at, LITTLE_ENDIAN);
-    if (size < RTNEXTHOP_BYTES || size > end - at) return undefined;
-    if ((view.getUint8(at + 2) & UNUSABLE_HOP) === 0) {
-      const inner = new Attributes(RTA_GATEWAY);
-      inner.read(view, at + RTNEXTHOP_BYTES, at + size);
-      return { ifindex: view.getInt32(at + 4, LITTLE_ENDIAN), gateway: inner.ipv4(RTA_GATEWAY) };
-    }
+    if (size < RTNEXTHOP_BYTES || size > end - at) break;
+    inner.read(view, at + RTNEXTHOP_BYTES, at + size);
+    hops.push(nextHop(view.getInt32(at + 4, LITTLE_ENDIAN), inner.ipv4(RTA_GATEWAY), view.getUint8(at + 2)));
     at += (size + 3) & ~3;
   }
-  return undefined;
+  return hops;
+}
+
+export function nextHop(ifindex: number, gateway: number | undefined, flags: number): NextHop {
+  const state = flags & RTNH_F_DEAD ? 'dead' : flags & RTNH_F_LINKDOWN ? 'linkDown' : 'usable';
+  return { ifindex: ifindex as Ifindex, gateway: gateway === undefined ? undefined : ipv4(gateway), state };
 }

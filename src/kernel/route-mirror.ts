@@ -5,7 +5,7 @@
  */
 import { type IpAddress, maskOf, type Prefix, toU32 } from '../base/ip.js';
 import type { Route } from '../port/kernel.js';
-import { type KernelRoute, RTN_LOCAL, RTN_UNICAST } from './route-messages.js';
+import { type KernelRoute, type NextHop, RTN_LOCAL, RTN_UNICAST, takenOf } from './route-messages.js';
 
 /** Where the kernel keeps the machine's own addresses, whatever table is asked for. */
 export const LOCAL_TABLE = 255;
@@ -38,12 +38,15 @@ export class RouteMirror {
     if (rivals.length === 0) this.#byLength[route.prefix.length]?.delete(toU32(route.prefix.network));
   }
 
-  lookup(destination: IpAddress): Route | 'local' | undefined {
+  /** Like the kernel it passes over routes whose next hops are all dead. `hopsOf` finds those of a route. */
+  lookup(destination: IpAddress, hopsOf: HopsOf): Route | 'local' | undefined {
     const address = toU32(destination);
     if (this.#own.has(address)) return 'local';
     for (let length = 32; length >= 0; length--) {
-      const best = this.#byLength[length]?.get((address & toU32(maskOf(length))) >>> 0)?.[0];
-      if (best) return asRoute(best);
+      for (const route of this.#byLength[length]?.get((address & toU32(maskOf(length))) >>> 0) ?? []) {
+        const hops = hopsOf(route);
+        if (route.type !== RTN_UNICAST || takenOf(hops).length > 0) return asRoute(route, hops);
+      }
     }
     return undefined;
   }
@@ -57,11 +60,15 @@ export class RouteMirror {
   }
 }
 
+export type HopsOf = (route: KernelRoute) => readonly NextHop[];
+
 /** What the port says of a kernel route: nothing for one that refuses packets (unreachable, blackhole, prohibit). */
-export function asRoute(route: KernelRoute): Route | 'local' | undefined {
-  if (route.type === RTN_LOCAL) return 'local';
-  if (route.type !== RTN_UNICAST || route.ifindex === undefined) return undefined;
-  return { ifindex: route.ifindex, gateway: route.gateway, prefix: route.prefix, protocol: route.protocol };
+export function asRoute({ type, prefix, protocol }: KernelRoute, all: readonly NextHop[]): Route | 'local' | undefined {
+  if (type === RTN_LOCAL) return 'local';
+  const hops = takenOf(all).map(({ ifindex, gateway }) => ({ ifindex, gateway }));
+  const [first] = hops;
+  if (type !== RTN_UNICAST || !first) return undefined;
+  return hops.length === 1 ? { ...first, prefix, protocol } : { ...first, prefix, protocol, hops };
 }
 
 function sameRank(a: KernelRoute, b: KernelRoute): boolean {
@@ -69,5 +76,14 @@ function sameRank(a: KernelRoute, b: KernelRoute): boolean {
 }
 
 function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
-  return sameRank(a, b) && a.type === b.type && a.ifindex === b.ifindex && a.gateway === b.gateway;
+  return sameRank(a, b) && a.type === b.type && a.nextHopId === b.nextHopId && sameHops(a, b);
+}
+
+/** A next hop object may have got others meanwhile. */
+function sameHops(a: KernelRoute, b: KernelRoute): boolean {
+  if (a.nextHopId !== undefined) return true;
+  return (
+    a.hops.length === b.hops.length &&
+    a.hops.every(({ ifindex, gateway }, at) => b.hops[at]?.ifindex === ifindex && b.hops[at].gateway === gateway)
+  );
 }

@@ -14,21 +14,18 @@ import {
   Attributes,
   NLM_F_REPLACE,
   type NetlinkMessage,
+  RTM_DELNEXTHOP,
   RTM_DELROUTE,
+  RTM_NEWNEXTHOP,
   RTM_NEWROUTE,
   RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_NEXTHOP,
 } from './netlink.js';
-import { dumpLater, NetlinkQuestions } from './netlink-ask.js';
+import { dumpLater } from './netlink-ask.js';
 import { NetlinkEvents } from './netlink-events.js';
-import {
-  decodeRoute,
-  type KernelRoute,
-  lookupRequest,
-  pointLookupAt,
-  ROUTE_ATTRIBUTES,
-  routeDumpRequest,
-} from './route-messages.js';
-import { asRoute, LOCAL_TABLE, RouteMirror } from './route-mirror.js';
+import { decodeRoute, type KernelRoute, ROUTE_ATTRIBUTES, routeDumpRequest } from './route-messages.js';
+import { asRoute, type HopsOf, LOCAL_TABLE, RouteMirror } from './route-mirror.js';
+import { RouteQuestions } from './route-questions.js';
 
 /** The table for which the kernel's own look-up is used. */
 export const MAIN_TABLE = 254;
@@ -60,11 +57,11 @@ interface RouteEvent {
 
 export class Routes implements RoutePort {
   readonly #addon: Addon;
-  readonly #questions: NetlinkQuestions;
+  readonly #questions: RouteQuestions;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #table: number;
-  readonly #lookup = lookupRequest();
+  readonly #hopsOf: HopsOf = (route) => this.#questions.hopsOf(route);
   readonly #attributes = new Attributes(ROUTE_ATTRIBUTES);
   readonly #routeOf = (view: DataView, message: NetlinkMessage): KernelRoute | undefined =>
     message.type === RTM_NEWROUTE ? decodeRoute(view, message, this.#attributes) : undefined;
@@ -81,7 +78,7 @@ export class Routes implements RoutePort {
   #settling: Timer | undefined;
   #events: NetlinkEvents | undefined;
 
-  private constructor(addon: Addon, questions: NetlinkQuestions, options: RoutesOptions) {
+  private constructor(addon: Addon, questions: RouteQuestions, options: RoutesOptions) {
     this.#addon = addon;
     this.#questions = questions;
     this.#table = options.table;
@@ -91,7 +88,7 @@ export class Routes implements RoutePort {
 
   /** A mirrored table is complete when this returns. */
   static open(addon: Addon, options: RoutesOptions): Result<Routes, KernelError> {
-    const questions = NetlinkQuestions.open(addon, TARGET);
+    const questions = RouteQuestions.open(addon, TARGET);
     if (!questions.ok) return questions;
     const routes = new Routes(addon, questions.value, options);
     const error = routes.#begin(options.links);
@@ -101,7 +98,9 @@ export class Routes implements RoutePort {
   }
 
   lookup(destination: IpAddress): Route | 'local' | undefined {
-    return this.#mirror ? this.#mirror.lookup(destination) : this.#ask(destination);
+    if (this.#mirror) return this.#mirror.lookup(destination, this.#hopsOf);
+    const found = this.#questions.routeTo(destination);
+    return found && asRoute(found, this.#hopsOf(found));
   }
 
   /** Told once per turn of the event loop and prefix. */
@@ -121,7 +120,7 @@ export class Routes implements RoutePort {
   #begin(links: LinkPort): KernelError | undefined {
     const events = NetlinkEvents.open(this.#addon, {
       target: TARGET,
-      groups: [RTNLGRP_IPV4_ROUTE],
+      groups: [RTNLGRP_IPV4_ROUTE, RTNLGRP_NEXTHOP],
       receiveBufferBytes: RECEIVE_BUFFER_BYTES,
       log: this.#log,
       onMessage: (view, message) => this.#event(view, message),
@@ -133,12 +132,6 @@ export class Routes implements RoutePort {
     return refusal('reading', TARGET, this.#readAtStart()) ?? events.value.start();
   }
 
-  #ask(destination: IpAddress): Route | 'local' | undefined {
-    pointLookupAt(this.#lookup, destination);
-    const [found] = this.#questions.ask(this.#lookup, this.#routeOf).rows;
-    return found && asRoute(found);
-  }
-
   #readAtStart(): number {
     if (this.#table === MAIN_TABLE) return 0;
     const { rows, errno } = this.#questions.dump(routeDumpRequest(), this.#routeOf);
@@ -147,6 +140,8 @@ export class Routes implements RoutePort {
   }
 
   #event(view: DataView, message: NetlinkMessage): void {
+    // Routes refer to next hop objects and are not told of again when one changes (nexthop_compat_mode off).
+    if (message.type === RTM_NEWNEXTHOP || message.type === RTM_DELNEXTHOP) return this.#everythingChanged();
     if (message.type !== RTM_NEWROUTE && message.type !== RTM_DELROUTE) return;
     const route = decodeRoute(view, message, this.#attributes);
     if (!route) return;

@@ -49,6 +49,8 @@ export class Core implements Events {
   /** While the reconciler reads a dump: what was removed since it asked, by `flowName`. */
   removedSince: Set<string> | undefined;
   stopped = false;
+  /** Who needs wrong-interface messages also for interfaces that are no outputs (MRT_PIM, D-LIN-7). */
+  readonly #pimWanted = new Set<'owner' | 'multipath'>();
   readonly #handlers = new Set<(event: ManagerEvent) => void>();
   readonly #kernelLog: TokenBucket;
 
@@ -81,6 +83,15 @@ export class Core implements Events {
     if (this.#handlers.size === 0) return;
     const event: ManagerEvent = { ...fields(), evt, atMs: this.nowMs };
     for (const handler of this.#handlers) handler(event);
+  }
+
+  wantPim(who: 'owner' | 'multipath', wanted: boolean): void {
+    const before = this.#pimWanted.size;
+    if (wanted) this.#pimWanted.add(who);
+    else this.#pimWanted.delete(who);
+    if (before > 0 === this.#pimWanted.size > 0) return;
+    const error = this.ports.mroute.setPim(wanted);
+    if (error) this.kernelRefused(error);
   }
 
   /** A refused system call: counted, shown, and logged within bounds. */

@@ -70,21 +70,13 @@ export class Creation {
     });
   }
 
-  /** The kernel dropped a packet that came in on the wrong interface: whose it is may want to know (D-WI-1). */
-  packetOnWrongInterface({ source, group, vif, packet }: Upcall): void {
-    const arrival = this.#core.interfaceOfVif(vif);
-    const owner = arrival?.decider;
-    if (!arrival || !owner?.callbacks.wrongInterface) return;
-    const event = { source, group, ifindex: arrival.ifindex, packet };
-    this.#courier.notify(owner, 'wrongInterface', () => owner.callbacks.wrongInterface?.(event));
-  }
-
   /**
    * Decides an existing entry anew in place: steps 3 and 4, and for the interfaces of `asked` step 6. The kernel is
-   * written once, and only if something differs. An entry that nobody decides for any more is deleted.
+   * written once, and only if something differs. An entry that nobody decides for any more is deleted. `arrival`: where its
+   * packets come in now.
    */
-  decideAgain(entry: Entry, asked: (on: Interface) => boolean): Answer<void> {
-    return whenAnswered(this.#incoming(entry, undefined, NO_PACKET), (incoming) => {
+  decideAgain(entry: Entry, asked: (on: Interface) => boolean, arrival?: Interface): Answer<void> {
+    return whenAnswered(this.#incoming(entry, arrival, NO_PACKET), (incoming) => {
       if (entry.deleted) return undefined;
       // What a predecessor forwarded goes on until its window ends: the routes may not be back yet.
       if (!incoming || incoming.unowned) return entry.kept === 0 ? this.#forwarding.remove(entry) : undefined;
@@ -175,8 +167,9 @@ export class Creation {
 
   /** Steps 3 and 4: the look-up, then whoever decides for that interface may name another one of its own. */
   #incoming(key: MembershipKey, arrival: Interface | undefined, packet: Uint8Array): Answer<Incoming | undefined> {
-    const found = this.#rpf.towards(key.source);
+    const found = this.#rpf.towards(key.source, arrival?.ifindex, this.#entryIif(key)?.ifindex);
     const towards: Towards | undefined = found === 'local' ? undefined : found;
+    if (towards?.hops) this.#core.wantPim('multipath', true);
     // A source of our own, or one that no route covers: expected where it came in (D-RPF-1, K-27).
     const lookedUp = towards ? this.#core.interfaces.get(towards.ifindex) : (arrival ?? this.#entryIif(key));
     if (!lookedUp) {

@@ -47,6 +47,7 @@ import type { HandoverView, ManagerSnapshot } from './snapshot.js';
 import { type Client, type Entry, type Interface } from './state.js';
 import { Transitions } from './transition.js';
 import { Views } from './views.js';
+import { WrongInputs } from './wrong-inputs.js';
 
 export type ManagerOptions = ManagerPorts & { readonly config: ManagerConfig };
 
@@ -69,6 +70,7 @@ export class Manager implements MgmClient {
   readonly #alerts: Alerts;
   readonly #members: Members;
   readonly #creation: Creation;
+  readonly #wrongInputs: WrongInputs;
   readonly #adoption: Adoption;
   readonly #transitions: Transitions;
   readonly #handovers: Handovers;
@@ -81,7 +83,8 @@ export class Manager implements MgmClient {
   constructor(options: ManagerOptions) {
     const core = new Core(options, options.config);
     const courier = new Courier(core);
-    const rpf = new Rpf(options.routes, options.links, options.config.rpfRoutes);
+    const isServed = (ifindex: Ifindex): boolean => core.interfaces.get(ifindex)?.decider !== undefined;
+    const rpf = new Rpf(options.routes, options.links, options.config.rpfRoutes, isServed);
     const forwarding = new Forwarding(core);
     const lifetimes: Lifetimes = new Lifetimes(core, {
       refresh: (entry) => void courier.enter(() => this.#creation.decideAgain(entry, () => true)),
@@ -100,6 +103,7 @@ export class Manager implements MgmClient {
     this.#alerts = alerts;
     this.#members = members;
     this.#creation = creation;
+    this.#wrongInputs = new WrongInputs(core, { courier, rpf, creation });
     this.#registry = new Registry(core);
     this.#adoption = new Adoption(core, { courier, creation, lifetimes });
     const adoption = this.#adoption;
@@ -137,6 +141,7 @@ export class Manager implements MgmClient {
       this.#unwatchLinks?.();
       this.#reconciler.stop();
       this.#adoption.stop();
+      this.#wrongInputs.stop();
       this.#lifetimes.stop();
       for (const on of [...this.#core.interfaces.values()]) this.#transitions.interfaceGone(on);
       for (const entry of [...this.#core.entries]) this.#forwarding.remove(entry);
@@ -399,7 +404,7 @@ export class Manager implements MgmClient {
           this.#creation.packetWithoutEntry(upcall);
           break;
         case 'wrongvif':
-          this.#creation.packetOnWrongInterface(upcall);
+          this.#wrongInputs.packet(upcall);
           break;
         case 'wholepkt':
         case 'wrvifwhole':

@@ -4,7 +4,7 @@
  * protocols and the kernel's in the order of preference.
  */
 import { ANY4, type IpAddress, maskOf, type Prefix, prefixContains } from '../base/ip.js';
-import type { Ifindex, LinkPort, RoutePort } from '../port/kernel.js';
+import type { Ifindex, Link, LinkPort, RoutePort } from '../port/kernel.js';
 import type { RouteUsed } from './client.js';
 
 /** A static override: sources in `prefix` are expected on `interface`, whatever the kernel's routes say. */
@@ -20,6 +20,13 @@ export interface Towards {
   readonly route: RouteUsed;
   /** 'static', 'unicast' or the name of a client. */
   readonly feeder: string;
+  /** Every legal input, when the route has several next hops; the first is `ifindex` and `neighbor`. */
+  readonly hops?: readonly Hop[];
+}
+
+export interface Hop {
+  readonly ifindex: Ifindex;
+  readonly neighbor: IpAddress | undefined;
 }
 
 /** A protocol's routes, as `rib.ts` keeps them. */
@@ -46,12 +53,25 @@ export class Rpf {
     readonly routes: RoutePort,
     readonly links: LinkPort,
     overrides: readonly RpfOverride[],
+    /** Somebody decides for the interface, so that data may come in by it. */
+    readonly isServed: (ifindex: Ifindex) => boolean,
   ) {
     this.#overrides = [...overrides].sort((a, b) => b.prefix.length - a.prefix.length);
   }
 
-  /** 'local': an address of this machine. Undefined: no route, or its interface does not exist now. */
-  towards(source: IpAddress): Towards | 'local' | undefined {
+  /**
+   * 'local': an address of this machine. Undefined: no route, or its interface does not exist now. Of several next hops the
+   * first of `preferred` that is one of them and served, else the first that is served.
+   */
+  towards(source: IpAddress, ...preferred: readonly (Ifindex | undefined)[]): Towards | 'local' | undefined {
+    const found = this.#lookup(source);
+    if (found === undefined || found === 'local' || !found.hops) return found;
+    const served = found.hops.filter(({ ifindex }) => this.isServed(ifindex));
+    const wanted = preferred.find((ifindex) => served.some((hop) => hop.ifindex === ifindex));
+    return { ...found, ...(served.find(({ ifindex }) => ifindex === wanted) ?? served[0]) };
+  }
+
+  #lookup(source: IpAddress): Towards | 'local' | undefined {
     if (this.#remembered.has(source)) return this.#remembered.get(source);
     const found = this.#override(source) ?? this.#byFeeders(source);
     if (this.#remembered.size >= REMEMBERED) this.#remembered.clear();
@@ -70,14 +90,21 @@ export class Rpf {
   }
 
   #override(source: IpAddress): Towards | undefined {
+    let longest: Prefix | undefined;
+    const all: { readonly link: Link; readonly neighbor: IpAddress | undefined }[] = [];
     for (const { prefix, interface: name, neighbor } of this.#overrides) {
+      if (longest && prefix.length < longest.length) break;
       const link = prefixContains(prefix, source) ? this.links.byName(name) : undefined;
-      if (link) {
-        const route = { network: prefix.network, mask: maskOf(prefix.length), protocol: STATIC_ROUTE };
-        return { ifindex: link.ifindex, neighbor, route, feeder: 'static' };
-      }
+      if (!link) continue;
+      longest = prefix;
+      all.push({ link, neighbor });
     }
-    return undefined;
+    const running = all.filter(({ link }) => link.running);
+    const hops = (running.length > 0 ? running : all).map(({ link: { ifindex }, neighbor }) => ({ ifindex, neighbor }));
+    const [first] = hops;
+    if (!longest || !first) return undefined;
+    const route = { network: longest.network, mask: maskOf(longest.length), protocol: STATIC_ROUTE };
+    return { ...first, route, feeder: 'static', ...(hops.length > 1 && { hops }) };
   }
 
   #byFeeders(source: IpAddress): Towards | 'local' | undefined {
@@ -96,6 +123,8 @@ export class Rpf {
     if (found === undefined || found === 'local') return found;
     const { prefix, protocol, gateway, ifindex } = found;
     const mask = prefix.length === 0 ? ANY4 : maskOf(prefix.length);
-    return { ifindex, neighbor: gateway, route: { network: prefix.network, mask, protocol }, feeder: 'unicast' };
+    const route = { network: prefix.network, mask, protocol };
+    const hops = found.hops?.map((hop) => ({ ifindex: hop.ifindex, neighbor: hop.gateway }));
+    return { ifindex, neighbor: gateway, route, feeder: 'unicast', ...(hops && { hops }) };
   }
 }

@@ -44,8 +44,6 @@ export class Transitions {
   readonly #adoption: Adoption;
   readonly #resync: Resync;
   readonly #declareDead: (client: Client, reason: string) => void;
-  /** MRT_PIM is set while an owner asks for it (D-LIN-7). */
-  #pim = false;
 
   constructor(
     core: Core,
@@ -285,11 +283,10 @@ export class Transitions {
     on.owner = owner;
     this.#rpf.forget();
     this.tellQuerier(on);
-    const pim = [...this.#core.interfaces.values()].some((other) => other.owner?.pimUpcalls);
-    if (pim === this.#pim) return;
-    this.#pim = pim;
-    const error = this.#core.ports.mroute.setPim(pim);
-    if (error) this.#core.kernelRefused(error);
+    this.#core.wantPim(
+      'owner',
+      [...this.#core.interfaces.values()].some((other) => other.owner?.pimUpcalls),
+    );
   }
 
   #controlGroups(on: Interface, wanted: boolean): void {

@@ -204,6 +204,14 @@ export interface Route {
   readonly prefix: Prefix;
   /** As the kernel numbers routing protocols (RTPROT_*: 2 kernel, 3 boot, 4 static, 186 bgp, ...). */
   readonly protocol: number;
+  /** All next hops that packets may come by, when there are several; the first is `ifindex` and `gateway`. */
+  readonly hops?: readonly RouteHop[];
+}
+
+export interface RouteHop {
+  readonly ifindex: Ifindex;
+  /** Undefined: directly connected. */
+  readonly gateway: IpAddress | undefined;
 }
 
 /** The kernel's unicast routes: what RPF look-ups are made against. */

@@ -4,7 +4,7 @@ import { formatIp, formatPrefix, ip as address, type Prefix, prefixContains } fr
 import { type Route, type Vif, VIFS } from '../../src/port/kernel.js';
 import { eventually } from '../support/eventually.js';
 import { FakeClock, settle } from '../support/fake-clock.js';
-import { ifindexOf, ip, ipBatch, type Opened, veth, withKernel } from './own-namespace.js';
+import { ifindexOf, ip, ipBatch, type Opened, sysctl, veth, withKernel } from './own-namespace.js';
 
 type Routes = Opened['kernel']['routes'];
 
@@ -49,16 +49,57 @@ test('a look-up gives the longest prefix, its gateway, our own addresses as loca
   });
 });
 
-test('of several next hops a usable one is given', async () => {
-  await withKernel(({ kernel: { routes } }) => {
-    veth('a', '10.1.0.1/24');
-    const b = veth('b', '10.2.0.1/24');
-    ip('route add 10.9.0.0/16 nexthop via 10.1.0.2 nexthop via 10.2.0.2');
-    expect(look(routes, '10.9.0.1')).toBe(`10.9.0.0/16 dev ${ifindexOf('a')} via 10.1.0.2`);
-    ip('link set dev a down');
-    expect(look(routes, '10.9.0.1')).toBe(`10.9.0.0/16 dev ${b} via 10.2.0.2`);
+/** "a b", the devices of all next hops. */
+function hops(routes: Routes, destination: string, names: readonly string[]): string {
+  const found = routes.lookup(address(destination));
+  if (found === undefined || found === 'local') return found ?? 'none';
+  const all = (found.hops ?? [found]).map(({ ifindex }) => ifindex);
+  return names.filter((name) => all.includes(ifindexOf(name))).join(' ');
+}
+
+for (const table of ['main', '200'])
+  test(`every usable next hop is given: weighted, on link, by IPv6, as objects and groups, down and back, table ${table} (C1)`, async () => {
+    const AB = ['a', 'b'];
+    await withKernel(
+      async ({ kernel: { routes } }) => {
+        veth('a', '10.1.0.1/24');
+        veth('b', '10.2.0.1/24');
+        ip(`route add 10.9.0.0/16 table ${table} nexthop via 10.1.0.2 weight 7 nexthop via 10.2.0.2`);
+        ip(`route add default table ${table} nexthop via 10.1.0.2 nexthop dev b`);
+        ip(`route add 10.10.0.0/16 table ${table} nexthop via 192.0.2.1 dev a onlink nexthop via 10.2.0.2`);
+        ip(`route add 10.11.0.0/16 table ${table} via inet6 fe80::7 dev b`);
+        ip('nexthop add id 1 via 10.1.0.2 dev a');
+        ip('nexthop add id 2 via 10.2.0.2 dev b');
+        ip('nexthop add id 3 group 1/2,9');
+        ip('nexthop add id 4 blackhole');
+        ip(`route add 10.12.0.0/16 table ${table} nhid 3`);
+        ip(`route add 10.13.0.0/16 table ${table} nhid 2`);
+        ip(`route add 10.14.0.0/16 table ${table} nhid 4`);
+        await eventually('the last one', () => look(routes, '10.13.0.1').includes('10.13'));
+        const all = () => ['10.9.0.1', '192.0.2.9', '10.10.0.1', '10.12.0.1'].map((to) => hops(routes, to, AB));
+        for (const compat of [1, 0]) {
+          sysctl('net.ipv4.nexthop_compat_mode', compat);
+          expect(all()).toEqual(['a b', 'a b', 'a b', 'a b']);
+          expect(['10.11.0.1', '10.13.0.1'].map((to) => hops(routes, to, AB))).toEqual(['b', 'b']);
+          expect(look(routes, '10.14.0.1')).toBe('none');
+        }
+        const changed = watch(routes);
+        ip('nexthop replace id 2 via 10.1.0.3 dev a');
+        await eventually('word of the object', () => covers(changed, '10.13.0.1'));
+        await eventually('the other next hop', () => look(routes, '10.13.0.1').endsWith('via 10.1.0.3'));
+        ip('link set dev a down');
+        await eventually('b alone', () => hops(routes, '10.9.0.1', AB) === 'b');
+        expect(hops(routes, '192.0.2.9', AB)).toBe('b');
+        ip('link set dev a up');
+        await eventually('a again', () => hops(routes, '10.9.0.1', AB) === 'a b');
+        ip('link set dev b-peer down');
+        await eventually('without carrier it is none', () => hops(routes, '10.9.0.1', AB) === 'a');
+        sysctl('net.ipv4.nexthop_compat_mode', 1);
+        ip('nexthop flush');
+      },
+      table === 'main' ? {} : { rpfTable: 200 },
+    );
   });
-});
 
 test('F18 added, replaced and deleted routes are told by prefix', async () => {
   // the fake clock keeps the second word about the links out of this

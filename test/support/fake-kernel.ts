@@ -14,6 +14,7 @@ import type {
   LinkChange,
   LinkPort,
   Route,
+  RouteHop,
   RoutePort,
 } from '../../src/port/kernel.js';
 import { FakeClock } from './fake-clock.js';
@@ -123,14 +124,18 @@ export class FakeRoutes implements RoutePort {
   }
 
   /** For tests: `undefined` removes; the notification comes in a microtask. */
-  set(prefixText: string, to: { ifindex: Ifindex; gateway?: string; protocol?: number } | undefined): void {
+  set(
+    prefixText: string,
+    to: { ifindex: Ifindex; gateway?: string; protocol?: number; hops?: readonly RouteHop[] } | undefined,
+  ): void {
     const parsed = parsePrefix(prefixText);
     if (!parsed.ok) throw new Error(parsed.error);
     const prefix = parsed.value;
     this.#routes = this.#routes.filter((r) => r.prefix.network !== prefix.network || r.prefix.length !== prefix.length);
     if (to) {
       const gateway = to.gateway === undefined ? undefined : ip(to.gateway);
-      this.#routes.push({ ifindex: to.ifindex, gateway, prefix, protocol: to.protocol ?? 4 });
+      const several = to.hops && { hops: to.hops };
+      this.#routes.push({ ifindex: to.ifindex, gateway, prefix, protocol: to.protocol ?? 4, ...several });
     }
     queueMicrotask(() => this.#handler?.(prefix));
   }

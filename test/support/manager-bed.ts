@@ -38,7 +38,7 @@ export interface BedConfig {
   readonly foreign?: 'leave' | 'remove';
   /** Prefixes that do not pass an interface, by its name. */
   readonly boundaries?: Readonly<Record<string, readonly string[]>>;
-  /** Static overrides: prefix and interface. */
+  /** Static overrides: prefix and interfaces, separated by blanks. */
   readonly rpfRoutes?: Readonly<Record<string, string>>;
 }
 
@@ -65,11 +65,9 @@ export class Bed {
       this.kernel.links.byName(`eth${n}`)?.ifindex ?? this.kernel.addDevice(`eth${n}`, `10.0.${n}.1/24`);
     [this.eth0, this.eth1, this.eth2, this.eth3] = [device(0), device(1), device(2), device(3)];
     const boundaryOf = (name: string) => (boundaries[name] ?? []).map(prefixOf);
-    const overrides = Object.entries(rpfRoutes).map(([prefix, name]) => ({
-      prefix: prefixOf(prefix),
-      interface: name,
-      neighbor: undefined,
-    }));
+    const overrides = Object.entries(rpfRoutes).flatMap(([prefix, names]) =>
+      names.split(' ').map((name) => ({ prefix: prefixOf(prefix), interface: name, neighbor: undefined })),
+    );
     const { clock, kernel, log } = this;
     this.manager = new Manager({
       clock,

@@ -247,6 +247,7 @@ rpf:
   routes:
     - { prefix: 10.0.0.0/8, interface: eth0 }
     - { prefix: 10.0.0.0/8, interface: eth1 }
+    - { prefix: 10.0.0.0/8, interface: eth0 }
 static:
   static:
     routes:
@@ -260,11 +261,11 @@ static:
       - { interface: eth0, group: 239.1.1.1 }
 `;
   expect(complaints(text)).toEqual([
-    'mgmd.yaml:5:17: rpf.routes[1].prefix: 10.0.0.0/8 was read a second time; it is already number 1 of the list',
-    'mgmd.yaml:10:9: static.static.routes[1]: (10.0.0.1, 239.1.1.1) was read a second time; it is already number 1 of the list',
-    'mgmd.yaml:12:9: static.static.routes[3]: (*, 239.1.1.1) was read a second time; it is already number 3 of the list',
-    'mgmd.yaml:13:52: static.static.routes[4].to[1]: eth1 was read a second time; it is already number 1 of the list',
-    'mgmd.yaml:16:9: static.static.joins[1]: (*, 239.1.1.1) on eth0 was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:6:17: rpf.routes[2].prefix: 10.0.0.0/8 by eth0 was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:11:9: static.static.routes[1]: (10.0.0.1, 239.1.1.1) was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:13:9: static.static.routes[3]: (*, 239.1.1.1) was read a second time; it is already number 3 of the list',
+    'mgmd.yaml:14:52: static.static.routes[4].to[1]: eth1 was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:17:9: static.static.joins[1]: (*, 239.1.1.1) on eth0 was read a second time; it is already number 1 of the list',
   ]);
 });
 

@@ -15,6 +15,7 @@ import {
   walkAttributes,
   walkMessages,
 } from '../../../src/kernel/netlink.js';
+import { decodeNextHop } from '../../../src/kernel/nexthop-messages.js';
 import { decodeRoute, lookupRequest, pointLookupAt, ROUTE_ATTRIBUTES } from '../../../src/kernel/route-messages.js';
 
 /** Bytes as a little-endian machine has them; blanks and line ends are for the reader. */
@@ -108,7 +109,8 @@ test('a route message gives prefix, gateway, table and protocol; one of the mult
   const attributes = new Attributes(ROUTE_ATTRIBUTES);
   const route = only(NEWROUTE_VIA, (view, message) => decodeRoute(view, message, attributes));
   expect(route && formatPrefix(route.prefix)).toBe('10.2.0.0/16');
-  expect(route).toMatchObject({ table: 254, ifindex: 3, gateway: ip('10.1.0.2'), protocol: 4, type: 1 });
+  expect(route).toMatchObject({ table: 254, protocol: 4, type: 1 });
+  expect(route?.hops).toEqual([{ ifindex: 3, gateway: ip('10.1.0.2'), state: 'usable' }]);
   expect(only(NEWROUTE_MFC, (view, message) => decodeRoute(view, message, attributes))).toBeUndefined();
 });
 
@@ -222,6 +224,7 @@ function decodeEverything(bytes: Uint8Array): void {
     decodeLink(view, message, attributes);
     decodeAddress(view, message, attributes);
     decodeRoute(view, message, attributes);
+    decodeNextHop(view, { ...message, type: 104 });
     decodeMfc(view, message, attributes, 253);
     decodeVifs(view, message, 253);
   };

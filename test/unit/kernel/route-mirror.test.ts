@@ -1,19 +1,25 @@
 import { expect, test } from 'vitest';
 import { formatIp, ip, parsePrefix } from '../../../src/base/ip.js';
-import type { KernelRoute } from '../../../src/kernel/route-messages.js';
+import type { KernelRoute, NextHop } from '../../../src/kernel/route-messages.js';
 import { RouteMirror } from '../../../src/kernel/route-mirror.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 
 function route(prefixText: string, gateway: string, more: Partial<KernelRoute> = {}): KernelRoute {
   const prefix = parsePrefix(prefixText);
   if (!prefix.ok) throw new Error(prefix.error);
-  const ifindex = 3 as Ifindex;
-  const base = { table: 200, tos: 0, priority: 0, type: 1, protocol: 4, ifindex };
-  return { ...base, prefix: prefix.value, gateway: ip(gateway), ...more };
+  const hops = [hop(3, gateway)];
+  const base = { table: 200, tos: 0, priority: 0, type: 1, protocol: 4, hops, nextHopId: undefined };
+  return { ...base, prefix: prefix.value, ...more };
 }
 
+function hop(ifindex: number, gateway: string, state: NextHop['state'] = 'usable'): NextHop {
+  return { ifindex: ifindex as Ifindex, gateway: ip(gateway), state };
+}
+
+const ownHops = ({ hops }: KernelRoute) => hops;
+
 function gatewayOf(mirror: RouteMirror, destination: string): string {
-  const found = mirror.lookup(ip(destination));
+  const found = mirror.lookup(ip(destination), ownHops);
   if (found === undefined || found === 'local') return found ?? 'none';
   return found.gateway === undefined ? 'direct' : formatIp(found.gateway);
 }
@@ -58,7 +64,7 @@ test('a replacement takes the place of the route of its rank, an appended one do
 });
 
 test('a route that refuses packets hides the wider ones and leads nowhere', () => {
-  const refusing = route('10.2.0.0/16', '0.0.0.0', { type: 7, ifindex: undefined, gateway: undefined });
+  const refusing = route('10.2.0.0/16', '0.0.0.0', { type: 7, hops: [] });
   expect(gatewayOf(mirrorOf(route('0.0.0.0/0', '10.0.0.1'), refusing), '10.2.0.1')).toBe('none');
 });
 
@@ -69,4 +75,31 @@ test('the machine’s own addresses come from the local table, everything else o
   expect(gatewayOf(mirror, '10.9.0.1')).toBe('none');
   mirror.remove(own);
   expect(gatewayOf(mirror, '10.1.0.1')).toBe('none');
+});
+
+test('every next hop with a carrier is given, the others only where there is nothing better, dead ones never (C1)', () => {
+  const hopsOf = (...hops: readonly NextHop[]) => {
+    const found = mirrorOf(route('10.2.0.0/16', '10.0.0.1', { hops })).lookup(ip('10.2.0.1'), ownHops);
+    return found === undefined || found === 'local' ? found : (found.hops ?? [found]).map(({ ifindex }) => ifindex);
+  };
+  expect(hopsOf(hop(3, '10.0.0.1'), hop(4, '10.0.1.1', 'dead'), hop(5, '10.0.2.1'))).toEqual([3, 5]);
+  expect(hopsOf(hop(3, '10.0.0.1', 'linkDown'), hop(4, '10.0.1.1'))).toEqual([4]);
+  expect(hopsOf(hop(3, '10.0.0.1', 'linkDown'), hop(4, '10.0.1.1', 'dead'))).toEqual([3]);
+  expect(hopsOf(hop(3, '10.0.0.1', 'dead'))).toBeUndefined();
+});
+
+test('a route whose next hops are all dead gives way to the next one and to a wider one, as in the kernel (C1)', () => {
+  const dead = { hops: [hop(3, '10.0.0.3', 'dead')] };
+  const mirror = mirrorOf(route('10.0.0.0/8', '10.0.0.1'), route('10.2.0.0/16', '10.0.0.2', dead));
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.1');
+  mirror.add(route('10.2.0.0/16', '10.0.0.9', { priority: 5 }), false);
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.9');
+});
+
+test('a route that refers to a next hop object leads where that leads now, and is known by its number when it goes (C1)', () => {
+  const mirror = mirrorOf(route('10.2.0.0/16', '10.0.0.1', { hops: [], nextHopId: 7 }));
+  const found = mirror.lookup(ip('10.2.0.1'), ({ nextHopId }) => (nextHopId === 7 ? [hop(8, '10.0.0.8')] : []));
+  expect(found).toMatchObject({ ifindex: 8 });
+  mirror.remove(route('10.2.0.0/16', '10.0.0.1', { hops: [hop(9, '10.0.0.9')], nextHopId: 7 }));
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('none');
 });
