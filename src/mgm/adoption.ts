@@ -76,6 +76,11 @@ export class Adoption {
     return vif;
   }
 
+  /** The vif of an interface that nobody has taken yet. */
+  reservedVif(ifindex: Ifindex): Vif | undefined {
+    return this.#vifs.get(ifindex);
+  }
+
   /** An entry of the predecessor that waits for somebody to take its incoming interface. */
   awaits(seen: DumpedMfc): boolean {
     return this.#pending.has(flowName(seen));

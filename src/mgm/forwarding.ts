@@ -9,6 +9,9 @@ import type { MembershipKey } from './client.js';
 import { type Core, flowName, keyFields } from './core.js';
 import type { Entry, Interface, KeyRecord } from './state.js';
 
+/** As a threshold it lets nothing out; the kernel does not show such an output. */
+const HIGHEST_TTL = 255;
+
 export function bitOf(on: Interface): number {
   return 1 << on.vif;
 }
@@ -40,10 +43,11 @@ export class Forwarding {
     return this.#withinScope(entry, (outputs | entry.kept) & ~bitOf(entry.iif));
   }
 
-  /** A scoped group neither enters nor leaves by a boundary (RFC 2365 section 5). */
+  /** A scoped group neither enters nor leaves by a boundary (RFC 2365 section 5), and no packet has a TTL above 255. */
   #withinScope({ iif, group }: Entry, outputs: number): number {
     let within = outputs;
     for (const on of this.#core.interfaces.values()) {
+      if (on.threshold >= HIGHEST_TTL) within &= ~bitOf(on);
       if (on.boundary.length === 0 || !on.isBoundaryOf(group)) continue;
       if (on === iif) return 0;
       within &= ~bitOf(on);

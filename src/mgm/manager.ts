@@ -113,12 +113,11 @@ export class Manager implements MgmClient {
     this.#handovers = new Handovers(core, courier, this.#registry, this.#transitions);
     this.#enumerations = new Enumerations(core.memberships);
     this.#reader = new MfeReader(core, forwarding);
-    this.#reconciler = new Reconciler(
-      core,
-      forwarding,
-      (seen) => this.#answerFromDump(seen),
-      (seen) => adoption.awaits(seen),
-    );
+    this.#reconciler = new Reconciler(core, forwarding, {
+      reportFlow: (seen) => this.#answerFromDump(seen),
+      isExpected: (seen) => adoption.awaits(seen),
+      reservedVif: (ifindex) => adoption.reservedVif(ifindex),
+    });
     this.#views = new Views(core, forwarding, this.#reconciler, this.#rib);
   }
 

@@ -6,38 +6,53 @@
 import { KernelError } from '../base/errors.js';
 import { formatIp } from '../base/ip.js';
 import type { Timer } from '../port/clock.js';
-import type { DumpedMfc, DumpedVif, MfcChange, MrouteDump } from '../port/kernel.js';
+import type { DumpedMfc, DumpedVif, Ifindex, MfcChange, MrouteDump, Vif } from '../port/kernel.js';
 import { type Core, flowName, keyFields } from './core.js';
 import { bitOf, type Forwarding } from './forwarding.js';
 import type { Entry, Interface } from './state.js';
 
-/** Notifications of one burst lead to one comparison. */
+/** Notifications of one burst lead to one comparison. Each that follows soon after another waits twice as long. */
 const SUSPICION_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 10_000;
+/** An entry that differs again right after a repair is left alone for this long, then twice as long each time. */
+const REPAIR_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 600_000;
+
+/** What became of the repairs of an entry. */
+interface Repairs {
+  pauseMs: number;
+  untilMs: number;
+}
+
+export interface ReconcilerParts {
+  /** Answers an unresolved flow. */
+  readonly reportFlow: (entry: DumpedMfc) => void;
+  /** An entry that is not ours yet, but nobody else's either. */
+  readonly isExpected: (entry: DumpedMfc) => boolean;
+  /** The vif of an interface that nobody is on yet. */
+  readonly reservedVif: (ifindex: Ifindex) => Vif | undefined;
+}
 
 export class Reconciler {
   readonly #core: Core;
   readonly #forwarding: Forwarding;
-  readonly #isExpected: (entry: DumpedMfc) => boolean;
-  readonly #reportFlow: (entry: DumpedMfc) => void;
+  readonly #parts: ReconcilerParts;
   #timer: Timer | undefined;
   #suspicion: Timer | undefined;
+  #suspicionDelayMs = SUSPICION_DELAY_MS;
+  #suspectedAtMs = Number.NEGATIVE_INFINITY;
+  /** Entries repaired a while ago at most. */
+  readonly #repairs = new Map<Entry, Repairs>();
   #running = false;
   #again = false;
   /** Entries somebody else wrote, by "source group", as the last dump showed them. */
   foreign: ReadonlyMap<string, DumpedMfc> = new Map();
   unresolved: readonly DumpedMfc[] = [];
 
-  /** `isExpected`: an entry that is not ours yet, but nobody else's either. */
-  constructor(
-    core: Core,
-    forwarding: Forwarding,
-    reportFlow: (entry: DumpedMfc) => void,
-    isExpected: (entry: DumpedMfc) => boolean,
-  ) {
-    this.#isExpected = isExpected;
+  constructor(core: Core, forwarding: Forwarding, parts: ReconcilerParts) {
     this.#core = core;
     this.#forwarding = forwarding;
-    this.#reportFlow = reportFlow;
+    this.#parts = parts;
   }
 
   start(): void {
@@ -56,7 +71,11 @@ export class Reconciler {
   noticed(change: MfcChange | undefined): void {
     if (change && this.#fits(change)) return;
     if (this.#suspicion || this.#core.stopped) return;
-    this.#suspicion = this.#core.ports.clock.after(SUSPICION_DELAY_MS, () => {
+    const { nowMs } = this.#core;
+    const again = nowMs - this.#suspectedAtMs < LONGEST_DELAY_MS;
+    this.#suspicionDelayMs = again ? Math.min(2 * this.#suspicionDelayMs, LONGEST_DELAY_MS) : SUSPICION_DELAY_MS;
+    this.#suspectedAtMs = nowMs + this.#suspicionDelayMs;
+    this.#suspicion = this.#core.ports.clock.after(this.#suspicionDelayMs, () => {
       this.#suspicion = undefined;
       void this.run();
     });
@@ -86,7 +105,12 @@ export class Reconciler {
     const entry = this.#core.entries.get(seen.source, seen.group);
     if (seen.unresolved) return true;
     if (kind === 'deleted') return !entry || entry.writtenIif === -1;
-    return entry !== undefined && this.#same(entry, seen);
+    return entry !== undefined && (this.#same(entry, seen) || this.#isPaused(entry));
+  }
+
+  #isPaused(entry: Entry): boolean {
+    const repairs = this.#repairs.get(entry);
+    return repairs !== undefined && repairs.untilMs > this.#core.nowMs;
   }
 
   #same(entry: Entry, seen: DumpedMfc): boolean {
@@ -96,24 +120,25 @@ export class Reconciler {
   #outputsOf(seen: DumpedMfc): number {
     let outputs = 0;
     for (const { ifindex } of seen.oifs) {
-      const on = this.#core.interfaces.get(ifindex);
-      if (!on) return -1;
-      outputs |= bitOf(on);
+      const vif = this.#core.interfaces.get(ifindex)?.vif ?? this.#parts.reservedVif(ifindex);
+      if (vif === undefined) return -1;
+      outputs |= 1 << vif;
     }
     return outputs >>> 0;
   }
 
   #compare(dump: MrouteDump, writesBefore: number, removed: ReadonlySet<string>): void {
     this.#core.count('reconcile.runs');
+    this.#forgetRepairs();
     this.#compareVifs(dump.vifs);
     const seenEntries = new Set<Entry>();
     const foreign = new Map<string, DumpedMfc>();
     for (const seen of dump.entries) {
       const entry = this.#core.entries.get(seen.source, seen.group);
       if (entry) seenEntries.add(entry);
-      if (seen.unresolved) this.#reportFlow(seen);
+      if (seen.unresolved) this.#parts.reportFlow(seen);
       else if (!entry) {
-        if (!removed.has(flowName(seen)) && !this.#isExpected(seen)) foreign.set(flowName(seen), seen);
+        if (!removed.has(flowName(seen)) && !this.#parts.isExpected(seen)) foreign.set(flowName(seen), seen);
       } else if (entry.writtenAt <= writesBefore && !this.#same(entry, seen)) this.#repair(entry, 'changed');
     }
     for (const entry of this.#core.entries) {
@@ -123,7 +148,18 @@ export class Reconciler {
     this.#handleForeign(foreign);
   }
 
+  /** An entry that was not repaired again for twice its pause is as good as new. */
+  #forgetRepairs(): void {
+    for (const [entry, { pauseMs, untilMs }] of this.#repairs)
+      if (entry.deleted || untilMs + pauseMs <= this.#core.nowMs) this.#repairs.delete(entry);
+  }
+
+  /** Never over and over: somebody may write it as often as we do, or the kernel show something else whatever we write. */
   #repair(entry: Entry, why: 'changed' | 'missing'): void {
+    if (this.#isPaused(entry)) return;
+    const known = this.#repairs.get(entry);
+    const pauseMs = known ? Math.min(2 * known.pauseMs, LONGEST_PAUSE_MS) : REPAIR_PAUSE_MS;
+    this.#repairs.set(entry, { pauseMs, untilMs: this.#core.nowMs + pauseMs });
     entry.writtenIif = -1;
     this.#forwarding.write(entry);
     this.#core.count(`reconcile.${why}`);

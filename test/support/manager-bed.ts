@@ -38,6 +38,8 @@ export interface BedConfig {
   readonly foreign?: 'leave' | 'remove';
   /** Prefixes that do not pass an interface, by its name. */
   readonly boundaries?: Readonly<Record<string, readonly string[]>>;
+  /** By interface name; 1 elsewhere. */
+  readonly thresholds?: Readonly<Record<string, number>>;
   /** Static overrides: prefix and interfaces, separated by blanks. */
   readonly rpfRoutes?: Readonly<Record<string, string>>;
 }
@@ -56,7 +58,7 @@ export class Bed {
 
   /** With a predecessor: its manager is dead, but its kernel is as it left it. */
   constructor(
-    { mfeExpiry = 'refresh', foreign = 'leave', boundaries = {}, rpfRoutes = {} }: BedConfig = {},
+    { mfeExpiry = 'refresh', foreign = 'leave', boundaries = {}, rpfRoutes = {}, thresholds = {} }: BedConfig = {},
     predecessor?: Bed,
   ) {
     this.clock = predecessor?.clock ?? new FakeClock();
@@ -76,7 +78,14 @@ export class Bed {
       membership: kernel.membership,
       links: kernel.links,
       routes: kernel.routes,
-      config: { mfeExpiry, foreign, rpfRoutes: overrides, thresholdOf: () => 1, boundaryOf, reconcileMs: 60_000 },
+      config: {
+        mfeExpiry,
+        foreign,
+        rpfRoutes: overrides,
+        thresholdOf: (name: string) => thresholds[name] ?? 1,
+        boundaryOf,
+        reconcileMs: 60_000,
+      },
     });
     this.manager.start();
   }

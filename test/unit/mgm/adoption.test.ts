@@ -160,6 +160,18 @@ test('F03 entries of the predecessor that wait for their interface are not shown
   expect(bed.log.complaints()).toEqual([]);
 });
 
+test('an output by an interface that nobody takes is no difference to be repaired (D2)', async () => {
+  const bed = await (await predecessor()).succeeded();
+  await bed.client('pim', [bed.eth2, bed.eth1]);
+  await bed.manager.takeUp();
+  const writes = bed.kernel.mroute.calls.addMfc;
+  await bed.manager.reconcile();
+  await bed.clock.run(13_000);
+  expect(bed.kernelText(S2, G1)).toBe('eth2 -> eth1,eth3');
+  expect(bed.kernel.mroute.calls.addMfc).toBe(writes);
+  expect(bed.log.complaints()).toEqual([]);
+});
+
 test('a flow whose first packets waited for the dead manager is answered from the dump', async () => {
   const old = await predecessor();
   old.kernel.mroute.onUpcalls(() => undefined);

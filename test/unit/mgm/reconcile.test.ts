@@ -122,3 +122,60 @@ test('a dump that the kernel refuses is reported, and the next one repairs', asy
   await bed.clock.run(60_000);
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
+
+/** Runs for so long and counts what the manager writes. */
+async function writesIn(bed: Bed, ms: number): Promise<number> {
+  const before = bed.kernel.mroute.calls.addMfc;
+  await bed.clock.run(ms);
+  return bed.kernel.mroute.calls.addMfc - before;
+}
+
+test('a kernel that never shows what was written is not written over and over (D2)', async () => {
+  const { bed } = await flowing();
+  const { mroute } = bed.kernel;
+  const add = mroute.addMfc.bind(mroute);
+  mroute.addMfc = (entry) => add({ ...entry, ttls: new Uint8Array(VIFS) });
+  mroute.foreign.delMfc(S2, G1);
+  expect(await writesIn(bed, 10_000)).toBeLessThan(8);
+  expect(await writesIn(bed, 600_000)).toBeLessThan(12);
+  expect(bed.log.complaints().length).toBeLessThan(20);
+});
+
+test('somebody who overwrites an entry ten times a second gets it repaired at once, then ever less often (D2)', async () => {
+  const { bed, entry } = await flowing();
+  const { mroute } = bed.kernel;
+  const before = mroute.calls.addMfc;
+  for (let n = 0; n < 600; n++) {
+    mroute.foreign.addMfc(entry(G1, []));
+    await bed.clock.run(100);
+    if (n === 1) expect(mroute.calls.addMfc).toBe(before + 1);
+  }
+  expect(mroute.calls.addMfc - before).toBeLessThan(10);
+  // and when that ends, it is as it was
+  await bed.clock.run(120_000);
+  expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
+});
+
+test('a stranger who makes the kernel tell of something all the time does not have the table read all the time (D2)', async () => {
+  const { bed, entry, oif } = await flowing({ foreign: 'remove' });
+  let dumps = 0;
+  const dump = bed.kernel.mroute.dump.bind(bed.kernel.mroute);
+  bed.kernel.mroute.dump = () => {
+    dumps++;
+    return dump();
+  };
+  for (let n = 0; n < 600; n++) {
+    bed.kernel.mroute.foreign.addMfc(entry(G2, [oif]));
+    await bed.clock.run(100);
+  }
+  expect(dumps).toBeLessThan(20);
+});
+
+test('a threshold of 255 lets nothing out, so there is nothing to repair (D2)', async () => {
+  const bed = new Bed({ thresholds: { eth1: 255 } });
+  const pim = await bed.client('pim', [bed.eth2, bed.eth1]);
+  await pim.add(any(G1), bed.eth1);
+  await bed.flow(S2, G1, bed.eth2);
+  expect(await writesIn(bed, 120_000)).toBe(0);
+  expect(bed.entry(S2, G1)).toBe('eth2 -> ');
+});
