@@ -1,25 +1,20 @@
-/** Which addresses are on a link, from the addresses that an interface has there. */
+/** Which addresses are on a link, from the addresses that an interface has there and the routes that lead there. */
 import { ipv4, type IpAddress, maskOf, type Prefix, prefixContains, toU32 } from './ip.js';
-
-export interface InterfaceAddress {
-  readonly address: IpAddress;
-  readonly prefixLength: number;
-  /** The other end of a point-to-point link. */
-  readonly peer: IpAddress | undefined;
-}
+import { type InterfaceAddress, networkOf, usableAddresses } from './link-address.js';
 
 /** Which sources are on the link; made once per change of the addresses. */
 export class OnLink {
   readonly #own: ReadonlySet<IpAddress>;
   readonly #broadcasts: ReadonlySet<IpAddress>;
   readonly #prefixes: readonly Prefix[];
+  readonly #isRouted: (address: IpAddress) => boolean;
 
-  constructor(addresses: readonly InterfaceAddress[]) {
+  /** `isRouted`: asked about what no address of the interface covers. */
+  constructor(addresses: readonly InterfaceAddress[], isRouted: (address: IpAddress) => boolean = () => false) {
     this.#own = new Set(addresses.map((a) => a.address));
-    this.#broadcasts = new Set(addresses.filter((a) => a.prefixLength < 31).map(broadcastOf));
-    this.#prefixes = addresses.map((a) =>
-      a.peer === undefined ? { network: a.address, length: a.prefixLength } : { network: a.peer, length: 32 },
-    );
+    this.#prefixes = usableAddresses(addresses).map(networkOf);
+    this.#broadcasts = new Set(this.#prefixes.filter(({ length }) => length < 31).map(broadcastOf));
+    this.#isRouted = isRouted;
   }
 
   isOwn(address: IpAddress): boolean {
@@ -32,17 +27,15 @@ export class OnLink {
 
   /** The address of a subnet itself, which no host has. */
   isNetwork(address: IpAddress): boolean {
-    for (const { network, length } of this.#prefixes)
-      if (length < 31 && address === ipv4(toU32(network) & toU32(maskOf(length)))) return true;
-    return false;
+    return this.#prefixes.some(({ network, length }) => length < 31 && network === address);
   }
 
   contains(address: IpAddress): boolean {
     for (const prefix of this.#prefixes) if (prefixContains(prefix, address)) return true;
-    return false;
+    return this.#isRouted(address);
   }
 }
 
-function broadcastOf(a: InterfaceAddress): IpAddress {
-  return ipv4(toU32(a.address) | ~toU32(maskOf(a.prefixLength)));
+function broadcastOf({ network, length }: Prefix): IpAddress {
+  return ipv4(toU32(network) | ~toU32(maskOf(length)));
 }

@@ -2,8 +2,9 @@
  * One interface of ours between the wire and the rest of the protocol: reception with its checks (dvmrp.md section 17), its
  * neighbours, what it sends (section 2). What an interface cannot decide alone goes to the router.
  */
-import { formatIp, type IpAddress, ipv4, isMulticast, maskOf, type Prefix, toU32 } from '../base/ip.js';
-import { type InterfaceAddress, OnLink } from '../base/on-link.js';
+import { formatIp, type IpAddress, isMulticast, maskOf, type Prefix, toU32 } from '../base/ip.js';
+import { hasNetwork, type InterfaceAddress, networkOf } from '../base/link-address.js';
+import { OnLink } from '../base/on-link.js';
 import { TokenBucket } from '../base/token-bucket.js';
 import type { DvmrpInterfaceConfig } from '../config/types.js';
 import type { Ifindex } from '../port/kernel.js';
@@ -45,6 +46,8 @@ export interface LinkState {
   readonly mtu: number;
   /** The first one is where our messages come from. */
   readonly addresses: readonly InterfaceAddress[];
+  /** Whether a route puts a source on the link that no address covers. */
+  readonly isRouted?: (source: IpAddress) => boolean;
 }
 
 export interface LinkConfig {
@@ -139,12 +142,11 @@ export class RouterLink implements NeighborOutput {
     this.isUp = true;
     this.pointToPoint = state.pointToPoint;
     this.address = primary.address;
-    this.onLink = new OnLink(state.addresses);
-    const isNamed = ({ peer, prefixLength }: InterfaceAddress) => peer !== undefined || prefixLength < 32;
-    this.#farEndUnknown = state.pointToPoint && !state.addresses.some(isNamed);
+    this.onLink = new OnLink(state.addresses, state.isRouted);
+    this.#farEndUnknown = state.pointToPoint && !state.addresses.some(hasNetwork);
     this.subnets = state.addresses
-      .filter(isNamed)
-      .map(subnetOf)
+      .filter(hasNetwork)
+      .map(networkOf)
       .filter(({ network, length }) => isTellable(network, length));
     const before = this.#output.up(this);
     this.#lastGenerationId = before?.generationId ?? nextGenerationId(this.#lastGenerationId, wallClockSec);
@@ -364,12 +366,6 @@ export class RouterLink implements NeighborOutput {
 
 function count<K>(counts: Map<K, number>, name: K): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
-}
-
-/** Of a point-to-point link the other end is the network. */
-function subnetOf({ address, prefixLength, peer }: InterfaceAddress): Prefix {
-  if (peer !== undefined) return { network: peer, length: 32 };
-  return { network: ipv4(toU32(address) & toU32(maskOf(prefixLength))), length: prefixLength };
 }
 
 /** Lengths of 1 to 7 cannot be expressed in a Report. */

@@ -9,8 +9,10 @@
  * aggregates (7.6), AH.
  */
 import { type Answer, isLater, whenAnswered } from '../base/answer.js';
-import { ANY4, formatIp, formatPrefix, type IpAddress, isAny } from '../base/ip.js';
+import { ANY4, formatIp, formatPrefix, type IpAddress } from '../base/ip.js';
+import { usableAddresses } from '../base/link-address.js';
 import { LogLimiter } from '../base/log-limiter.js';
+import { leadsTo, RoutedHosts } from '../base/routed-hosts.js';
 import type { DvmrpConfig } from '../config/types.js';
 import {
   type ClientCallbacks,
@@ -41,6 +43,7 @@ import {
   type LinkChange,
   type LinkPort,
   type MembershipPort,
+  type RoutePort,
 } from '../port/kernel.js';
 import type { Fields, Log } from '../port/log.js';
 import type { Random } from '../port/random.js';
@@ -58,6 +61,8 @@ export interface DvmrpModuleParts {
   readonly igmp: IgmpPort;
   readonly membership: MembershipPort;
   readonly links: LinkPort;
+  /** Who is on a link by a route; absent: nobody. */
+  readonly routes?: Pick<RoutePort, 'lookup'>;
   readonly clock: Clock;
   /** Seconds since 1970, for generation ids only. */
   readonly wallClockSec: () => number;
@@ -79,6 +84,8 @@ const EVERYTHING: MembershipKey = { source: ANY4, group: ANY4 };
 /** Lines about what strangers do: this many at once, then one in ten seconds, per reason. */
 const LOG_BURST = 3;
 const LOG_PER_SECOND = 0.1;
+/** Routers whose address does not fit the link: one line at once, then one in ten minutes, per interface. */
+const STRANGERS_PER_SECOND = 1 / 600;
 /** A router with many neighbours starts: each of them is worth a line. */
 const NEIGHBORS_BURST = 64;
 
@@ -98,6 +105,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
   readonly #parts: DvmrpModuleParts;
   readonly #log: Log;
   readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
+  readonly #strangers = new LogLimiter(1, STRANGERS_PER_SECOND);
   /** Interfaces that IGMP is querier on. */
   readonly #querier = new Set<Ifindex>();
   /** What `stop` has to release. */
@@ -293,7 +301,13 @@ export class DvmrpModule implements Protocol, RouterOutput {
   }
 
   #setState(link: Link): void {
-    this.router.setLinkState(this.#nowMs(), this.#parts.wallClockSec(), link.ifindex, linkState(link));
+    const { wallClockSec, routes, clock } = this.#parts;
+    const routed = new RoutedHosts(
+      (address) => leadsTo(routes?.lookup(address), link.ifindex),
+      () => clock.nowMs(),
+    );
+    const state = linkState(link, (address) => routed.has(address));
+    this.router.setLinkState(this.#nowMs(), wallClockSec(), link.ifindex, state);
     this.#arm();
   }
 
@@ -434,6 +448,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
   }
 
   dropped({ config }: RouterLink, reason: Drop, source: IpAddress): void {
+    if (reason === 'offSubnet') return this.#offSubnet(config.name, source);
     const warned = WARNED.has(reason);
     if (reason === 'ownMessage' || (!warned && !this.#log.debugEnabled)) return;
     const heldBack = this.#mayLog(`${config.name} ${reason}`);
@@ -442,6 +457,17 @@ export class DvmrpModule implements Protocol, RouterOutput {
     const what = `from ${formatIp(source)} on ${config.name}: ${reason}`;
     if (warned) this.#log.warn({ evt: 'dvmrp.limit.reached', ...fields }, `not taken ${what}`);
     else this.#log.debug({ evt: 'dvmrp.message.ignored', ...fields }, `ignored ${what}`);
+  }
+
+  /** A neighbour that is never one: an operator should know. */
+  #offSubnet(ifname: string, source: IpAddress): void {
+    const heldBack = this.#strangers.take(ifname, this.#parts.clock.nowMs());
+    if (heldBack === undefined) return;
+    const from = formatIp(source);
+    this.#log.warn(
+      { evt: 'dvmrp.message.refused', ifname, reason: 'offSubnet', from, heldBack },
+      `ignored a message of ${from} on ${ifname}: its address is in no network of ${ifname}, and no route without a gateway leads to it there; give both routers addresses of one network, or add such a route`,
+    );
   }
 
   #mayLog(reason: string, burst = LOG_BURST): number | undefined {
@@ -455,8 +481,9 @@ const REFUSED: Readonly<Record<Refusal, string>> = {
   denied: 'the neighborFilter of the interface denies it',
 };
 
-function linkState({ running, pointToPoint, mtu, addresses }: Link): LinkState {
-  const usable = addresses.filter(({ address }) => !isAny(address));
-  const primary = usable.filter(({ secondary }) => !secondary);
-  return { running, pointToPoint, mtu, addresses: [...primary, ...usable.filter(({ secondary }) => secondary)] };
+function linkState(
+  { running, pointToPoint, mtu, addresses }: Link,
+  isRouted: (address: IpAddress) => boolean,
+): LinkState {
+  return { running, pointToPoint, mtu, addresses: usableAddresses(addresses), isRouted };
 }

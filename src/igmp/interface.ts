@@ -3,7 +3,8 @@
  * (section 11.1), and the groups. Knows no ports: time and messages come in by calls, everything else leaves by the output.
  */
 import { ANY4, type IpAddress, isAny } from '../base/ip.js';
-import { type InterfaceAddress, OnLink } from '../base/on-link.js';
+import type { InterfaceAddress } from '../base/link-address.js';
+import { OnLink } from '../base/on-link.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { type Counters, type DropReason, newCounters } from './counters.js';
 import type { MembershipChanges } from './group.js';
@@ -46,9 +47,11 @@ export interface LinkState {
   /** Up and with carrier. */
   readonly running: boolean;
   readonly mtu: number;
-  /** The address queries come from: the first one that is not secondary. */
+  /** The address queries come from. */
   readonly primary: IpAddress | undefined;
   readonly addresses: readonly InterfaceAddress[];
+  /** Whether a route puts a source on the link that no address covers. */
+  readonly isRouted?: (source: IpAddress) => boolean;
 }
 
 const DOWN: LinkState = { running: false, mtu: 0, primary: undefined, addresses: [] };
@@ -103,7 +106,7 @@ export class IgmpInterface {
    */
   setLink(nowMs: number, link: LinkState): void {
     this.#link = link;
-    this.#onLink = new OnLink(link.addresses);
+    this.#onLink = new OnLink(link.addresses, link.isRouted);
     this.#sourcesPerQuery = sourcesPerQuery(link.mtu);
     this.#out = new Uint8Array(QUERY_V3_LENGTH + 4 * this.#sourcesPerQuery);
     if (!link.running) this.groups.clear();

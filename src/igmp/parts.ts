@@ -3,7 +3,7 @@ import type { IgmpInterfaceConfig } from '../config/types.js';
 import type { Handle, MgmClient, SavedProtocolState } from '../mgm/client.js';
 import type { Clock } from '../port/clock.js';
 import type { Events } from '../port/events.js';
-import type { IgmpPort, LinkPort, MembershipPort } from '../port/kernel.js';
+import type { IgmpPort, LinkPort, MembershipPort, RoutePort } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Pull } from './host-side.js';
 import type { KernelJoins } from './kernel-joins.js';
@@ -14,6 +14,8 @@ export interface IgmpModuleParts {
   readonly igmp: IgmpPort;
   readonly membership: MembershipPort;
   readonly links: LinkPort;
+  /** Who is on a link by a route; absent: nobody. */
+  readonly routes?: Pick<RoutePort, 'lookup'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly events: Events;

@@ -4,7 +4,9 @@
  */
 import { type Answer, isLater } from '../base/answer.js';
 import { ANY4, formatIp, type IpAddress, isAny } from '../base/ip.js';
+import { usableAddresses } from '../base/link-address.js';
 import { LogLimiter } from '../base/log-limiter.js';
+import { leadsTo, RoutedHosts } from '../base/routed-hosts.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { JOIN, type MgmStatus, PROTOCOL } from '../mgm/client.js';
 import type { Timer } from '../port/clock.js';
@@ -26,6 +28,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** Lines about what strangers do: this many at once, then one in ten seconds, per reason and interface. */
 const LOG_BURST = 3;
 const LOG_PER_SECOND = 0.1;
+/** Lines about hosts that get nothing because their messages are refused: one at once, then one in ten minutes, per reason. */
+const DEAFNESS_PER_SECOND = 1 / 600;
 
 export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterface, MembershipChanges {
   readonly named: Named;
@@ -37,6 +41,8 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
   readonly #parts: SharedParts;
   readonly #log: Log;
   readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
+  readonly #deafness = new LogLimiter(1, DEAFNESS_PER_SECOND);
+  readonly #routed: RoutedHosts;
   #opened = false;
   #alone = false;
   #toldQuerier: boolean | undefined;
@@ -51,6 +57,10 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
     this.config = config;
     this.named = { ifindex: link.ifindex, name: link.name };
     this.#log = log.child({ ifname: link.name });
+    this.#routed = new RoutedHosts(
+      (address) => leadsTo(parts.routes?.lookup(address), link.ifindex),
+      () => parts.clock.nowMs(),
+    );
     this.statics = new StaticGroups(config.staticGroups);
     this.sync = new MembershipSync(() => this.igmp.groups.groups(), this.statics, this, ANY4);
     this.igmp = new IgmpInterface(config, this, parts.room);
@@ -101,11 +111,17 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
 
   linkChanged(link: Link): void {
     if (!this.#opened) return;
-    this.igmp.setLink(this.#nowMs(), linkState(link));
+    this.#routed.forget();
+    this.igmp.setLink(this.#nowMs(), this.#linkState(link));
     const { active } = this.statics;
     this.sync.setLinkUp(link.running);
     if (active !== this.statics.active) this.#parts.pull?.refreshAll();
     this.#afterStep();
+  }
+
+  #linkState({ running, mtu, addresses }: Link): LinkState {
+    const [primary] = usableAddresses(addresses);
+    return { running, mtu, addresses, primary: primary?.address, isRouted: (source) => this.#routed.has(source) };
   }
 
   enable(): void {
@@ -304,6 +320,8 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
   }
 
   dropped(reason: DropReason, source: IpAddress, group: IpAddress | undefined): void {
+    const deafness = deafnessMessage(reason, this.named.name, this.config);
+    if (deafness !== undefined) return this.#deaf(reason, source, group, deafness);
     const limit = limitMessage(reason, this.named.name, this.config);
     if (limit === undefined && !this.#log.debugEnabled) return;
     const heldBack = this.#mayLog(reason);
@@ -311,6 +329,15 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
     const fields = { reason, from: formatIp(source), group: group && formatIp(group), heldBack };
     if (limit !== undefined) this.#log.warn({ evt: 'igmp.limit.reached', ...fields }, limit);
     else this.#log.debug({ evt: 'igmp.message.ignored', ...fields }, `ignored on ${this.named.name}: ${reason}`);
+  }
+
+  /** Everything of a host may be refused for this reason, so that it gets nothing: an operator should know. */
+  #deaf(reason: DropReason, source: IpAddress, group: IpAddress | undefined, why: string): void {
+    const heldBack = this.#deafness.take(reason, this.#parts.clock.nowMs());
+    if (heldBack === undefined) return;
+    const from = formatIp(source);
+    const fields = { evt: 'igmp.message.refused', reason, from, group: group && formatIp(group), heldBack } as const;
+    this.#log.warn(fields, `ignored a message of ${from} on ${this.named.name}: ${why}`);
   }
 
   querierLost(to: IpAddress, version: number): void {
@@ -355,11 +382,6 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
   }
 }
 
-function linkState(link: Link): LinkState {
-  const { running, mtu, addresses } = link;
-  return { running, mtu, addresses, primary: addresses.find((a) => !a.secondary && !isAny(a.address))?.address };
-}
-
 /** Undefined: the reason is no limit that an operator may want to raise. */
 function limitMessage(reason: DropReason, ifname: string, config: IgmpInterfaceConfig): string | undefined {
   const { maxGroups, maxSourcesPerGroup, maxGroupsPerHost, maxTrackedHosts, maxQueriesPerSec } = config;
@@ -374,6 +396,24 @@ function limitMessage(reason: DropReason, ifname: string, config: IgmpInterfaceC
       return `${ifname} remembers ${maxTrackedHosts} hosts, its limit; leaves of the others are asked about (raise maxTrackedHosts)`;
     case 'queryLimit':
       return `leaves on ${ifname} would cause more than ${maxQueriesPerSec} queries a second; those beyond it are not acted on (raise maxQueriesPerSec)`;
+    default:
+      return undefined;
+  }
+}
+
+/** Why whole segments can get nothing, and the key that changes it; undefined: the reason is of another kind. */
+function deafnessMessage(reason: DropReason, ifname: string, { version }: IgmpInterfaceConfig): string | undefined {
+  switch (reason) {
+    case 'offSubnet':
+      return `its address is in no network of ${ifname}, and no route without a gateway leads to it there; add such a route, or accept its reports with "verifySourceSubnet: false"`;
+    case 'badTtl':
+      return 'its TTL differs from 1, so it may have been routed; "requireTtl1: false" accepts it';
+    case 'noRouterAlert':
+      return 'it lacks the router alert option; "requireRouterAlert: false" accepts it';
+    case 'versionDisabled':
+      return `it is of a later version than ${version}, and the interface speaks version ${version}; "version: 3" accepts it`;
+    case 'ssmGroup':
+      return 'it asks for any source of a source-specific group ("ssmRanges"), so it gets nothing; the host must name sources by IGMPv3';
     default:
       return undefined;
   }

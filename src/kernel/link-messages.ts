@@ -29,6 +29,9 @@ const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 export const ADDRESS_ATTRIBUTES = IFA_LOCAL;
 const IFA_F_SECONDARY = 0x01;
+/** Where the scopes end that reach beyond the link (RT_SCOPE_UNIVERSE 0, _SITE 200), and beyond the host. */
+const RT_SCOPE_LINK = 253;
+const RT_SCOPE_HOST = 254;
 
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
@@ -86,7 +89,7 @@ export function decodeAddress(
   const { at, end } = message;
   if (end - at < IFADDRMSG_BYTES || view.getUint8(at) !== AF_INET) return undefined;
   attributes.read(view, at + IFADDRMSG_BYTES, end);
-  // On a point-to-point link IFA_ADDRESS is the other end; elsewhere the two are equal, or only one of them is there.
+  // With a peer IFA_ADDRESS is the other end and has the prefix; else the two are equal, or only one of them is there.
   const far = attributes.ipv4(IFA_ADDRESS);
   const local = attributes.ipv4(IFA_LOCAL) ?? far;
   const prefixLength = view.getUint8(at + 1);
@@ -97,7 +100,13 @@ export function decodeAddress(
       address: ipv4(local),
       prefixLength,
       secondary: (view.getUint8(at + 2) & IFA_F_SECONDARY) !== 0,
+      scope: scopeOf(view.getUint8(at + 3)),
       peer: far === undefined || far === local ? undefined : ipv4(far),
     },
   };
+}
+
+function scopeOf(scope: number): LinkAddress['scope'] {
+  if (scope < RT_SCOPE_LINK) return 'global';
+  return scope < RT_SCOPE_HOST ? 'link' : 'host';
 }

@@ -207,6 +207,10 @@ function sameLink(a: Link, b: Link): boolean {
 
 function sameAddress(a: LinkAddress, b: LinkAddress): boolean {
   return (
-    a.address === b.address && a.prefixLength === b.prefixLength && a.secondary === b.secondary && a.peer === b.peer
+    a.address === b.address &&
+    a.prefixLength === b.prefixLength &&
+    a.secondary === b.secondary &&
+    a.scope === b.scope &&
+    a.peer === b.peer
   );
 }

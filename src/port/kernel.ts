@@ -5,6 +5,7 @@
 import type { KernelError } from '../base/errors.js';
 import type { SourceFilter } from '../base/filter-merge.js';
 import type { IpAddress, Prefix } from '../base/ip.js';
+import type { AddressScope } from '../base/link-address.js';
 
 declare const vifBrand: unique symbol;
 declare const ifindexBrand: unique symbol;
@@ -159,10 +160,12 @@ export interface IgmpPort {
 
 export interface LinkAddress {
   readonly address: IpAddress;
-  /** 0..32. */
+  /** 0..32; of the peer where there is one. */
   readonly prefixLength: number;
   readonly secondary: boolean;
-  /** The other end, on a point-to-point link. */
+  /** How far the address means something: 'global' (site too), on this link only, or on this host only. */
+  readonly scope: AddressScope;
+  /** Who or what is at the other end ("peer 10.8.0.2/24"): the prefix is its, not that of `address`. */
   readonly peer: IpAddress | undefined;
 }
 
@@ -178,7 +181,7 @@ export interface Link {
   /** IFF_MULTICAST. */
   readonly multicast: boolean;
   readonly mtu: number;
-  /** In kernel order: the first one that is not secondary is the primary address. */
+  /** In kernel order; `usableAddresses` of base/link-address.ts says which of them speaks. */
   readonly addresses: readonly LinkAddress[];
 }
 

@@ -1,6 +1,7 @@
 /** Interfaces and addresses on the real kernel: what the port says is what ip(8) did, and nothing that did not happen. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { formatIp } from '../../src/base/ip.js';
+import { networkOf, usableAddresses } from '../../src/base/link-address.js';
 import { loadAddon } from '../../src/kernel/addon.js';
 import { Links } from '../../src/kernel/links.js';
 import type { Link, LinkChange } from '../../src/port/kernel.js';
@@ -77,6 +78,40 @@ test('the list is complete when the port is open', () => {
   expect(wan?.addresses.map(({ secondary }) => secondary)).toEqual([false, false, true]);
   expect(wan?.addresses.map(({ peer }) => peer && formatIp(peer))).toEqual([undefined, '10.9.0.2', undefined]);
   expect(now.find(({ name }) => name === 'lo')).toMatchObject({ loopback: true, up: true });
+});
+
+/** Of what speaks, best first: "10.1.0.1 of 10.1.0.0/24". */
+function speakers(name: string): readonly string[] {
+  return usableAddresses(links.byName(name)?.addresses ?? []).map((one) => {
+    const { network, length } = networkOf(one);
+    return `${formatIp(one.address)} of ${formatIp(network)}/${length}`;
+  });
+}
+
+test('the address that speaks follows what is added and taken away (C2)', async () => {
+  veth('wan', '10.1.0.1/24');
+  ip('address add 239.9.9.9/32 dev wan autojoin');
+  ip('address add 127.5.0.1/24 dev wan');
+  ip('address add 10.5.0.1/24 dev wan scope host');
+  ip('address add 169.254.7.7/16 dev wan scope link');
+  ip('address add 10.255.0.1/32 dev wan');
+  ip('address add 10.6.0.1/24 dev wan label wan:1 noprefixroute valid_lft 900 preferred_lft 600');
+  await eventually('all', () => addressesOf('wan').length === 7);
+  const others = ['10.255.0.1 of 10.255.0.1/32', '169.254.7.7 of 169.254.0.0/16'];
+  expect(speakers('wan')).toEqual(['10.1.0.1 of 10.1.0.0/24', '10.6.0.1 of 10.6.0.0/24', ...others]);
+  ip('address delete 10.1.0.1/24 dev wan');
+  await eventually('one less', () => addressesOf('wan').length === 6);
+  expect(speakers('wan')).toEqual(['10.6.0.1 of 10.6.0.0/24', ...others]);
+  ip('address delete 10.6.0.1/24 dev wan');
+  ip('address add 10.1.0.1/24 dev wan');
+  await eventually('the first again', () => speakers('wan')[0] === '10.1.0.1 of 10.1.0.0/24');
+});
+
+test('the prefix of an address with a peer is that of the peer (C3)', async () => {
+  veth('wan');
+  ip('address add 10.8.0.1/32 peer 10.8.0.2/24 dev wan');
+  await eventually('the address', () => addressesOf('wan')[0] === '10.8.0.1/24 peer 10.8.0.2');
+  expect(speakers('wan')).toEqual(['10.8.0.1 of 10.8.0.0/24']);
 });
 
 test('F07 an interface that appears is told, first as it is made and then as it changes', async () => {

@@ -147,6 +147,7 @@ export class TestRouter {
       igmp: kernel.igmp,
       membership: kernel.membership,
       links: kernel.links,
+      routes: kernel.routes,
       clock: this.#world.clock,
       wallClockSec: () => this.wallClockSec,
       random: { next: () => this.#options.chance ?? 0.5 },

@@ -230,5 +230,5 @@ export class FakeKernel {
 
 function linkAddress(text: string): LinkAddress {
   const [address = '', length = '24'] = text.split('/');
-  return { address: ip(address), prefixLength: Number(length), secondary: false, peer: undefined };
+  return { address: ip(address), prefixLength: Number(length), secondary: false, scope: 'global', peer: undefined };
 }

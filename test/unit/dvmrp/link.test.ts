@@ -240,6 +240,40 @@ test('an interface without an address, and the loopback, are taken or refused wi
   expect(await router.dvmrp.take(lo)).toMatchObject({ code: 'ERROR_CAN_NOT_COMPLETE' });
 });
 
+test('Probes come from the address that speaks, as it changes (C2)', async () => {
+  const { router, world } = await alone();
+  const one = (text: string, scope: 'global' | 'link' = 'global') =>
+    ({ address: ip(text), prefixLength: 24, secondary: false, scope, peer: undefined }) as const;
+  const lone = router.kernel.addDevice('eth9', undefined, {
+    addresses: [one('239.9.9.9'), one('169.254.0.1', 'link')],
+  });
+  await router.owns(lone);
+  const last = () => router.kernel.igmp.sent.filter(({ ifindex }) => ifindex === lone).at(-1)!.source;
+  expect(last()).toBe(ip('169.254.0.1'));
+  router.kernel.changeDevice(lone, { addresses: [one('239.9.9.9'), one('169.254.0.1', 'link'), one('10.77.0.1')] });
+  await world.settle();
+  expect(last()).toBe(ip('10.77.0.1'));
+  expect(router.dvmrp.views.interfaces().at(-1)).toMatchObject({ localAddress: '10.77.0.1' });
+});
+
+test('a router to which a route leads by the interface is a neighbour behind a bare /32; others are told once (C3)', async () => {
+  const { router, world } = await alone();
+  const lone = router.kernel.addDevice('eth9', '10.77.0.1/32');
+  await router.owns(lone);
+  router.kernel.routes.set('10.77.0.9/32', { ifindex: lone });
+  const probe = async (source: string) => {
+    const payload = made.probe(1, []);
+    router.kernel.igmp.receive({ ifindex: lone, source: ip(source), destination: ip('224.0.0.4'), payload });
+    await world.settle();
+  };
+  await probe('10.77.0.9');
+  for (let n = 0; n < 20; n++) await probe('10.77.0.8');
+  expect(router.neighbors().map((text) => text.split(' ')[0])).toEqual(['10.77.0.9']);
+  const lines = router.log.of('dvmrp.message.refused');
+  expect(lines).toHaveLength(1);
+  expect(lines[0]?.fields).toMatchObject({ ifname: 'eth9', from: '10.77.0.8', reason: 'offSubnet' });
+});
+
 test('DVMRP-125 through a tunnel whose far end nobody has named: a neighbour, its unicast beside the tunnel, and no strangers', async () => {
   // given a tunnel device with the address of the local end, over a network that DVMRP is not on
   const { router, world, inside } = await alone();

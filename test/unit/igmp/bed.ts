@@ -12,7 +12,7 @@ import type {
   SavedProtocolState,
 } from '../../../src/mgm/client.js';
 import { JOIN, PROTOCOL } from '../../../src/mgm/client.js';
-import type { Ifindex, IgmpPacket, IgmpPort, Link, LinkChange, LinkPort } from '../../../src/port/kernel.js';
+import type { Ifindex, IgmpPacket, IgmpPort, Link, LinkChange, LinkPort, RoutePort } from '../../../src/port/kernel.js';
 import type { Events } from '../../../src/port/events.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeMembership } from '../../support/fake-membership.js';
@@ -71,7 +71,9 @@ export function prefix(text: string) {
 
 export function link(ifindex: Ifindex, address?: string, change: Partial<Link> = {}): Link {
   const addresses =
-    address === undefined ? [] : [{ address: ip(address), prefixLength: 24, secondary: false, peer: undefined }];
+    address === undefined
+      ? []
+      : [{ address: ip(address), prefixLength: 24, secondary: false, scope: 'global' as const, peer: undefined }];
   return {
     ifindex,
     name: `eth${ifindex}`,
@@ -269,6 +271,8 @@ export interface BedOptions {
   readonly maxGroups?: number;
   readonly savedState?: SavedProtocolState;
   readonly links?: readonly Link[];
+  /** What the look-up of a route finds. */
+  readonly routes?: Pick<RoutePort, 'lookup'>;
   /** False: the test takes the interfaces itself. */
   readonly take?: boolean;
 }
@@ -292,6 +296,7 @@ export class Bed {
       take = true,
       maxGroups = 0,
       savedState,
+      routes,
     } = options;
     this.links = new FakeLinks(...links);
     const interfaces = new Map(links.map((l) => [l.name, { ...DEFAULTS, ...config, ...configs[l.name] }]));
@@ -304,6 +309,7 @@ export class Bed {
       igmp,
       membership,
       links: linkPort,
+      ...(routes && { routes }),
       clock,
       log,
       events,

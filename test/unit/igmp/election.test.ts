@@ -82,7 +82,7 @@ test('IGMP-107 addresses compare unsigned', () => {
     new Bed({
       links: [
         link(ETH1, address, {
-          addresses: [{ address: ip(address), prefixLength: 0, secondary: false, peer: undefined }],
+          addresses: [{ address: ip(address), prefixLength: 0, secondary: false, scope: 'global', peer: undefined }],
         }),
       ],
     });

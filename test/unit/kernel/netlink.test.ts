@@ -92,7 +92,7 @@ test('an address message gives address, prefix length and rank', () => {
   const decoded = only(NEWADDR_SECONDARY, (view, message) => decodeAddress(view, message, attributes));
   expect(decoded).toEqual({
     ifindex: 3,
-    address: { address: ip('10.1.0.1'), prefixLength: 24, secondary: true, peer: undefined },
+    address: { address: ip('10.1.0.1'), prefixLength: 24, secondary: true, scope: 'global', peer: undefined },
   });
 });
 

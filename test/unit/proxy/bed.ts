@@ -62,7 +62,7 @@ export class Bed extends ManagerBed {
     this.igmpModule.start();
     // Room below, for routers that win an election.
     kernel.changeDevice(this.eth1, {
-      addresses: [{ address: ip('10.0.1.5'), prefixLength: 24, secondary: false, peer: undefined }],
+      addresses: [{ address: ip('10.0.1.5'), prefixLength: 24, secondary: false, scope: 'global', peer: undefined }],
     });
     this.#watchMembership();
     mgm.snapshot().onEvent(({ atMs: _, ...event }) => {
