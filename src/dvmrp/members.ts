@@ -30,10 +30,10 @@ export class LocalMembers {
     if (!members.any && members.sources.size === 0) this.#interfaces.get(ifindex)?.delete(group);
   }
 
+  /** Refusals of a group come before its join. */
   refuse(ifindex: Ifindex, { source, group }: MembershipKey, refused: boolean): void {
-    const members = this.#interfaces.get(ifindex)?.get(group);
-    if (refused) members?.refused.add(source);
-    else members?.refused.delete(source);
+    if (refused) this.#of(ifindex, group).refused.add(source);
+    else this.#interfaces.get(ifindex)?.get(group)?.refused.delete(source);
   }
 
   wants(ifindex: Ifindex, source: IpAddress, group: IpAddress): boolean {

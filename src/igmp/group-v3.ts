@@ -119,15 +119,15 @@ export function applyRecord(group: Group, type: RecordType, wire: WireSources, s
 }
 
 /**
- * (*,G) first, then the (S,G) go: no gap (igmp.md section 16). What is refused is known by then, so that whoever asks at the
- * join hears it and no packet of a refused source gets through in between.
+ * Refusals first: whoever decides for the interface knows them when it is asked at the join, so that not one packet of a
+ * refused source leaves. Then (*,G), then the (S,G) go: no gap (igmp.md section 16).
  */
 function tellExclude(group: Group, wantedBefore: readonly IpAddress[], changes: MembershipChanges): void {
+  if (group.sources !== undefined)
+    for (const source of group.sources.values())
+      if (source.expiryMs === 0) changes.refuseSource(group.address, source.address);
   changes.joinGroup(group.address);
   for (const source of wantedBefore) changes.leaveSource(group.address, source);
-  if (group.sources === undefined) return;
-  for (const source of group.sources.values())
-    if (source.expiryMs === 0) changes.refuseSource(group.address, source.address);
 }
 
 function applyToListed(group: Group, row: Row, wire: WireSources, serial: number, env: RecordEnv): void {

@@ -162,8 +162,8 @@ export class MembershipSync implements MembershipChanges {
     for (const group of this.#groups()) {
       if (group.mode === 'include') yield* this.#addSources(group);
       else {
-        this.#output.add(this.#anySource, group.address);
         this.#adviseRefused(group);
+        this.#output.add(this.#anySource, group.address);
         yield;
       }
     }
@@ -187,7 +187,7 @@ export class MembershipSync implements MembershipChanges {
     }
   }
 
-  /** In the same turn as the join, so that no packet of a refused source is let through between two slices. */
+  /** Before the join and in the same turn, so that no packet of a refused source is let through. */
   #adviseRefused(group: Group): void {
     if (group.sources === undefined) return;
     for (const source of group.sources.values())

@@ -7,7 +7,7 @@ import type { KernelError } from '../base/errors.js';
 import { type Ifindex, type Vif, VIFS } from '../port/kernel.js';
 import type { MembershipKey } from './client.js';
 import { type Core, flowName, keyFields } from './core.js';
-import type { Entry, Interface, KeyRecord } from './state.js';
+import { type Entry, type Interface, isStale, type KeyRecord } from './state.js';
 
 /** As a threshold it lets nothing out; the kernel does not show such an output. */
 const HIGHEST_TTL = 255;
@@ -32,10 +32,12 @@ export class Forwarding {
   outputsOf(entry: Entry): number {
     if (entry.unowned) return 0;
     const { memberships } = this.#core;
+    // What is stale goes on as it was: its overrides went with the change of ownership (D-OWN-9).
+    const stale = entry.writtenIif === -1 ? -1 : entry.outputs;
     let outputs =
-      bitsOf(memberships.get(entry.source, entry.group)) |
-      bitsOf(memberships.get(ANY4, entry.group)) |
-      bitsOf(memberships.get(ANY4, ANY4));
+      bitsOf(memberships.get(entry.source, entry.group), stale) |
+      bitsOf(memberships.get(ANY4, entry.group), stale) |
+      bitsOf(memberships.get(ANY4, ANY4), stale);
     for (const [on, override] of entry.overrides ?? []) {
       if (override === 'on') outputs |= bitOf(on);
       else outputs &= ~bitOf(on);
@@ -129,8 +131,10 @@ export class Forwarding {
   }
 }
 
-function bitsOf(record: KeyRecord | undefined): number {
+/** Interfaces of the key's members; those of stale members only where `stale` has them. */
+function bitsOf(record: KeyRecord | undefined, stale: number): number {
   let bits = 0;
-  for (const member of record?.members ?? []) if (!member.pending) bits |= bitOf(member.on);
+  for (const member of record?.members ?? [])
+    if (!member.pending) bits |= isStale(member) ? bitOf(member.on) & stale : bitOf(member.on);
   return bits;
 }

@@ -47,7 +47,7 @@ const CASES: readonly Case[] = [
     record: isEx,
     sources: 'bc',
     state: 'EXCLUDE({b:260},{c}) 270',
-    calls: [`add (*,${G})`, `delete (a,${G})`, `delete (b,${G})`, `refuse (c,${G})`],
+    calls: [`refuse (c,${G})`, `add (*,${G})`, `delete (a,${G})`, `delete (b,${G})`],
   },
   {
     id: 'IGMP-052',
@@ -94,7 +94,7 @@ const CASES: readonly Case[] = [
     sources: 'bc',
     state: 'EXCLUDE({b:2},{c}) 270',
     asked: [`10 Q(${G},{b}) S=0`],
-    calls: [`add (*,${G})`, `delete (a,${G})`, `delete (b,${G})`, `refuse (c,${G})`],
+    calls: [`refuse (c,${G})`, `add (*,${G})`, `delete (a,${G})`, `delete (b,${G})`],
     otherwise: 'EXCLUDE({b:260},{c}) 270',
   },
   {
