@@ -296,7 +296,10 @@ export const fileSchema = section({
     table: unicastTable.default(MAIN_TABLE),
     routes: list(keyed({ prefix, interface: interfaceName, neighbor: source.optional() }), 'a list of routes'),
   }),
-  mfe: section({ expiry: oneOf('refresh', 'strict').default('refresh') }),
+  mfe: section({
+    expiry: oneOf('refresh', 'strict').default('refresh'),
+    maxEntries: integer(64, 4_194_304).default(65_536),
+  }),
   foreign: oneOf('leave', 'remove').default('leave'),
   interfaces: named(interfaceName, optionally(interfaceSchema), 'a mapping from interface names'),
   igmp: section({

@@ -14,7 +14,12 @@ export interface Config {
   /** How long after a restart what a predecessor forwarded counts as wanted (D-RST-1). */
   readonly restart: { readonly windowMs: number };
   readonly rpf: RpfConfig;
-  readonly mfe: { /** D-MFE-1. */ readonly expiry: 'refresh' | 'strict' };
+  readonly mfe: {
+    /** D-MFE-1. */
+    readonly expiry: 'refresh' | 'strict';
+    /** How many forwarding entries there may be. */
+    readonly maxEntries: number;
+  };
   /** What happens to entries that somebody else wrote (F02). */
   readonly foreign: 'leave' | 'remove';
   /** IGMP timing etc. for interfaces that do not say otherwise. */

@@ -253,6 +253,7 @@ function managerConfig(config: Config) {
   const thresholds = new Map(config.interfaces.map(({ name, threshold }) => [name, threshold]));
   return {
     mfeExpiry: config.mfe.expiry,
+    maxEntries: config.mfe.maxEntries,
     foreign: config.foreign,
     rpfRoutes: [...config.rpf.routes, ...upstreamSources(config)],
     thresholdOf: (name: string) => thresholds.get(name) ?? 1,

@@ -15,6 +15,8 @@ import { VifTable } from './vif-table.js';
 export interface ManagerConfig {
   /** D-MFE-1: refresh a positive entry that carries traffic in place, or delete every entry at its end. */
   readonly mfeExpiry: 'refresh' | 'strict';
+  /** How many forwarding entries there may be (D-MFE-7). */
+  readonly maxEntries: number;
   /** What to do about entries that somebody else wrote (F02). */
   readonly foreign: 'leave' | 'remove';
   readonly rpfRoutes: readonly RpfOverride[];

@@ -9,6 +9,7 @@ import type { Alerts } from './alerts.js';
 import type { CreationOif, MembershipKey, RouteUsed, RpfReply, RpfRequest } from './client.js';
 import { type Core, keyFields } from './core.js';
 import { type Courier, DECISION_LIMIT_MS } from './courier.js';
+import { type EntryBudget, REFUSED_TIMEOUT_SEC } from './entry-budget.js';
 import type { Forwarding } from './forwarding.js';
 import { clampedLifetimeSec, DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
 import type { Rpf, Towards } from './rpf.js';
@@ -36,12 +37,20 @@ export class Creation {
   readonly #forwarding: Forwarding;
   readonly #alerts: Alerts;
   readonly #lifetimes: Lifetimes;
+  readonly #budget: EntryBudget;
   /** Flows whose creation waits for an answer (D-FWD-1), by group and source. */
   readonly #running = new Map<IpAddress, Set<IpAddress>>();
 
   constructor(
     core: Core,
-    parts: { courier: Courier; rpf: Rpf; forwarding: Forwarding; alerts: Alerts; lifetimes: Lifetimes },
+    parts: {
+      courier: Courier;
+      rpf: Rpf;
+      forwarding: Forwarding;
+      alerts: Alerts;
+      lifetimes: Lifetimes;
+      budget: EntryBudget;
+    },
   ) {
     this.#core = core;
     this.#courier = parts.courier;
@@ -49,6 +58,7 @@ export class Creation {
     this.#forwarding = parts.forwarding;
     this.#alerts = parts.alerts;
     this.#lifetimes = parts.lifetimes;
+    this.#budget = parts.budget;
   }
 
   /** NOCACHE: a packet came in on an interface and there is no entry for it. */
@@ -149,20 +159,31 @@ export class Creation {
 
   #install(key: MembershipKey, incoming: Incoming, vetoed: ReadonlySet<Interface>): void {
     if (this.#core.stopped || incoming.iif.closed) return this.#core.count('creation.abandoned');
-    const timeoutSec = incoming.unowned ? UNOWNED_TIMEOUT_SEC : lifetimeOf(incoming);
-    const entry = new Entry(key.source, key.group, incoming.iif, this.#core.nowMs, timeoutSec);
-    entry.unowned = incoming.unowned;
+    const entry = new Entry(key.source, key.group, incoming.iif, this.#core.nowMs, lifetimeOf(incoming));
     for (const on of vetoed) if (!on.closed) entry.setOverride(on, 'off');
     entry.upstreamNeighbor = incoming.upstreamNeighbor;
     entry.route = incoming.route;
+    if (incoming.unowned) return this.#silence(entry, UNOWNED_TIMEOUT_SEC);
+    if (!this.#budget.admits(entry, this.#forwarding.outputsOf(entry) !== 0))
+      return this.#silence(entry, REFUSED_TIMEOUT_SEC);
     this.#core.entries.set(entry);
-    if (entry.unowned) this.#forwarding.write(entry);
-    else this.#forwarding.update(entry);
-    this.#lifetimes.restart(entry, timeoutSec);
+    this.#forwarding.update(entry);
+    this.#lifetimes.restart(entry);
     this.#core.count('mfe.created');
-    if (entry.unowned) return;
     this.resignalSource(entry);
     this.#alerts.signalEntry(entry);
+  }
+
+  /** Installs an entry that drops the flow, whoever joins, until it is decided anew (D-RPF-3). */
+  #silence(entry: Entry, timeoutSec: number): void {
+    entry.unowned = true;
+    const isKept = this.#budget.admits(entry, false);
+    if (isKept) this.#core.entries.set(entry);
+    // The kernel gets its answer in any case: what waits there for one slows every new flow down (facts B6).
+    this.#forwarding.write(entry);
+    if (!isKept) return this.#forwarding.remove(entry);
+    this.#lifetimes.restart(entry, timeoutSec);
+    this.#core.count('mfe.created');
   }
 
   /** Steps 3 and 4: the look-up, then whoever decides for that interface may name another one of its own. */

@@ -32,6 +32,7 @@ import {
 import { Core, type ManagerConfig, type ManagerPorts } from './core.js';
 import { Courier } from './courier.js';
 import { Creation } from './creation.js';
+import { EntryBudget } from './entry-budget.js';
 import { Enumerations } from './enumeration.js';
 import { Forwarding } from './forwarding.js';
 import { Handovers } from './handovers.js';
@@ -46,6 +47,7 @@ import { Rpf } from './rpf.js';
 import type { HandoverView, ManagerSnapshot } from './snapshot.js';
 import { type Client, type Entry, type Interface } from './state.js';
 import { Transitions } from './transition.js';
+import { UpcallQueue } from './upcall-queue.js';
 import { Views } from './views.js';
 import { WrongInputs } from './wrong-inputs.js';
 
@@ -67,9 +69,11 @@ export class Manager implements MgmClient {
   readonly #rib: Rib;
   readonly #forwarding: Forwarding;
   readonly #lifetimes: Lifetimes;
+  readonly #budget: EntryBudget;
   readonly #alerts: Alerts;
   readonly #members: Members;
   readonly #creation: Creation;
+  readonly #upcalls: UpcallQueue;
   readonly #wrongInputs: WrongInputs;
   readonly #adoption: Adoption;
   readonly #transitions: Transitions;
@@ -93,16 +97,19 @@ export class Manager implements MgmClient {
     const alerts = new Alerts(core, courier, rpf, (entry, timeoutSec) => lifetimes.restart(entry, timeoutSec));
     const parts = { courier, rpf, forwarding, alerts, lifetimes };
     const members = new Members(core, { ...parts, admit: (entry, on) => this.#creation.admit(entry, on) });
-    const creation = new Creation(core, parts);
+    const budget = new EntryBudget(core, (entry) => courier.enter(() => this.#expire(entry)));
+    const creation = new Creation(core, { ...parts, budget });
     this.#core = core;
     this.#courier = courier;
     this.#rpf = rpf;
     this.#rib = new Rib(core, { ...parts, creation });
     this.#forwarding = forwarding;
     this.#lifetimes = lifetimes;
+    this.#budget = budget;
     this.#alerts = alerts;
     this.#members = members;
     this.#creation = creation;
+    this.#upcalls = new UpcallQueue(core, courier, (upcall) => this.#serve(upcall));
     this.#wrongInputs = new WrongInputs(core, { courier, rpf, creation });
     this.#registry = new Registry(core);
     this.#adoption = new Adoption(core, { courier, creation, lifetimes });
@@ -124,7 +131,7 @@ export class Manager implements MgmClient {
   /** Begins to listen to the kernel. */
   start(): void {
     const { mroute, links, routes } = this.#core.ports;
-    mroute.onUpcalls((upcalls) => this.#courier.enter(() => this.#upcalls(upcalls)));
+    mroute.onUpcalls((upcalls) => this.#courier.enter(() => this.#upcalls.take(upcalls)));
     mroute.onChange((change) => this.#reconciler.noticed(change));
     routes.onChange((changed) => this.#courier.enter(() => this.#rib.routesChanged(changed)));
     this.#unwatchLinks = links.onChange((change) => this.#courier.enter(() => this.#linkChanged(change)));
@@ -142,6 +149,8 @@ export class Manager implements MgmClient {
       this.#adoption.stop();
       this.#wrongInputs.stop();
       this.#lifetimes.stop();
+      this.#budget.stop();
+      this.#upcalls.stop();
       for (const on of [...this.#core.interfaces.values()]) this.#transitions.interfaceGone(on);
       for (const entry of [...this.#core.entries]) this.#forwarding.remove(entry);
       for (const client of clients) this.#courier.forget(client);
@@ -394,24 +403,19 @@ export class Manager implements MgmClient {
     return undefined;
   }
 
-  /** Newest first, as they come (facts B6). */
-  #upcalls(upcalls: readonly Upcall[]): void {
-    for (const upcall of upcalls) {
-      this.#core.count(`upcall.${upcall.kind}`);
-      switch (upcall.kind) {
-        case 'nocache':
-          this.#creation.packetWithoutEntry(upcall);
-          break;
-        case 'wrongvif':
-          this.#wrongInputs.packet(upcall);
-          break;
-        case 'wholepkt':
-        case 'wrvifwhole':
-          // For PIM's register and assert; no client of today asks for them.
-          break;
-        default:
-          upcall.kind satisfies never;
-      }
+  #serve(upcall: Upcall): void {
+    this.#core.count(`upcall.${upcall.kind}`);
+    switch (upcall.kind) {
+      case 'nocache':
+        return this.#creation.packetWithoutEntry(upcall);
+      case 'wrongvif':
+        return this.#wrongInputs.packet(upcall);
+      case 'wholepkt':
+      case 'wrvifwhole':
+        // For PIM's register and assert; no client of today asks for them.
+        return;
+      default:
+        upcall.kind satisfies never;
     }
   }
 

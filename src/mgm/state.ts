@@ -2,6 +2,8 @@
  * The manager's records: clients, interfaces, membership keys, forwarding entries. Plain data with the few derived
  * answers everybody needs; who changes what is said in `manager.ts`.
  */
+import type { Aged } from '../base/age-list.js';
+import type { Queued } from '../base/deadline-heap.js';
 import { type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
 import type { Ifindex, Vif } from '../port/kernel.js';
 import { type ClientCallbacks, type Handle, type MembershipKey, PROTOCOL, type RouteUsed } from './client.js';
@@ -141,7 +143,7 @@ export class KeyRecord implements MembershipKey {
 export type Override = 'on' | 'off';
 
 /** A forwarding entry (MFE) and what the kernel holds of it. */
-export class Entry implements MembershipKey {
+export class Entry implements MembershipKey, Queued, Aged<Entry> {
   upstreamNeighbor: IpAddress | undefined;
   route: RouteUsed | undefined;
   /** Per interface, none where absent (D-FLAG-3). */
@@ -169,6 +171,13 @@ export class Entry implements MembershipKey {
   /** Nobody was known towards the source when it was made (D-RPF-3). */
   unowned = false;
   deleted = false;
+  /** For `entry-ages.ts`: among which it stands, since when, and its places there. */
+  rank: 'none' | 'negative' | 'wanted' = 'none';
+  rankedAtMs = 0;
+  older: Entry | undefined;
+  younger: Entry | undefined;
+  queuedMs = 0;
+  heapIndex = -1;
 
   constructor(
     readonly source: IpAddress,

@@ -2,6 +2,7 @@
 import type { IpAddress } from '../base/ip.js';
 import { ANY4, isAny } from '../base/ip.js';
 import type { MembershipKey } from './client.js';
+import { EntryAges } from './entry-ages.js';
 import { compareKeys } from './keys.js';
 import { type Client, type Entry, type Interface, KeyRecord, type Member } from './state.js';
 
@@ -120,6 +121,13 @@ export class MembershipTable extends GroupSourceMap<KeyRecord> {
 }
 
 export class EntryTable extends GroupSourceMap<Entry> {
+  readonly ages = new EntryAges();
+
+  override delete(entry: Entry): void {
+    super.delete(entry);
+    this.ages.remove(entry);
+  }
+
   /** The entries a membership key speaks about: one, those of a group, or all. */
   matching(key: MembershipKey): Iterable<Entry> {
     if (key.group === ANY4) return [...this];

@@ -70,6 +70,7 @@ export type LogEvent =
   | 'kernel.refused'
   | 'kernel.repaired'
   | 'kernel.watch.failed'
+  | 'mfe.limit.reached'
   | 'pause.gate.refused'
   | 'pause.pin.refused'
   | 'proxy.join.refused'

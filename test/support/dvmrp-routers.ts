@@ -119,6 +119,7 @@ export class TestRouter {
       ...kernel,
       config: {
         mfeExpiry: 'refresh',
+        maxEntries: 65_536,
         foreign: 'leave',
         rpfRoutes: [],
         thresholdOf: () => 1,

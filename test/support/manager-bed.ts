@@ -36,6 +36,7 @@ export function prefixOf(text: string): Prefix {
 export interface BedConfig {
   readonly mfeExpiry?: 'refresh' | 'strict';
   readonly foreign?: 'leave' | 'remove';
+  readonly maxEntries?: number;
   /** Prefixes that do not pass an interface, by its name. */
   readonly boundaries?: Readonly<Record<string, readonly string[]>>;
   /** By interface name; 1 elsewhere. */
@@ -58,7 +59,14 @@ export class Bed {
 
   /** With a predecessor: its manager is dead, but its kernel is as it left it. */
   constructor(
-    { mfeExpiry = 'refresh', foreign = 'leave', boundaries = {}, rpfRoutes = {}, thresholds = {} }: BedConfig = {},
+    {
+      mfeExpiry = 'refresh',
+      foreign = 'leave',
+      maxEntries = 65_536,
+      boundaries = {},
+      rpfRoutes = {},
+      thresholds = {},
+    }: BedConfig = {},
     predecessor?: Bed,
   ) {
     this.clock = predecessor?.clock ?? new FakeClock();
@@ -81,6 +89,7 @@ export class Bed {
       config: {
         mfeExpiry,
         foreign,
+        maxEntries,
         rpfRoutes: overrides,
         thresholdOf: (name: string) => thresholds[name] ?? 1,
         boundaryOf,

@@ -45,6 +45,7 @@ export class RealBed {
     const { mroute, membership, links, routes } = this.kernel;
     const config = {
       mfeExpiry: 'refresh' as const,
+      maxEntries: 65_536,
       foreign: 'leave' as const,
       rpfRoutes: [],
       thresholdOf: () => 1,

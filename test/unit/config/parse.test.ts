@@ -36,7 +36,7 @@ rpf:
   routes:
     - { prefix: 10.9.0.0/16, interface: eth0, neighbor: 10.1.0.1 }
     - { prefix: 10.8.0.0/16, interface: eth1 }
-mfe: { expiry: strict }
+mfe: { expiry: strict, maxEntries: 100000 }
 foreign: remove
 interfaces:
   eth0:
@@ -89,7 +89,7 @@ test('a full file becomes a configuration with times in milliseconds and address
     table: 100,
     log: { level: 'debug' },
     control: { socket: '/run/other/mgmd.sock' },
-    mfe: { expiry: 'strict' },
+    mfe: { expiry: 'strict', maxEntries: 100_000 },
     foreign: 'remove',
   });
   expect(config.rpf.table).toBe(77);
@@ -218,7 +218,7 @@ test.each(['', '# only a comment\n', '{}', 'interfaces:\nstatic:\nrpf:\nlog:\n']
       control: { socket: '/run/mgmd/mgmd.sock' },
       restart: { windowMs: 30_000 },
       rpf: { table: 254, routes: [] },
-      mfe: { expiry: 'refresh' },
+      mfe: { expiry: 'refresh', maxEntries: 65_536 },
       foreign: 'leave',
       interfaces: [],
       statics: [],

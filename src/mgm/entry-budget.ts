@@ -1,0 +1,139 @@
+/**
+ * The bound on forwarding entries (D-MFE-7): any packet to a new group makes one, so a stranger can make as many as it likes.
+ *
+ * Who goes first: entries without receivers (negative ones), the oldest first. An entry with receivers is never removed for one
+ * without. While there are many negative ones they live shorter; while there are many wanted ones, those without traffic end
+ * early. A sixteenth of the table stays for negative entries: with the rest wanted and in use, a further wanted flow gets a
+ * negative entry for a few seconds, so that it does not ask again with each packet. The kernel always gets an answer, because
+ * each flow that waits for one makes every further new flow slower (facts B6).
+ */
+import { KernelError } from '../base/errors.js';
+import { formatIp } from '../base/ip.js';
+import { LogLimiter } from '../base/log-limiter.js';
+import type { Timer } from '../port/clock.js';
+import type { Core } from './core.js';
+import type { Entry } from './state.js';
+
+/** Seconds that a wanted flow beyond the budget is silenced. */
+export const REFUSED_TIMEOUT_SEC = 10;
+/** Life of negative entries, from few of them (an eighth of the budget) to many (half of it). */
+const [LONG_MS, SHORT_MS] = [900_000, 10_000];
+/** With more wanted entries than three quarters of the budget: how often each is looked at for traffic. */
+const IDLE_MS = 30_000;
+const LOOK_MS = 1000;
+const PER_TURN = 256;
+/** One line at once, then one a minute. */
+const [LINES, LINES_PER_SEC] = [1, 1 / 60];
+
+export class EntryBudget {
+  readonly #core: Core;
+  readonly #expire: (entry: Entry) => void;
+  readonly #limiter = new LogLimiter(LINES, LINES_PER_SEC);
+  #timer: Timer | undefined;
+
+  constructor(core: Core, expire: (entry: Entry) => void) {
+    this.#core = core;
+    this.#expire = expire;
+  }
+
+  /** Makes room for a new entry where it can. False: the entry must not be made. */
+  admits(entry: Entry, isWanted: boolean): boolean {
+    const { entries, config } = this.#core;
+    const { negative, wanted } = entries.ages;
+    this.#lookLater();
+    if (isWanted && wanted.size >= config.maxEntries - config.maxEntries / 16) return this.#refuse(entry);
+    if (entries.size < config.maxEntries) return true;
+    if (!negative.oldest) {
+      this.#core.count('mfe.unkept');
+      return false;
+    }
+    this.#core.count('mfe.evicted');
+    this.#warn('evicted', entry, 'for each new one the oldest without receivers is removed');
+    this.#expire(negative.oldest);
+    return true;
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #refuse(entry: Entry): boolean {
+    this.#core.count('mfe.refused');
+    this.#warn('refused', entry, 'nearly all have receivers and traffic, so new flows are not forwarded');
+    return false;
+  }
+
+  #warn(reason: 'evicted' | 'refused', { source, group, iif }: Entry, what: string): void {
+    const heldBack = this.#limiter.take(reason, this.#core.nowMs);
+    if (heldBack === undefined) return;
+    const { maxEntries } = this.#core.config;
+    const fields = { reason, maxEntries, source: formatIp(source), group: formatIp(group), ifname: iif.name, heldBack };
+    this.#core.ports.log.warn(
+      { evt: 'mfe.limit.reached', ...fields },
+      `there are ${maxEntries} forwarding entries: ${what}; look who sends to so many groups (the last one came in on ${iif.name}), or raise "mfe.maxEntries"`,
+    );
+  }
+
+  get #manyNegative(): boolean {
+    return this.#core.entries.ages.negative.size > this.#core.config.maxEntries / 8;
+  }
+
+  get #manyWanted(): boolean {
+    return this.#core.entries.ages.wanted.size > (this.#core.config.maxEntries * 3) / 4;
+  }
+
+  #lookLater(delayMs = LOOK_MS): void {
+    if (this.#timer || this.#core.stopped || !(this.#manyNegative || this.#manyWanted)) return;
+    this.#timer = this.#core.ports.clock.after(delayMs, () => {
+      this.#timer = undefined;
+      const finished = this.#endNegative() && this.#endIdle();
+      this.#lookLater(finished ? LOOK_MS : 0);
+    });
+  }
+
+  /** How long a negative entry may live while there are so many. */
+  #negativeLifeMs(): number {
+    const { maxEntries } = this.#core.config;
+    const few = maxEntries / 8;
+    const share = (this.#core.entries.ages.negative.size - few) / (maxEntries / 2 - few);
+    return Math.max(SHORT_MS, LONG_MS - share * (LONG_MS - SHORT_MS));
+  }
+
+  /** False: there is more to do. */
+  #endNegative(): boolean {
+    const { negative } = this.#core.entries.ages;
+    for (let left = PER_TURN; left > 0; left--) {
+      const { oldest } = negative;
+      if (!oldest || !this.#manyNegative || this.#core.nowMs - oldest.rankedAtMs < this.#negativeLifeMs()) return true;
+      this.#core.count('mfe.shortened');
+      this.#expire(oldest);
+    }
+    return false;
+  }
+
+  #endIdle(): boolean {
+    const { ages } = this.#core.entries;
+    for (let left = PER_TURN; left > 0; left--) {
+      const { oldest } = ages.wanted;
+      if (!oldest || !this.#manyWanted || this.#core.nowMs - oldest.rankedAtMs < IDLE_MS) return true;
+      if (carriedTraffic(this.#core, oldest)) {
+        ages.rank(oldest, this.#core.nowMs);
+      } else {
+        this.#core.count('mfe.shortened');
+        this.#expire(oldest);
+      }
+    }
+    return false;
+  }
+}
+
+/** Packets on the right interface since the last look; the kernel's count includes the wrong ones (K-16). */
+export function carriedTraffic(core: Core, entry: Entry): boolean {
+  const counters = core.ports.mroute.mfcCounters(entry.source, entry.group);
+  if (counters instanceof KernelError) return false;
+  const right = counters.packets - counters.wrongIf;
+  const carried = right > entry.seenPackets;
+  entry.seenPackets = right;
+  return carried;
+}
