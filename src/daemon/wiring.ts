@@ -220,7 +220,7 @@ export class Daemon {
     const config = all.dvmrp;
     if (!config) return undefined;
     const mgm = this.manager;
-    const chance = { random: { next: Math.random }, wallClockSec: () => Date.now() / 1000 };
+    const random = { next: Math.random };
     const linkConfigOf = (name: string) => dvmrpLinkOf(all, config, name);
     const savedState = savedStateOf(this.#parts.saved, 'dvmrp');
     return new DvmrpModule({
@@ -228,7 +228,7 @@ export class Daemon {
       clock,
       log,
       ...kernel,
-      ...chance,
+      random,
       events: mgm.events,
       config,
       linkConfigOf,

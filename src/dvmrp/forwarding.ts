@@ -11,6 +11,7 @@ import { Lpm, NO_MATCH } from '../base/lpm.js';
 import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { Random } from '../port/random.js';
+import { Doubts } from './doubts.js';
 import { type Branch, Flow, FlowTable } from './flows.js';
 import type { Graft } from './graft.js';
 import { sameUpstream, type Upstream } from './graft-state.js';
@@ -41,6 +42,7 @@ export class Forwarding {
   readonly #table = new FlowTable();
   readonly #pruning: Pruning;
   readonly #pulls: Pulls;
+  readonly #doubts: Doubts;
 
   constructor(around: Surroundings, output: ForwardingOutput, config: ForwardingConfig, random: Random) {
     this.#around = around;
@@ -49,6 +51,14 @@ export class Forwarding {
     const drop = (flow: Flow): void => this.#drop(flow);
     const { members } = this;
     this.#pruning = new Pruning({ around, output, config, random, table: this.#table, members, drop });
+    this.#doubts = new Doubts({
+      around,
+      table: this.#table,
+      groups: () => this.#wantedGroups(),
+      isWanted: (branch, route) => this.#pruning.isWanted(branch, route),
+      graft: (nowMs, branch, source, to) => this.#pruning.graftUnknown(nowMs, branch, source, to),
+      forget: (branch) => this.#pruning.forgetIdle(branch),
+    });
     this.#pulls = new Pulls((ifindex, group, wanted) => output.pull(ifindex, group, wanted));
   }
 
@@ -57,7 +67,7 @@ export class Forwarding {
   }
 
   get nextDeadlineMs(): number {
-    return this.#pruning.nextDeadlineMs;
+    return Math.min(this.#pruning.nextDeadlineMs, this.#doubts.nextDeadlineMs);
   }
 
   branches(): Iterable<Branch> {
@@ -97,6 +107,7 @@ export class Forwarding {
       return flow !== undefined && !this.#decide(flow, ifindex);
     });
     this.#pruning.reconsiderGroup(nowMs, key.group);
+    this.#doubts.wanted(nowMs, key);
     return refused;
   }
 
@@ -131,7 +142,8 @@ export class Forwarding {
 
   /** Other components want the key from now on: what was pruned for it is grafted, entry or not. */
   keyWanted(nowMs: number, key: MembershipKey): void {
-    if (!isAny(key.source)) this.#pruning.wish(key, true);
+    if (!isAny(key.group)) this.#pruning.wish(key, true);
+    this.#doubts.wanted(nowMs, key);
     for (const branch of [...this.#table.branches(key.group)]) {
       if (!isAny(key.source) && !prefixContains(branch.prefix, key.source)) continue;
       if (branch.flows.size === 0) this.#pruning.graft(nowMs, branch);
@@ -141,7 +153,7 @@ export class Forwarding {
   }
 
   keyUnwanted(nowMs: number, key: MembershipKey): void {
-    if (!isAny(key.source)) this.#pruning.wish(key, false);
+    if (!isAny(key.group)) this.#pruning.wish(key, false);
     for (const flow of [...this.#table.flows(key)]) this.#look(flow);
     this.#pruning.reconsiderGroup(nowMs, key.group);
   }
@@ -175,7 +187,10 @@ export class Forwarding {
   /** Section 11.3 from step 4 on; the acknowledgement is the caller's. */
   graftReceived(nowMs: number, { ifindex, neighbor }: Upstream, graft: Graft, maskLength: number | undefined): void {
     const route = this.#routeMeant(graft.source, maskLength);
-    const branch = route && this.#table.branch(route.prefix, graft.group);
+    if (!route) return;
+    const branch = this.#table.branch(route.prefix, graft.group);
+    // No prune of its is known, and perhaps none of ours either.
+    if (!branch || branch.upstream.state === 'none') this.#doubts.wanted(nowMs, hostOf(graft, route));
     if (!branch) return;
     const host = maskLength === HOST_LENGTH ? graft.source : undefined;
     branch.received.retain(
@@ -231,6 +246,11 @@ export class Forwarding {
 
   // What the route table and the interfaces do
 
+  /** Another router sends the network's data from now on; it may hold prunes of ours. */
+  upstreamChanged(nowMs: number, { network, length }: Prefix): void {
+    this.#doubts.upstreamChanged(nowMs, { network, length });
+  }
+
   /** Routes for these prefixes came, went, or changed in any respect. */
   routesChanged(nowMs: number, prefixes: Iterable<Prefix>): void {
     const changed = new Lpm();
@@ -264,12 +284,14 @@ export class Forwarding {
     for (const flow of [...this.#table.flows({ source: ANY4, group: ANY4 })]) this.#drop(flow);
     for (const branch of [...this.#table.branches(ANY4)]) this.#table.deleteBranch(branch);
     this.#pruning.clear();
+    this.#doubts.clear();
   }
 
   // Time
 
   timeout(nowMs: number): void {
     for (let due = this.#pruning.takeDue(nowMs); due; due = this.#pruning.takeDue(nowMs)) this.#branchDue(nowMs, due);
+    this.#doubts.timeout(nowMs);
   }
 
   /** Every now and then: which flows still have data, and which are gone without a word. */
@@ -289,6 +311,11 @@ export class Forwarding {
     if (ended) this.#settleBranch(nowMs, branch);
     this.#pruning.queue(branch);
     this.#pruning.forgetIdle(branch);
+  }
+
+  *#wantedGroups(): Generator<IpAddress> {
+    yield* this.members.groups();
+    yield* this.#pruning.wishedGroups;
   }
 
   // Flows and branches
@@ -402,6 +429,11 @@ export class Forwarding {
 
 function networkOf(source: IpAddress, length: number): Prefix {
   return { network: ipv4(toU32(source) & toU32(maskOf(length))), length };
+}
+
+/** Some routers name the network in place of the host. */
+function hostOf({ source, group }: Graft, { prefix }: DeliveryRoute): MembershipKey {
+  return { source: isAny(source) ? prefix.network : source, group };
 }
 
 function includes(some: Iterable<IpAddress>, wanted: IpAddress): boolean {

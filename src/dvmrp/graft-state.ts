@@ -20,6 +20,8 @@ export function sameUpstream(a: Upstream | undefined, b: Upstream | undefined): 
 const PRUNE_RETRANSMIT_MS = 3000;
 const GRAFT_RETRANSMIT_MS = 5000;
 const LONGEST_INTERVAL_MS = 300_000;
+/** After messages at 0, 5, 15 and 35 s, at 75 s. */
+const LONGEST_GUESS_MS = 8 * GRAFT_RETRANSMIT_MS;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Downwards only: an upstream may clamp what is longer than two hours (section 10.3). */
@@ -38,6 +40,8 @@ export class UpstreamRecord {
   expiresMs = NEVER;
   /** When the message is due again, or for a prune: when to look whether data still comes. */
   nextMs = NEVER;
+  /** The graft is for a prune that the upstream may not even have. */
+  isGuess = false;
   /** When the last message left. */
   sentMs = 0;
   #intervalMs = 0;
@@ -82,10 +86,24 @@ export class UpstreamRecord {
   /** A graft is about to be sent: the prune is forgotten, the graft repeated until it is acknowledged. */
   graft(nowMs: number): void {
     this.state = 'grafting';
+    this.isGuess = false;
     this.expiresMs = NEVER;
     this.sentMs = nowMs;
     this.#intervalMs = GRAFT_RETRANSMIT_MS;
     this.nextMs = nowMs + this.#intervalMs;
+  }
+
+  /** A graft is about to be sent for a prune that we do not know of. */
+  graftUnknown(nowMs: number, source: IpAddress, to: Upstream): void {
+    this.source = source;
+    this.to = to;
+    this.graft(nowMs);
+    this.isGuess = true;
+  }
+
+  /** Asked in vain often enough: who does not answer by now knows no grafts. */
+  get isVainGuess(): boolean {
+    return this.isGuess && this.#intervalMs >= LONGEST_GUESS_MS;
   }
 
   graftAgain(nowMs: number): void {

@@ -8,6 +8,7 @@ import { OnLink } from '../base/on-link.js';
 import { TokenBucket } from '../base/token-bucket.js';
 import type { DvmrpInterfaceConfig } from '../config/types.js';
 import type { Ifindex } from '../port/kernel.js';
+import type { Random } from '../port/random.js';
 import { decodeGraft, encodeGraft, type Graft } from './graft.js';
 import { CODE, type Code, decodeHeader, type DecodeError, type Header } from './header.js';
 import type { Neighbor } from './neighbor.js';
@@ -132,7 +133,7 @@ export class RouterLink implements NeighborOutput {
   }
 
   /** The device is as told; a change of the addresses is down and up (section 12). */
-  setState(nowMs: number, wallClockSec: number, state: LinkState): void {
+  setState(nowMs: number, random: Random, state: LinkState): void {
     const [primary] = state.addresses;
     const usable = state.running && primary !== undefined;
     const changed = !sameAddresses(this.#state?.addresses ?? [], state.addresses);
@@ -149,7 +150,7 @@ export class RouterLink implements NeighborOutput {
       .map(networkOf)
       .filter(({ network, length }) => isTellable(network, length));
     const before = this.#output.up(this);
-    this.#lastGenerationId = before?.generationId ?? nextGenerationId(this.#lastGenerationId, wallClockSec);
+    this.#lastGenerationId = before?.generationId ?? nextGenerationId(this.#lastGenerationId, random);
     if (before) {
       this.neighbors.restore(nowMs, primary.address, before.neighbors);
       this.#output.restored(this);

@@ -51,6 +51,11 @@ export class LocalMembers {
     return false;
   }
 
+  /** Groups that somebody wants, on any interface; one with members on several comes several times. */
+  *groups(): Generator<IpAddress> {
+    for (const groups of this.#interfaces.values()) yield* groups.keys();
+  }
+
   forget(ifindex: Ifindex): void {
     this.#interfaces.delete(ifindex);
   }

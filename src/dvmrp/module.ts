@@ -64,8 +64,6 @@ export interface DvmrpModuleParts {
   /** Who is on a link by a route; absent: nobody. */
   readonly routes?: Pick<RoutePort, 'lookup'>;
   readonly clock: Clock;
-  /** Seconds since 1970, for generation ids only. */
-  readonly wallClockSec: () => number;
   readonly random: Random;
   readonly events: Events;
   readonly log: Log;
@@ -301,13 +299,13 @@ export class DvmrpModule implements Protocol, RouterOutput {
   }
 
   #setState(link: Link): void {
-    const { wallClockSec, routes, clock } = this.#parts;
+    const { routes, clock } = this.#parts;
     const routed = new RoutedHosts(
       (address) => leadsTo(routes?.lookup(address), link.ifindex),
       () => clock.nowMs(),
     );
     const state = linkState(link, (address) => routed.has(address));
-    this.router.setLinkState(this.#nowMs(), wallClockSec(), link.ifindex, state);
+    this.router.setLinkState(this.#nowMs(), link.ifindex, state);
     this.#arm();
   }
 

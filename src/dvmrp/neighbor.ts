@@ -22,6 +22,8 @@ export class Neighbor {
   /** When it was first heard, and when it last came up or restarted. */
   readonly sinceMs: number;
   upSinceMs = 0;
+  /** Since when it may hold prunes of ours that we do not know of; undefined: it has started anew since. */
+  doubtSinceMs: number | undefined;
   refusedFor: Refusal | undefined;
 
   constructor(

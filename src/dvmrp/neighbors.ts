@@ -6,6 +6,7 @@ import { ANY4, type IpAddress } from '../base/ip.js';
 import { admits, type PrefixFilter } from '../base/prefix-filter.js';
 import { TokenBucket } from '../base/token-bucket.js';
 import type { Ifindex } from '../port/kernel.js';
+import type { Random } from '../port/random.js';
 import { type DecodeError, type Header, OWN_MAJOR, OWN_MINOR } from './header.js';
 import { reportOnlyTimeoutMs } from './intervals.js';
 import { Neighbor, type Refusal } from './neighbor.js';
@@ -137,6 +138,8 @@ export class Neighbors {
     neighbor.learn(major, minor, capabilities, generationId);
     neighbor.state = state;
     neighbor.upSinceMs = saved.upSinceMs;
+    // What was saved may be older than the last prune.
+    neighbor.doubtSinceMs = this.#nowMs;
     neighbor.expiryMs = Math.min(saved.expiryMs, this.#nowMs + this.#timeoutMs(neighbor));
     this.#neighbors.set(address, neighbor);
     if (neighbor.isUp) this.#upCount++;
@@ -307,6 +310,7 @@ export class Neighbors {
         return this.#goDown(neighbor, event);
       case 'restart':
         neighbor.upSinceMs = this.#nowMs;
+        neighbor.doubtSinceMs = undefined;
         this.#output.neighborRestarted(neighbor);
         return this.#output.sendTable(neighbor);
       case 'delete':
@@ -324,6 +328,7 @@ export class Neighbors {
 
   #goUp(neighbor: Neighbor): void {
     neighbor.upSinceMs = this.#nowMs;
+    neighbor.doubtSinceMs = this.#nowMs;
     this.#output.neighborUp(neighbor);
     if (this.#upCount++ === 0) this.#output.leafChanged(false);
     this.#output.sendTable(neighbor);
@@ -342,8 +347,10 @@ export class Neighbors {
   }
 }
 
-/** A generation id that an interface has not had: the wall clock in seconds, or one more than last time (section 4). */
-export function nextGenerationId(last: number | undefined, wallClockSec: number): number {
-  const clock = Math.floor(wallClockSec) >>> 0;
-  return last === undefined || clock > last ? clock : (last + 1) >>> 0;
+/**
+ * A generation id that an interface has not had: one more than last time (section 4), or 32 random bits when nothing is
+ * remembered. A wall clock does not do: a router without a battery comes back with the second that it had before.
+ */
+export function nextGenerationId(last: number | undefined, random: Random): number {
+  return last === undefined ? Math.floor(random.next() * 2 ** 32) >>> 0 : (last + 1) >>> 0;
 }

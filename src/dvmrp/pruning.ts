@@ -3,7 +3,7 @@
  * (dvmrp.md sections 10.3, 10.4, 11.2, 11.4 and 8.4). Every change of an input ends in `reconsider`.
  */
 import { DeadlineHeap } from '../base/deadline-heap.js';
-import { type IpAddress, prefixContains } from '../base/ip.js';
+import { type IpAddress, isAny, prefixContains } from '../base/ip.js';
 import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { Random } from '../port/random.js';
@@ -30,7 +30,7 @@ export interface PruningParts {
 export class Pruning {
   readonly #parts: PruningParts;
   readonly #deadlines = new DeadlineHeap<Branch>();
-  /** (S,G) that other components want, also without an entry; by group. */
+  /** Keys that other components want, also without an entry; by group, the wildcard for any source. */
   readonly #elsewhere = new Map<IpAddress, Set<IpAddress>>();
 
   constructor(parts: PruningParts) {
@@ -61,6 +61,11 @@ export class Pruning {
     if (!this.#parts.config.pruneRetransmit) upstream.stay();
   }
 
+  /** Groups that other components want. */
+  get wishedGroups(): Iterable<IpAddress> {
+    return this.#elsewhere.keys();
+  }
+
   wish({ source, group }: MembershipKey, wanted: boolean): void {
     const wishes = this.#elsewhere.get(group);
     if (wanted && !wishes) this.#elsewhere.set(group, new Set([source]));
@@ -83,7 +88,7 @@ export class Pruning {
     // A new upstream knows nothing of what was asked of the old one (section 7.5), a lost one can do nothing (5.2).
     if (upstream.state !== 'none' && !sameUpstream(upstream.to, to)) upstream.reset();
     if (route && to) {
-      if (this.#isWanted(branch, route)) this.graft(nowMs, branch);
+      if (this.isWanted(branch, route)) this.graft(nowMs, branch);
       else if (upstream.state !== 'pruned') this.#prune(nowMs, branch, to);
     }
     this.queue(branch);
@@ -108,6 +113,7 @@ export class Pruning {
     const { upstream, group, prefix } = branch;
     const { to, source } = upstream;
     if (!to || source === undefined) return upstream.reset();
+    if (upstream.isVainGuess && upstream.state === 'grafting') return upstream.reset();
     if (upstream.state === 'grafting') {
       upstream.graftAgain(nowMs);
       return this.#parts.output.sendGraft(to, { source, group }, prefix);
@@ -119,7 +125,7 @@ export class Pruning {
   }
 
   /** Some flow leaves somewhere, or would if there were data. */
-  #isWanted(branch: Branch, route: DeliveryRoute): boolean {
+  isWanted(branch: Branch, route: DeliveryRoute): boolean {
     for (const flow of branch.flows) if (!flow.empty && flow.iif === route.iif) return true;
     return this.#wouldLeave(branch, route) || this.#isWantedElsewhere(branch);
   }
@@ -136,9 +142,10 @@ export class Pruning {
   }
 
   /** A source of the network that another component wants and that has no entry to tell. */
-  #isWantedElsewhere({ group, prefix }: Branch): boolean {
+  #isWantedElsewhere({ group, prefix, flows }: Branch): boolean {
     for (const source of this.#elsewhere.get(group) ?? [])
-      if (prefixContains(prefix, source) && !this.#parts.table.flow(source, group)) return true;
+      if (isAny(source) ? flows.size === 0 : prefixContains(prefix, source) && !this.#parts.table.flow(source, group))
+        return true;
     return false;
   }
 
@@ -163,6 +170,13 @@ export class Pruning {
     if (upstream.state !== 'pruned' || !to || source === undefined) return;
     upstream.graft(nowMs);
     this.#parts.output.sendGraft(to, { source, group }, prefix);
+    this.queue(branch);
+  }
+
+  /** For a prune that we do not know of. */
+  graftUnknown(nowMs: number, branch: Branch, source: IpAddress, to: Upstream): void {
+    branch.upstream.graftUnknown(nowMs, source, to);
+    this.#parts.output.sendGraft(to, { source, group: branch.group }, branch.prefix);
     this.queue(branch);
   }
 

@@ -61,6 +61,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   readonly forwarding: Forwarding;
   readonly #config: DvmrpConfig;
   readonly #output: RouterOutput;
+  readonly #random: Random;
   readonly #touched = new Map<number, Prefix>();
   readonly #fed = new Map<number, Fed>();
   /** What may pass some interface has changed. */
@@ -74,6 +75,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   constructor(config: DvmrpConfig, output: RouterOutput, random: Random) {
     this.#config = config;
     this.#output = output;
+    this.#random = random;
     this.table = new RouteTable({ ...config, bodyLimit: BODY_LIMIT }, this);
     this.forwarding = new Forwarding(this, this, config, random);
   }
@@ -112,8 +114,8 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     return link;
   }
 
-  setLinkState(nowMs: number, wallClockSec: number, ifindex: Ifindex, state: LinkState): void {
-    this.#step(nowMs, () => this.links.get(ifindex)?.setState(nowMs, wallClockSec, state));
+  setLinkState(nowMs: number, ifindex: Ifindex, state: LinkState): void {
+    this.#step(nowMs, () => this.links.get(ifindex)?.setState(nowMs, this.#random, state));
   }
 
   /** DVMRP leaves the interface: its neighbours hear 32 for everything (section 12 and 7.7). */
@@ -178,6 +180,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     const iif = route?.isUp === true ? route.iif : undefined;
     const now = iif === undefined ? undefined : { ifindex: iif, neighbor: route?.upstream?.address };
     if (before?.ifindex === now?.ifindex && before?.neighbor === now?.neighbor) return [];
+    if (now?.neighbor !== undefined) this.forwarding.upstreamChanged(this.#nowMs, prefix);
     if (now) this.#fed.set(key, now);
     else this.#fed.delete(key);
     return [{ prefix, ifindex: now?.ifindex, neighbor: now?.neighbor, ...(route && { metric: route.metric }) }];
@@ -213,6 +216,16 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
 
   canPrune({ ifindex, neighbor }: Upstream): boolean {
     return this.links.get(ifindex)?.neighbors.upNeighbor(neighbor)?.prunes === true;
+  }
+
+  *upstreamRoutes(): Generator<DeliveryRoute> {
+    for (const route of this.table.routes()) if (route.isUp && route.upstream) yield this.#delivery(route);
+  }
+
+  mayHoldPrunes(nowMs: number, { ifindex, neighbor }: Upstream): boolean {
+    const known = this.links.get(ifindex)?.neighbors.upNeighbor(neighbor);
+    if (known?.doubtSinceMs === undefined || !known.prunes) return false;
+    return nowMs - known.doubtSinceMs < this.#config.pruneLifetimeMs;
   }
 
   #delivery(route: Route): DeliveryRoute {
@@ -292,7 +305,8 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     this.#touch(route);
   }
 
-  dfChanged(route: Route): void {
+  dfChanged(route: Route, _ifindex: Ifindex, self: boolean): void {
+    if (self && route.upstream) this.forwarding.upstreamChanged(this.#nowMs, route);
     this.#touch(route);
   }
 

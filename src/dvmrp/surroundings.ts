@@ -24,12 +24,16 @@ export interface Surroundings {
   /** The longest route that is up. */
   route(source: IpAddress): DeliveryRoute | undefined;
   routeFor(prefix: Prefix): DeliveryRoute | undefined;
+  /** Routes that are up and come from a neighbour. */
+  upstreamRoutes(): Iterable<DeliveryRoute>;
   /** Ours and up. */
   interfaces(): Iterable<Ifindex>;
   owns(ifindex: Ifindex): boolean;
   /** The group's scope does not end there, and a point-to-point link has somebody at its other end. */
   passes(ifindex: Ifindex, group: IpAddress): boolean;
   canPrune(upstream: Upstream): boolean;
+  /** It may hold prunes of ours that we do not know of, and understands grafts. */
+  mayHoldPrunes(nowMs: number, upstream: Upstream): boolean;
 }
 
 export interface ForwardingOutput {

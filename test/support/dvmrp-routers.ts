@@ -28,6 +28,8 @@ export class Lan {
   /** Packets that routers put on it, by their number. */
   readonly data = new Map<number, number>();
   isCut = false;
+  /** Nobody hears what it says. */
+  losesFrom: TestRouter | undefined;
 
   constructor(readonly subnet: string) {}
 
@@ -107,7 +109,6 @@ export class TestRouter {
   readonly ports = new Map<Ifindex, Port>();
   readonly #world: Routers;
   readonly #options: RouterOptions;
-  wallClockSec = 1_700_000_000;
 
   constructor(world: Routers, options: RouterOptions) {
     this.#world = world;
@@ -150,7 +151,6 @@ export class TestRouter {
       links: kernel.links,
       routes: kernel.routes,
       clock: this.#world.clock,
-      wallClockSec: () => this.wallClockSec,
       random: { next: () => this.#options.chance ?? 0.5 },
       events: mgm.events,
       log,
@@ -308,7 +308,7 @@ export class Routers {
   #deliver(from: Port, source: IpAddress, destination: IpAddress, payload: Uint8Array): void {
     const { lan } = from;
     lan.messages.push({ from: source, to: destination, payload });
-    if (lan.isCut) return;
+    if (lan.isCut || lan.losesFrom === from.router) return;
     for (const port of lan.ports) {
       if (port === from || !hears(port, destination)) continue;
       port.router.kernel.igmp.receive({ ifindex: port.ifindex, source, destination, payload: payload.slice() });

@@ -30,6 +30,6 @@ test('F51 the wall clock is read only for what people and other machines read', 
   const readers = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && !file.startsWith('lab/'))
     .filter((file) => /\bDate\.now\(|new Date\(\)/.test(readFileSync(join(SRC, file), 'utf8')));
-  // The time of monitored events, and DVMRP's generation ids (pino tells that of log lines).
-  expect(readers.sort()).toEqual(['control/server.ts', 'daemon/wiring.ts']);
+  // The time of monitored events (pino tells that of log lines).
+  expect(readers.sort()).toEqual(['control/server.ts']);
 });

@@ -60,6 +60,8 @@ export class ForwardingBed implements Surroundings, ForwardingOutput {
   readonly journal: string[] = [];
   readonly routes: TestRoute[] = [];
   readonly nonPruners = new Set<IpAddress>();
+  /** Upstream routers that may hold prunes of ours from before. */
+  readonly doubtful = new Set<IpAddress>();
   /** "2 239.5.5.5": a boundary; "2 *": down, or a point-to-point link without anybody. */
   readonly closed = new Set<string>();
   readonly forwarding: Forwarding;
@@ -190,6 +192,14 @@ export class ForwardingBed implements Surroundings, ForwardingOutput {
 
   routeFor(prefix: Prefix): DeliveryRoute | undefined {
     return this.#delivery(this.routes.find((one) => formatPrefix(one.prefix) === formatPrefix(prefix)));
+  }
+
+  *upstreamRoutes(): Generator<DeliveryRoute> {
+    for (const route of this.routes) if (route.upstream !== undefined) yield this.#delivery(route)!;
+  }
+
+  mayHoldPrunes(_nowMs: number, { neighbor }: Upstream): boolean {
+    return this.doubtful.has(neighbor);
   }
 
   interfaces(): readonly Ifindex[] {

@@ -177,3 +177,45 @@ test('DVMRP-026 an upstream that restarts knows of no prune: none is in force, a
   bed.joins(OTHER);
   expect(grafts(bed)).toEqual([]);
 });
+
+test('prunes that we do not know of are grafted once per network that members may want, few at a time (F)', () => {
+  const bed = new ForwardingBed();
+  bed.doubtful.add(UP);
+  for (let n = 0; n < 100; n++) bed.addRoute(`10.${n}.0.0/16`, UPLINK, UP);
+  bed.joins(LAN);
+  bed.run(0.1);
+  expect(bed.heard()).toHaveLength(32);
+  bed.run(1);
+  expect(bed.heard()).toHaveLength(68);
+  // nobody answers: each is repeated after 5, 15 and 35 s, then given up
+  bed.run(120);
+  expect(bed.heard()).toHaveLength(300);
+  expect([...bed.forwarding.branches()]).toEqual([]);
+});
+
+test('what has data, a known prune or an upstream that has started anew is not grafted on suspicion (F)', () => {
+  const bed = new ForwardingBed();
+  bed.addRoute('10.1.0.0/16', UPLINK, UP);
+  bed.joins(LAN);
+  bed.run(1);
+  expect(bed.heard()).toEqual([]);
+  // with data
+  bed.doubtful.add(UP);
+  bed.data();
+  bed.joins(OTHER);
+  bed.run(1);
+  expect(bed.heard()).toEqual([]);
+});
+
+test('a Graft of a router below is handed on although no prune of ours is known (F)', () => {
+  const bed = new ForwardingBed();
+  bed.doubtful.add(UP);
+  const route = bed.addRoute('10.1.0.0/16', UPLINK, UP);
+  bed.depends(route, LAN, D1);
+  bed.graft(D1);
+  bed.run(0.1);
+  expect(bed.heard()).toEqual(['graft 10.1.0.10 to 10.9.0.1']);
+  expect(bed.ack()).toBe(true);
+  bed.run(200);
+  expect(bed.heard()).toEqual([]);
+});

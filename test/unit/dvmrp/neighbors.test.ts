@@ -171,12 +171,13 @@ test('DVMRP-027 the same generation id changes nothing', () => {
   expect(bed.heard()).toEqual([]);
 });
 
-test('DVMRP-028 an interface that comes back has another generation id, whatever the clock says', () => {
-  expect(nextGenerationId(undefined, 5000.7)).toBe(5000);
-  expect(nextGenerationId(5000, 6000)).toBe(6000);
-  expect(nextGenerationId(5000, 5000)).toBe(5001);
-  expect(nextGenerationId(5000, 100)).toBe(5001);
-  expect(nextGenerationId(0xffff_ffff, 100)).toBe(0);
+test('DVMRP-028 an interface that comes back has another generation id, of 32 random bits when nothing is remembered', () => {
+  const random = (value: number) => ({ next: () => value });
+  expect(nextGenerationId(undefined, random(0))).toBe(0);
+  expect(nextGenerationId(undefined, random(0.75))).toBe(0xc000_0000);
+  expect(nextGenerationId(undefined, random(1 - 2 ** -53))).toBe(0xffff_ffff);
+  expect(nextGenerationId(5000, random(0.75))).toBe(5001);
+  expect(nextGenerationId(0xffff_ffff, random(0))).toBe(0);
   // and its Probes carry it
   const bed = twoWay();
   bed.neighbors.stop(bed.nowMs);

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatIp } from '../../../src/base/ip.js';
+import type { Ifindex } from '../../../src/port/kernel.js';
 import { readState } from '../../../src/dvmrp/saved-state.js';
 import {
   chain,
@@ -146,18 +147,88 @@ test('a prune that was sent is taken back by a Graft in the next life, and one t
 test('a link with another address, a refused neighbour and a link that goes down later start anew', async () => {
   const { world, r1, r2 } = await chain();
   const text = textOf(r2);
-  const { next, ports } = await nextLife(world, r2, text.replaceAll('10.2.0.1', '10.2.0.99'), 1);
-  next.wallClockSec += 100;
+  const { next, ports } = await nextLife(world, r2, text.replaceAll('10.2.0.1', '10.2.0.99'), 1, { chance: 0.25 });
   await next.owns(...ports);
-  const ids = next.dvmrp.views.interfaces().map(({ generationId }) => generationId);
-  expect(ids).toEqual([r2.wallClockSec, next.wallClockSec]);
+  const idsOf = (router: TestRouter) => router.dvmrp.views.interfaces().map(({ generationId }) => generationId);
+  const [kept, fresh] = idsOf(next);
+  expect(kept).toBe(idsOf(r2)[0]);
+  expect(fresh).toBe(0x4000_0000);
   // a link that flaps has a new life, which is of a larger number
   for (const change of [{ running: false }, { running: true }]) {
     next.kernel.changeDevice(ports[0]!, change);
     await world.settle();
   }
-  expect(next.dvmrp.views.interfaces()[0]!.generationId).toBe(next.wallClockSec);
-  expect(r1.dvmrp.views.neighbors()).toMatchObject([{ state: 'two-way', generationId: next.wallClockSec }]);
+  expect(next.dvmrp.views.interfaces()[0]!.generationId).toBe(kept! + 1);
+  expect(r1.dvmrp.views.neighbors()).toMatchObject([{ state: 'two-way', generationId: kept! + 1 }]);
+});
+
+test('a router without memory comes back with a generation id of chance, and its neighbour drops its prunes (F)', async () => {
+  const { world, source, middle, host, r1, r2, S } = await chain();
+  await world.sends(source, S, GROUP);
+  expect(r1.dvmrp.views.prunes()).toHaveLength(1);
+  // when it starts again in no time, with a clock that stands still
+  const { next, ports } = await withoutMemory(world, r2, { chance: 0.25 });
+  await next.owns(...ports);
+  await world.run(5);
+  const ids = [r2, next].map((router) => router.dvmrp.views.interfaces()[0]!.generationId);
+  expect(ids).toEqual([0x8000_0000, 0x4000_0000]);
+  expect(r1.dvmrp.views.prunes()).toEqual([]);
+  await next.hosts.take(ports[1]!);
+  await next.hosts.joins(ports[1]!, GROUP);
+  await world.run(1);
+  expect(host.copies(await world.sends(source, S, GROUP, 1000))).toEqual(Array.from({ length: 1000 }, () => 1));
+  expect(middle.messages.at(-1)!.payload[1]).not.toBe(PRUNE);
+});
+
+/** The next life knows nothing, and its first Probe, which lists nobody, is lost: what its neighbour keeps, it keeps. */
+async function withoutMemory(world: Routers, old: TestRouter, options: RouterOptions = {}) {
+  const ports = [...old.ports.values()].map(({ lan, ifindex }) => ({
+    lan,
+    host: Number(formatIp(old.kernel.links.byIndex(ifindex)!.addresses[0]!.address).split('.')[3]),
+  }));
+  old.vanish();
+  const next = world.router(options);
+  return { next, ports: ports.map(({ lan, host }) => next.attach(lan, host)) };
+}
+
+/** Takes its links while nobody hears it, until its neighbours' next Probes have come. */
+async function comesUnheard(world: Routers, next: TestRouter, ports: readonly Ifindex[], deaf: Lan) {
+  deaf.losesFrom = next;
+  await next.owns(...ports);
+  for (const port of ports) await next.hosts.take(port);
+  await world.run(11);
+  deaf.losesFrom = undefined;
+}
+
+test('a neighbour that keeps our prune of an earlier life gets a Graft when a host joins (F)', async () => {
+  const { world, source, middle, host, r1, r2, S } = await chain();
+  await world.sends(source, S, GROUP);
+  const { next, ports } = await withoutMemory(world, r2);
+  await comesUnheard(world, next, ports, middle);
+  await world.run(60);
+  // the same id by chance, and the neighbour still holds the prune
+  expect(r1.dvmrp.views.prunes()).toHaveLength(1);
+  expect(host.copies(await world.sends(source, S, GROUP))).toEqual([0]);
+  const since = middle.messages.length;
+  await next.hosts.joins(ports[1]!, GROUP);
+  await world.run(1);
+  expect(said(middle, '10.9.0.2', since)).toContain(GRAFT);
+  expect(next.dvmrp.views.grafts()).toEqual([]);
+  expect(r1.dvmrp.views.prunes()).toEqual([]);
+  expect(host.copies(await world.sends(source, S, GROUP, 1000))).toEqual(Array.from({ length: 1000 }, () => 1));
+});
+
+test('a member that is there before the route is told gets the Graft with the route (F)', async () => {
+  const { world, source, middle, host, r1, r2, S } = await chain();
+  await world.sends(source, S, GROUP);
+  const { next, ports } = await withoutMemory(world, r2);
+  await next.owns(ports[1]!);
+  await next.hosts.take(ports[1]!);
+  await next.hosts.joins(ports[1]!, GROUP);
+  await comesUnheard(world, next, [ports[0]!], middle);
+  await world.run(61);
+  expect(r1.dvmrp.views.prunes()).toEqual([]);
+  expect(host.copies(await world.sends(source, S, GROUP))).toEqual([1]);
 });
 
 test('a neighbour that the configuration of today does not want is none, and its routes do not come back', async () => {
