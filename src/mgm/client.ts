@@ -114,6 +114,11 @@ export interface RpfReply {
   readonly lifetimeSec?: number;
   /** Extension: data of this source is not accepted; a negative entry silences it for a minute, as in D-RPF-3. */
   readonly refuse?: boolean;
+  /**
+   * Extension (ADR 11): of the client's own interfaces, those that the flow leaves by because the client says so. Its
+   * memberships then do not count for this flow; those of others do. Interfaces it does not own yet count once it does.
+   */
+  readonly outputs?: readonly Ifindex[];
 }
 
 /** Extension (interop.md section 7): a protocol's route, for the multicast view of the routing table. */

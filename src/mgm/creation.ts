@@ -13,7 +13,7 @@ import { type EntryBudget, REFUSED_TIMEOUT_SEC } from './entry-budget.js';
 import type { Forwarding } from './forwarding.js';
 import { clampedLifetimeSec, DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
 import type { Rpf, Towards } from './rpf.js';
-import { type Client, Entry, type Interface } from './state.js';
+import { type Client, Entry, type Interface, type NamedOutputs } from './state.js';
 
 /** D-RPF-3: seconds a flow is silenced whose source lies behind an interface that nobody serves. */
 const UNOWNED_TIMEOUT_SEC = 60;
@@ -28,6 +28,7 @@ interface Incoming {
   readonly unowned: boolean;
   /** Seconds, where the decider says. */
   readonly lifetimeSec?: number;
+  readonly named?: NamedOutputs;
 }
 
 export class Creation {
@@ -115,6 +116,12 @@ export class Creation {
     });
   }
 
+  /** An interface that the entry's client has named has come to it. */
+  outputsChanged(entry: Entry): void {
+    if (this.#forwarding.update(entry).turned) this.#lifetimes.restart(entry);
+    this.#alerts.signalEntry(entry);
+  }
+
   /** A predecessor's entry: as at creation who owns the candidates is asked; what is kept stays whatever they say. */
   adopt(entry: Entry): Answer<void> {
     const candidates = this.#forwarding.candidates(entry, entry.iif.ifindex);
@@ -133,6 +140,7 @@ export class Creation {
     entry.iif = incoming.iif;
     entry.upstreamNeighbor = incoming.upstreamNeighbor;
     entry.route = incoming.route;
+    entry.named = incoming.named;
     const { turned } = this.#forwarding.update(entry);
     if (turned) this.#lifetimes.restart(entry);
     if (moved) this.resignalSource(entry);
@@ -163,6 +171,7 @@ export class Creation {
     for (const on of vetoed) if (!on.closed) entry.setOverride(on, 'off');
     entry.upstreamNeighbor = incoming.upstreamNeighbor;
     entry.route = incoming.route;
+    entry.named = incoming.named;
     if (incoming.unowned) return this.#silence(entry, UNOWNED_TIMEOUT_SEC);
     if (!this.#budget.admits(entry, this.#forwarding.outputsOf(entry) !== 0))
       return this.#silence(entry, REFUSED_TIMEOUT_SEC);
@@ -236,6 +245,7 @@ export class Creation {
     if (reply.upstreamNeighbor !== undefined) heeded.upstreamNeighbor = reply.upstreamNeighbor;
     if (reply.route) heeded.route = reply.route;
     if (reply.lifetimeSec !== undefined) heeded.lifetimeSec = clampedLifetimeSec(reply.lifetimeSec);
+    if (reply.outputs) heeded.named = { client: decider, ifindexes: reply.outputs };
     if (reply.ifindex === undefined) return heeded;
     const named = this.#core.interfaces.get(reply.ifindex);
     if (named?.decider === decider) return { ...heeded, iif: named };

@@ -7,7 +7,7 @@ import type { KernelError } from '../base/errors.js';
 import { type Ifindex, type Vif, VIFS } from '../port/kernel.js';
 import type { MembershipKey } from './client.js';
 import { type Core, flowName, keyFields } from './core.js';
-import { type Entry, type Interface, isStale, type KeyRecord } from './state.js';
+import { type Client, type Entry, type Interface, isStale, type KeyRecord, type NamedOutputs } from './state.js';
 
 /** As a threshold it lets nothing out; the kernel does not show such an output. */
 const HIGHEST_TTL = 255;
@@ -25,8 +25,8 @@ export class Forwarding {
   }
 
   /**
-   * Bits of the vifs a packet of this entry leaves by: matching membership, then overrides, then what is kept of a
-   * predecessor, never the iif (D-FWD-2). What was refused at the RPF check leaves by none, whoever joins while the entry
+   * Bits of the vifs a packet of this entry leaves by: matching membership, or in place of its own what the client that decides
+   * for the iif has named; then overrides, then what is kept of a predecessor, never the iif (D-FWD-2). What was refused at the RPF check leaves by none, whoever joins while the entry
    * silences it (D-RPF-3).
    */
   outputsOf(entry: Entry): number {
@@ -34,15 +34,28 @@ export class Forwarding {
     const { memberships } = this.#core;
     // What is stale goes on as it was: its overrides went with the change of ownership (D-OWN-9).
     const stale = entry.writtenIif === -1 ? -1 : entry.outputs;
+    const { named } = entry;
     let outputs =
-      bitsOf(memberships.get(entry.source, entry.group), stale) |
-      bitsOf(memberships.get(ANY4, entry.group), stale) |
-      bitsOf(memberships.get(ANY4, ANY4), stale);
+      bitsOf(memberships.get(entry.source, entry.group), stale, named?.client) |
+      bitsOf(memberships.get(ANY4, entry.group), stale, named?.client) |
+      bitsOf(memberships.get(ANY4, ANY4), stale, named?.client);
+    if (named) outputs |= this.#namedBits(named, stale);
     for (const [on, override] of entry.overrides ?? []) {
       if (override === 'on') outputs |= bitOf(on);
       else outputs &= ~bitOf(on);
     }
     return this.#withinScope(entry, (outputs | entry.kept) & ~bitOf(entry.iif));
+  }
+
+  /** Of interfaces that the client owns; where it did until the change that runs there, as it was. */
+  #namedBits({ client, ifindexes }: NamedOutputs, stale: number): number {
+    let bits = 0;
+    for (const ifindex of ifindexes) {
+      const on = this.#core.interfaces.get(ifindex);
+      if (on?.owner === client) bits |= bitOf(on);
+      else if (on?.departed === client) bits |= bitOf(on) & stale;
+    }
+    return bits;
   }
 
   /** A scoped group neither enters nor leaves by a boundary (RFC 2365 section 5), and no packet has a TTL above 255. */
@@ -131,10 +144,11 @@ export class Forwarding {
   }
 }
 
-/** Interfaces of the key's members; those of stale members only where `stale` has them. */
-function bitsOf(record: KeyRecord | undefined, stale: number): number {
+/** Interfaces of the key's members, without those of `except`; those of stale members only where `stale` has them. */
+function bitsOf(record: KeyRecord | undefined, stale: number, except: Client | undefined): number {
   let bits = 0;
   for (const member of record?.members ?? [])
-    if (!member.pending) bits |= isStale(member) ? bitOf(member.on) & stale : bitOf(member.on);
+    if (!member.pending && member.client !== except)
+      bits |= isStale(member) ? bitOf(member.on) & stale : bitOf(member.on);
   return bits;
 }

@@ -81,6 +81,7 @@ export class Resync {
       this.#members.sweep(on, record);
       yield;
     }
+    on.departed = undefined;
     for (const entry of [...this.#core.entries]) {
       if (entry.deleted) continue;
       if (entry.iif === on) {

@@ -40,6 +40,8 @@ export class Interface {
   paused = false;
   /** The owner on its way out: no callbacks about this interface any more (D-REL-2). */
   leaving: Client | undefined;
+  /** The owner before the running change: outputs that it named stay until the end of R, like stale memberships. */
+  departed: Client | undefined;
   /** Nobody is on it any more, or the kernel removed the device: the vif may be another's by now. */
   closed = false;
   /** What IGMP said of its role on the link. */
@@ -142,12 +144,19 @@ export class KeyRecord implements MembershipKey {
 
 export type Override = 'on' | 'off';
 
+/** The outputs that who decides for an entry's iif has named (`RpfReply.outputs`), among the interfaces that it owns. */
+export interface NamedOutputs {
+  readonly client: Client;
+  readonly ifindexes: readonly Ifindex[];
+}
+
 /** A forwarding entry (MFE) and what the kernel holds of it. */
 export class Entry implements MembershipKey, Queued, Aged<Entry> {
   upstreamNeighbor: IpAddress | undefined;
   route: RouteUsed | undefined;
   /** Per interface, none where absent (D-FLAG-3). */
   overrides: Map<Interface, Override> | undefined;
+  named: NamedOutputs | undefined;
   /** Outgoing interfaces as bits 1 << vif. */
   outputs = 0;
   /** Outputs that a predecessor had and nobody has spoken about yet: wanted until the restart window ends (D-RST-1). */

@@ -172,7 +172,10 @@ export class Transitions {
       this.#controlGroups(on, true);
     } else this.#setOwner(on, change.client);
     // Flows that were silenced because nobody served this interface may be wanted now: their next packet asks again.
-    for (const entry of [...this.#core.entries]) if (entry.unowned) this.#forwarding.remove(entry);
+    for (const entry of [...this.#core.entries]) {
+      if (entry.unowned) this.#forwarding.remove(entry);
+      else if (entry.named?.ifindexes.includes(on.ifindex)) this.#creation.outputsChanged(entry);
+    }
     this.#alerts.signalSources();
     void this.#adoption.takeUpEntries();
     this.#announce(on, change);
@@ -223,6 +226,7 @@ export class Transitions {
     const owner = event === 'owner-takes' ? client : to;
     if (owner && !owner.alive) return false;
     on.epoch++;
+    on.departed = on.owner;
     this.#setOwner(on, owner);
     for (const entry of this.#core.entries) entry.clearOverride(on);
     return true;
