@@ -44,8 +44,8 @@ class Host {
   readonly wishes = new Map<string, Wish>();
   /** v1 and v2: groups of which this host was the last to report (RFC 2236 section 6). */
   readonly wasLast = new Set<string>();
-  /** v1 and v2: answers that are due, by group; a report of another host takes them away. */
-  readonly due = new Map<string, { cancel(): void }>();
+  /** v1 and v2: answers that are due, by group, and when; a report of another host takes them away. */
+  readonly due = new Map<string, { readonly atMs: number; cancel(): void }>();
 
   constructor(
     readonly link: HostLink,
@@ -94,7 +94,18 @@ class Host {
     // A host of version 1 knows General Queries only.
     if (this.version === 1 && query.group !== undefined) return;
     for (const [group, wish] of this.wishes)
-      if (isMember(wish) && (query.group ?? group) === group && !this.due.has(group)) this.#reportLater(group, delayMs);
+      if (isMember(wish) && (query.group ?? group) === group && this.#isHastened(group, query))
+        this.#reportLater(group, delayMs);
+  }
+
+  /**
+   * An answer that is pending already is chosen anew when the query wants it sooner (RFC 2236 section 3). A host of version 1
+   * knows no such times (RFC 1112 appendix I).
+   */
+  #isHastened(group: string, { maxRespMs }: Query): boolean {
+    const pending = this.due.get(group);
+    if (pending === undefined) return true;
+    return this.version === 2 && maxRespMs < pending.atMs - this.link.bed.clock.nowMs();
   }
 
   #answer({ group, sources }: Query): void {
@@ -104,11 +115,13 @@ class Host {
   }
 
   #reportLater(group: string, delayMs: number): void {
-    const timer = this.link.bed.clock.after(delayMs, () => {
+    const { clock } = this.link.bed;
+    this.due.get(group)?.cancel();
+    const timer = clock.after(delayMs, () => {
       this.due.delete(group);
       if (isMember(this.wish(group))) this.#report(group);
     });
-    this.due.set(group, timer);
+    this.due.set(group, { atMs: clock.nowMs() + delayMs, cancel: () => timer.cancel() });
   }
 
   #report(group: string): void {

@@ -188,3 +188,20 @@ test.each([false, true])(
   },
   FUZZ_TIMEOUT_MS,
 );
+
+test('F29 a v2 host that would answer a General Query in three seconds answers a specific one in time (E10)', () => {
+  // given a v3 and a v2 member of one group, and the last startup query in the moment in which the v3 member leaves
+  const world = new World(true);
+  const [leaver, stayer] = [world.link.add(3, 0), world.link.add(2, 0.3)];
+  const everything = { exclude: true, sources: new Set<string>() };
+  const check = () => world.everythingWantedIsForwarded();
+  world.wait(15_000, check);
+  world.change(() => stayer.want(GROUPS[0]!, everything));
+  world.wait(1250, check);
+  world.change(() => leaver.want(GROUPS[0]!, everything));
+  world.wait(5000, check);
+  world.change(() => leaver.want(GROUPS[0]!, { exclude: false, sources: new Set() }));
+  // then the v2 member keeps its stream: the shorter response time of the second query counts (RFC 2236 section 3)
+  world.wait((2 * GMI_SEC + 10) * 1000, check);
+  world.forwardedIsWanted();
+});
