@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { FUZZ_TIMEOUT_MS } from './test/support/runs.js';
 
 /**
  * Two projects. `unit` needs nothing but Node: fake kernel, fake clock. `netns` runs against the real kernel in network
@@ -12,7 +13,8 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts', 'test/scenario/**/*.test.ts'],
-          testTimeout: 60_000,
+          setupFiles: ['test/support/property-setup.ts'],
+          testTimeout: FUZZ_TIMEOUT_MS,
         },
       },
       {

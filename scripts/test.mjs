@@ -143,10 +143,17 @@ function countOf(report, status) {
   const unloaded = report.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0);
   const failed = report.numFailedTests + unloaded.length;
   return {
+    properties: failedProperties(report),
     passed: report.numPassedTests,
     leftOut: leftOut.length,
     failed: status === 0 ? failed : Math.max(failed, 1),
   };
+}
+
+/** What test/support/property-report.ts said: the seed would otherwise stand somewhere in the middle of the log. */
+function failedProperties(report) {
+  const messages = report.testResults.flatMap((file) => file.assertionResults.flatMap((test) => test.failureMessages));
+  return messages.flatMap((text) => /property failed: .*\nMGMD_FUZZ_SEED.*/.exec(text) ?? []);
 }
 
 main('test', () => {
@@ -161,6 +168,7 @@ main('test', () => {
   // Somebody who asks for a part (-t NAME) leaves the others out on purpose; otherwise no test may be.
   const leftOut = words.length > 0 ? 0 : sum('leftOut');
   if (leftOut > 0) console.error(`test: ${leftOut} tests were left out, which counts as failed`);
+  for (const text of counts.flatMap(({ properties = [] }) => properties)) console.error(text);
   const failed = sum('failed') + leftOut;
   console.log(`${sum('passed')} passed, ${failed} failed`);
   process.exitCode = failed === 0 && sum('passed') > 0 ? 0 : 1;

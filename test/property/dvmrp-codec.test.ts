@@ -8,6 +8,7 @@ import { encodeNeighbors2, type InterfaceBlock, walkNeighbors2 } from '../../src
 import { decodeProbe, encodeProbe, listsNeighbor, probeNeighbor } from '../../src/dvmrp/probe.js';
 import { decodePrune, encodePrune } from '../../src/dvmrp/prune.js';
 import { compareRoutes, decodeReport, isRoutable, ReportEntries, ReportWriter } from '../../src/dvmrp/report.js';
+import { runs } from '../support/runs.js';
 
 const unicast = fc.integer({ min: 0x0a000001, max: 0x7effffff }).map(ipv4);
 const group = fc.integer({ min: 0xe0000100, max: 0xefffffff }).map(ipv4);
@@ -57,7 +58,7 @@ function decodeAll(b: Uint8Array): void {
 }
 
 test('DVMRP-016 decoders return for random bytes and never point outside of them', () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 1500 }), decodeAll), { numRuns: 1000 });
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 1500 }), decodeAll), { numRuns: runs(1000) });
 });
 
 test('DVMRP-016 decoders return for Reports with flipped bits and cut ends', () => {
@@ -68,7 +69,7 @@ test('DVMRP-016 decoders return for Reports with flipped bits and cut ends', () 
         decodeAll(message.subarray(0, message.length - (cut % message.length)));
       }
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });
 

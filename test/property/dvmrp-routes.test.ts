@@ -6,6 +6,7 @@ import { ReportEntries } from '../../src/dvmrp/report.js';
 import { RouteTable, type RouteTableOutput } from '../../src/dvmrp/route-table.js';
 import type { Ifindex } from '../../src/port/kernel.js';
 import { copies, type LinkPlan, Network, type SimRouter } from '../support/dvmrp-network.js';
+import { runs } from '../support/runs.js';
 
 const NAMES = ['r1', 'r2', 'r3', 'r4', 'r5', 'r6'] as const;
 const metric = fc.integer({ min: 1, max: 4 });
@@ -110,7 +111,7 @@ test('DVMRP-058 any network settles on the shortest ways, and again after losses
       network.advance(2 * (140_000 + 120_000) + SETTLED_MS);
       expectShortest(network);
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });
 
@@ -124,7 +125,7 @@ test('DVMRP-073 in any network a packet is on every link at most once, and with 
       network.advance(2 * (140_000 + 120_000) + SETTLED_MS);
       expectOneCopy(network);
     }),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   );
 });
 
@@ -216,6 +217,6 @@ test('DVMRP-016 DVMRP-060 whatever Reports come: limits are kept, counts are rig
       table.shutdown();
       expect(table.nextDeadlineMs).toBe(Number.POSITIVE_INFINITY);
     }),
-    { numRuns: 100 },
+    { numRuns: runs(100) },
   );
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type IpAddress, ipv4, maskOf, type Prefix, prefixContains, toU32 } from '../../src/base/ip.js';
 import { Lpm, NO_MATCH } from '../../src/base/lpm.js';
+import { runs } from '../support/runs.js';
 
 /** Few different bits, so that prefixes contain and neighbour each other. */
 const address: fc.Arbitrary<IpAddress> = fc
@@ -61,6 +62,6 @@ test('whatever is put in and taken out, look-ups are those of a table searched f
       expect(lpm.size).toBe(0);
       for (const a of others) expect(lpm.lookup(a)).toBe(NO_MATCH);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });

@@ -6,6 +6,7 @@ import type { Ifindex } from '../../src/port/kernel.js';
 import { settle } from '../support/fake-clock.js';
 import type { TestClient } from '../support/fake-clients.js';
 import { ALL, any, Bed, G1, G2, keyText, S2, sg } from '../support/manager-bed.js';
+import { runs } from '../support/runs.js';
 
 const KEYS: readonly MembershipKey[] = [any(G1), any(G2), ALL, sg(S2, G1)];
 /** The owner of the way to S2: the only one who hears of (S2,G1). */
@@ -101,5 +102,5 @@ async function runSteps(steps: readonly Step[]): Promise<void> {
 }
 
 test('MGM-JAL-10 for any series of Adds and Deletes a client is alerted for k exactly when some other client has k', async () => {
-  await fc.assert(fc.asyncProperty(STEPS, runSteps), { numRuns: 200 });
+  await fc.assert(fc.asyncProperty(STEPS, runSteps), { numRuns: runs(200) });
 });

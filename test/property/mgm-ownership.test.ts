@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { OwnershipWorld, type WorldStep } from '../support/ownership-world.js';
+import { runs } from '../support/runs.js';
 
 const iface = fc.nat(3);
 const client = fc.nat(1);
@@ -54,6 +55,6 @@ test('whatever happens in whatever order, the ownership machine keeps its promis
       expect(world.bed.clock.due()).toBe(0);
       expect(world.bed.kernel.mroute.table()).toEqual({ entries: [], vifs: [] });
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   );
 });

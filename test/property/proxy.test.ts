@@ -11,6 +11,7 @@ import type { TestClient } from '../support/fake-clients.js';
 import { any, S0, S1, S2, S3, sg } from '../support/manager-bed.js';
 import { allow, block, isEx, isIn, reportV2, reportV3, toEx, toIn } from '../support/packet-builder.js';
 import { Bed, G, H, TWO } from '../unit/proxy/bed.js';
+import { runs } from '../support/runs.js';
 
 const GROUPS = [G, H] as const;
 const SOURCES = [S0, S1, S2, S3] as const;
@@ -219,6 +220,6 @@ test('IGMP-140 IGMP-146 IGMP-147 IGMP-148 joins and entries follow from the pres
       checkEntries(world);
       expect(world.bed.log.of('callback.failed')).toEqual([]);
     }),
-    { numRuns: 150 },
+    { numRuns: runs(150) },
   );
 }, 120_000);

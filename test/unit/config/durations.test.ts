@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { formatDuration, parseDuration } from '../../../src/config/durations.js';
 import { parseConfig } from '../../../src/config/parse.js';
 import { nearest } from '../../../src/config/suggest.js';
+import { runs } from '../../support/runs.js';
 
 test.each([
   ['125s', 125_000],
@@ -49,6 +50,6 @@ test('no text whatever makes the parser throw', () => {
         expect(result.ok || result.error.length > 0).toBe(true);
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });

@@ -11,6 +11,7 @@ import { type ControlOptions, ControlServer } from '../../../src/control/server.
 import { eventually } from '../../support/eventually.js';
 import { FakeOperator } from '../../support/fake-operator.js';
 import { RecordingLog } from '../../support/recording-log.js';
+import { runs } from '../../support/runs.js';
 
 let folder: string;
 let path: string;
@@ -220,7 +221,7 @@ test('fuzz: whatever bytes a peer sends, the next one is served', async () => {
       socket.end('\n');
       await eventually('the end', () => socket.closed, { everyMs: 1 });
     }),
-    { numRuns: 40 },
+    { numRuns: runs(40) },
   );
   expect(await (await connect()).rows('groups')).toEqual([]);
   expect(log.of('control.request.failed')).toEqual([]);

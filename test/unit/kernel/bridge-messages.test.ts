@@ -11,6 +11,7 @@ import {
 } from '../../../src/kernel/bridge-messages.js';
 import { type NetlinkMessage, viewOf, walkMessages } from '../../../src/kernel/netlink.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
+import { runs } from '../../support/runs.js';
 
 function hex(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text.replace(/\s+/g, ''), 'hex'));
@@ -170,5 +171,5 @@ test('cut, random and damaged bytes never throw and never loop', () => {
       for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
       return bytes;
     });
-  fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), damaged), decode), { numRuns: 2000 });
+  fc.assert(fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), damaged), decode), { numRuns: runs(2000) });
 });

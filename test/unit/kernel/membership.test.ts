@@ -4,6 +4,7 @@ import { type IpAddress, ip, ipv4, toU32 } from '../../../src/base/ip.js';
 import { MembershipGate } from '../../../src/kernel/membership.js';
 import { ANY_SOURCE_FILTER, type Ifindex, type MembershipFilter } from '../../../src/port/kernel.js';
 import { FakeMembershipPool } from './fake-membership-pool.js';
+import { runs } from '../../support/runs.js';
 
 const ETH1 = 3 as Ifindex;
 const ETH2 = 4 as Ifindex;
@@ -358,6 +359,6 @@ test('after any sequence no call was made while paused, and what is held serves 
       expect(gate.list()).toHaveLength(wishes.size);
       expect(gate.list().every((wish) => wish.held)).toBe(true);
     }),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   );
 });

@@ -17,6 +17,7 @@ import {
 } from '../../../src/kernel/netlink.js';
 import { decodeNextHop } from '../../../src/kernel/nexthop-messages.js';
 import { decodeRoute, lookupRequest, pointLookupAt, ROUTE_ATTRIBUTES } from '../../../src/kernel/route-messages.js';
+import { runs } from '../../support/runs.js';
 
 /** Bytes as a little-endian machine has them; blanks and line ends are for the reader. */
 function hex(text: string): Uint8Array {
@@ -245,6 +246,6 @@ test('random and damaged bytes never throw and never loop', () => {
     });
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array({ maxLength: 200 }), damaged), (bytes) => decodeEverything(bytes)),
-    { numRuns: 2000 },
+    { numRuns: runs(2000) },
   );
 });
