@@ -2,10 +2,12 @@
 import { ANY4, isAny } from '../base/ip.js';
 import type { EnumerationType, MaskedKey, MembershipKey, MfePage, MgmStatus } from './client.js';
 import { ALL_ONES, DONE, hostMask, invalid, status } from './keys.js';
-import { type Client, isStale } from './state.js';
+import { type Client, isStale, type KeyRecord } from './state.js';
 import type { MembershipTable } from './tables.js';
 
 const MAX_LIMIT = 1000;
+/** No source is greater. */
+const LAST = ALL_ONES;
 
 /** What is wrong with a page size: 0 is "nothing fits". */
 export function limitProblem(limit: number): MgmStatus | undefined {
@@ -15,16 +17,13 @@ export function limitProblem(limit: number): MgmStatus | undefined {
   return undefined;
 }
 
-/** The page of `all` that begins at `from`; the last one says NO_MORE_ITEMS even when it carries entries. */
-export function pageOf<T>(all: readonly T[], from: number, limit: number): MfePage<T> {
-  const items = all.slice(from, from + limit);
-  return { code: from + limit < all.length ? 'ERROR_MORE_DATA' : 'ERROR_NO_MORE_ITEMS', items };
-}
-
 interface Running {
   readonly client: Client;
-  readonly rows: readonly Required<MaskedKey>[];
-  next: number;
+  readonly type: EnumerationType;
+  /** Of the newest record at the start: what comes later is left out, or an enumeration might never end. */
+  readonly newest: number;
+  /** The last one that was looked at; undefined: none yet. */
+  at: MembershipKey | undefined;
 }
 
 export class Enumerations {
@@ -38,19 +37,23 @@ export class Enumerations {
 
   start(client: Client, type: EnumerationType): MgmStatus & { readonly enumeration?: number } {
     if (type !== 'ALL_SOURCES' && type !== 'ANY_SOURCE') return invalid('badType');
-    const rows = type === 'ALL_SOURCES' ? this.#joinedKeys().map(masked) : this.#groupsWithSource().map(masked);
-    this.#running.set(++this.#last, { client, rows, next: 0 });
+    this.#running.set(++this.#last, { client, type, newest: this.#memberships.serial, at: undefined });
     return { ...DONE, enumeration: this.#last };
   }
 
+  /** The last page says NO_MORE_ITEMS even when it carries entries. What is joined all the time comes once (D-ENUM-4). */
   next(enumeration: number, limit: number): MfePage<Required<MaskedKey>> {
     const running = this.#running.get(enumeration);
     if (!running) return { ...invalid('badHandle'), items: [] };
     const problem = limitProblem(limit);
     if (problem) return { ...problem, items: [] };
-    const page = pageOf(running.rows, running.next, limit);
-    running.next += page.items.length;
-    return page;
+    const items: Required<MaskedKey>[] = [];
+    let row = this.#rowAfter(running, running.at);
+    for (; row && items.length < limit; row = this.#rowAfter(running, row)) {
+      items.push(masked(running.type === 'ALL_SOURCES' ? row : { source: ANY4, group: row.group }));
+      running.at = row;
+    }
+    return { code: row ? 'ERROR_MORE_DATA' : 'ERROR_NO_MORE_ITEMS', items };
   }
 
   end(enumeration: number): MgmStatus {
@@ -63,14 +66,18 @@ export class Enumerations {
       if (running.client === client) this.#running.delete(enumeration);
   }
 
-  #joinedKeys(): MembershipKey[] {
-    return [...this.#memberships].filter((record) => record.members.some((member) => !isStale(member)));
+  /** The next key that is joined; for ANY_SOURCE the next group that a source of is joined. */
+  #rowAfter({ type, newest }: Running, at: MembershipKey | undefined): MembershipKey | undefined {
+    const sourcesOnly = type === 'ANY_SOURCE';
+    const fits = (one: KeyRecord) => one.serial <= newest && isJoined(one) && !(sourcesOnly && isAny(one.source));
+    let record = this.#memberships.after(at && sourcesOnly ? { source: LAST, group: at.group } : at);
+    while (record && !fits(record)) record = this.#memberships.after(record);
+    return record;
   }
+}
 
-  #groupsWithSource(): MembershipKey[] {
-    const groups = new Set(this.#joinedKeys().flatMap(({ source, group }) => (isAny(source) ? [] : [group])));
-    return [...groups].map((group) => ({ source: ANY4, group }));
-  }
+function isJoined({ members }: KeyRecord): boolean {
+  return members.some((member) => !isStale(member));
 }
 
 function masked({ source, group }: MembershipKey): Required<MaskedKey> {

@@ -11,9 +11,9 @@ import {
   type MgmStatus,
 } from './client.js';
 import type { Core } from './core.js';
-import { limitProblem, pageOf } from './enumeration.js';
+import { limitProblem } from './enumeration.js';
 import type { Forwarding } from './forwarding.js';
-import { ALL_ONES, cannotComplete, compareKeys, DONE, invalid, notFound } from './keys.js';
+import { ALL_ONES, cannotComplete, DONE, invalid, notFound } from './keys.js';
 import type { Entry } from './state.js';
 
 export class MfeReader {
@@ -51,9 +51,10 @@ export class MfeReader {
   #page<T>(after: MembershipKey | undefined, limit: number, read: (entry: Entry) => T): MfePage<T> {
     const problem = limitProblem(limit);
     if (problem) return { ...problem, items: [] };
-    const sorted = this.#core.entries.sorted();
-    const page = pageOf(sorted, after ? firstAfter(sorted, after) : 0, limit);
-    return { ...page, items: page.items.map(read) };
+    const items: T[] = [];
+    let next = this.#core.entries.after(after);
+    for (; next && items.length < limit; next = this.#core.entries.after(next)) items.push(read(next));
+    return { code: next ? 'ERROR_MORE_DATA' : 'ERROR_NO_MORE_ITEMS', items };
   }
 
   #mfeOf(entry: Entry): Mfe {
@@ -99,16 +100,4 @@ export class MfeReader {
 
 function knownFlag(flag: number): boolean {
   return flag === MFE_STATS_0 || flag === MFE_STATS_1;
-}
-
-/** Index of the first entry behind `key`, which need not exist any more (D-ENUM-2). */
-function firstAfter(sorted: readonly Entry[], key: MembershipKey): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compareKeys(sorted[middle]!, key) > 0) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

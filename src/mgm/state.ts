@@ -117,6 +117,8 @@ export class KeyRecord implements MembershipKey {
   constructor(
     readonly source: IpAddress,
     readonly group: IpAddress,
+    /** Of the table: the later made, the greater. */
+    readonly serial = 0,
   ) {}
 
   find(client: Client, on: Interface): Member | undefined {

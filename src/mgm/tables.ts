@@ -3,7 +3,7 @@ import type { IpAddress } from '../base/ip.js';
 import { ANY4, isAny } from '../base/ip.js';
 import type { MembershipKey } from './client.js';
 import { EntryAges } from './entry-ages.js';
-import { compareKeys } from './keys.js';
+import { OrderedKeys } from './ordered-keys.js';
 import { type Client, type Entry, type Interface, KeyRecord, type Member } from './state.js';
 
 /**
@@ -12,7 +12,7 @@ import { type Client, type Entry, type Interface, KeyRecord, type Member } from 
  */
 class GroupSourceMap<T extends MembershipKey> {
   readonly #groups = new Map<IpAddress, T | Map<IpAddress, T>>();
-  #sorted: T[] | undefined;
+  readonly #ordered = new OrderedKeys<T>();
   #size = 0;
 
   get size(): number {
@@ -39,6 +39,7 @@ class GroupSourceMap<T extends MembershipKey> {
   set(value: T): void {
     const { source, group } = value;
     if (this.get(source, group) === undefined) this.#size++;
+    this.#ordered.set(value);
     const held = this.#groups.get(group);
     if (held instanceof Map) held.set(source, value);
     else if (held === undefined || held.source === source) this.#groups.set(group, value);
@@ -50,7 +51,6 @@ class GroupSourceMap<T extends MembershipKey> {
           [source, value],
         ]),
       );
-    this.#sorted = undefined;
   }
 
   delete(value: T): void {
@@ -60,13 +60,17 @@ class GroupSourceMap<T extends MembershipKey> {
     if (held instanceof Map && held.size > 1) held.delete(source);
     else this.#groups.delete(group);
     this.#size--;
-    this.#sorted = undefined;
+    this.#ordered.delete(value);
   }
 
-  /** By group, then source. Rebuilt only after a change of the table. */
-  sorted(): readonly T[] {
-    this.#sorted ??= [...this].sort(compareKeys);
-    return this.#sorted;
+  /** The first one behind `key`, by group and then by source; without a key the first of all. */
+  after(key?: MembershipKey): T | undefined {
+    return this.#ordered.after(key);
+  }
+
+  /** All by group, then source; may be read bit by bit while the table changes. */
+  ordered(): Generator<T, void> {
+    return this.#ordered.all();
   }
 
   *[Symbol.iterator](): Iterator<T> {
@@ -78,10 +82,17 @@ class GroupSourceMap<T extends MembershipKey> {
 }
 
 export class MembershipTable extends GroupSourceMap<KeyRecord> {
+  #serial = 0;
+
+  /** Of the newest record. */
+  get serial(): number {
+    return this.#serial;
+  }
+
   /** Makes the key's record where there is none. */
   record(key: MembershipKey): KeyRecord {
     let record = this.get(key.source, key.group);
-    if (!record) this.set((record = new KeyRecord(key.source, key.group)));
+    if (!record) this.set((record = new KeyRecord(key.source, key.group, ++this.#serial)));
     return record;
   }
 

@@ -40,7 +40,7 @@ export class Views implements ManagerSnapshot {
   }
 
   memberships(): readonly MembershipView[] {
-    return this.#core.memberships.sorted().flatMap((record) =>
+    return [...this.#core.memberships.ordered()].flatMap((record) =>
       record.members.map((member) => ({
         ...keyFields(record),
         interface: member.on.name,
@@ -51,7 +51,7 @@ export class Views implements ManagerSnapshot {
   }
 
   mfc(): readonly MfcView[] {
-    const own = this.#core.entries.sorted().map((entry) => this.#entry(entry));
+    const own = [...this.#core.entries.ordered()].map((entry) => this.#entry(entry));
     const foreign = [...this.#reconciler.foreign.values()].map((seen) => this.#dumped(seen, 'foreign'));
     const unresolved = this.#reconciler.unresolved.map((seen) => this.#dumped(seen, 'unresolved'));
     return [...own, ...foreign, ...unresolved];
