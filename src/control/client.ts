@@ -44,6 +44,8 @@ export class ControlClient {
   #greet: Waiting | undefined;
   #hello: Hello | undefined;
   #lastId = 0;
+  /** Why the daemon is about to close the connection, in its words. */
+  #farewell: string | undefined;
   #closed: DaemonAway | undefined;
   #onClosed: () => void = () => undefined;
   /** Resolves when the connection has ended, by whichever side. */
@@ -61,7 +63,7 @@ export class ControlClient {
     this.#socket.setTimeout(HELLO_MS, () => this.#end('it accepts but says nothing'));
     this.#socket.on('data', (chunk) => this.#received(chunk));
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#end(reason(error)));
-    this.#socket.on('close', () => this.#end('it closed the connection'));
+    this.#socket.on('close', () => this.#end(this.#farewell ?? 'it closed the connection'));
   }
 
   /** Resolves after the daemon's hello. Throws DaemonAway. */
@@ -151,7 +153,10 @@ export class ControlClient {
 
   #answered(message: Partial<Answer>): void {
     const waiting = this.#waiting.get(message.id as number);
-    if (!waiting) return; // an answer to nothing we asked, such as the farewell after a line that was too long
+    if (!waiting) {
+      if ('error' in message && message.error) this.#farewell = message.error.message; // an answer to nothing we asked
+      return;
+    }
     this.#waiting.delete(message.id as number);
     if (!('error' in message) || !message.error) return waiting.resolve((message as { result?: unknown }).result);
     const { code, message: text, data } = message.error;

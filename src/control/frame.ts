@@ -6,6 +6,9 @@ import type { Writable } from 'node:stream';
 
 const NEWLINE = 10;
 
+/** A line that came in more pieces than so many is joined, or many small ones would cost a multiple of their bytes. */
+const PIECES = 64;
+
 /** Cuts chunks into lines. Total: any bytes whatever are taken. */
 export class LineReader {
   readonly #limit: number;
@@ -34,7 +37,17 @@ export class LineReader {
     this.#held += part.length;
     if (this.#held > this.#limit) return false;
     if (part.length > 0) this.#parts.push(part);
+    if (this.#parts.length > PIECES) this.#join();
     return true;
+  }
+
+  /** Short ones only from the end: so each byte is copied a few times, however long the line becomes. */
+  #join(): void {
+    let from = this.#parts.length;
+    let length = 0;
+    while (from > 0 && (this.#parts.length - from < 2 || this.#parts[from - 1]!.length <= length))
+      length += this.#parts[--from]!.length;
+    this.#parts.push(Buffer.concat(this.#parts.splice(from), length));
   }
 
   #takeLine(): string {
@@ -51,12 +64,19 @@ export class LineWriter {
   readonly #limit: number;
   readonly #onSlow: () => void;
   #pending = '';
+  #writes = 0;
+  #taken = 0;
 
   /** `limit`: characters that may wait for the peer when a further line comes; beyond, `onSlow` is called in place of writing. */
   constructor(stream: Writable, limit: number, onSlow: () => void) {
     this.#stream = stream;
     this.#limit = limit;
     this.#onSlow = onSlow;
+  }
+
+  /** How many writes the peer has taken whole; undefined: nothing waits for it. */
+  get progress(): number | undefined {
+    return this.#taken === this.#writes ? undefined : this.#taken;
   }
 
   /** What the peer has not taken yet, roughly in bytes. */
@@ -79,6 +99,8 @@ export class LineWriter {
   flush(): void {
     const text = this.#pending;
     this.#pending = '';
-    if (text !== '' && !this.#stream.destroyed && !this.#stream.writableEnded) this.#stream.write(text);
+    if (text === '' || this.#stream.destroyed || this.#stream.writableEnded) return;
+    this.#writes++;
+    this.#stream.write(text, () => this.#taken++);
   }
 }

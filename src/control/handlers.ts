@@ -1,14 +1,10 @@
-/** Methods of the control socket -> calls of the operator. One object per connection, because pages and monitors belong to one. */
+/** Methods of the control socket -> calls of the operator. One object per connection, because cursors and monitors belong to one. */
 import { type Answer, whenAnswered } from '../base/answer.js';
 import type { HandoverView, ManagerEvent } from '../mgm/snapshot.js';
-import { type Done, ERROR, type RowsPage } from './messages.js';
+import { type Done, ERROR } from './messages.js';
 import type { Operator, Outcome } from './operator.js';
+import { type Page, Pages } from './pages.js';
 import { Params, RequestError } from './params.js';
-
-/** A page ends when it is about this long, in characters of JSON, so that a big table blocks nobody for long. */
-const PAGE_LENGTH = 256 * 1024;
-/** Tables a connection may be in the middle of; the oldest is forgotten for one more. */
-const OPEN_PAGES = 4;
 
 export interface Peer {
   readonly mayWrite: boolean;
@@ -22,8 +18,7 @@ type Method = (params: Params) => Answer<unknown>;
 export class Handlers {
   readonly #operator: Operator;
   readonly #peer: Peer;
-  readonly #pages = new Map<number, RowsPage>();
-  #lastPage = 0;
+  readonly pages = new Pages();
   #stopMonitor: (() => void) | undefined;
   readonly #reads: Readonly<Record<string, Method>> = {
     'daemon.status': () => this.#operator.status(),
@@ -44,13 +39,18 @@ export class Handlers {
     this.#peer = peer;
   }
 
-  /** Throws (or rejects with) a RequestError for everything that is refused. */
+  /** Its events are wanted. */
+  get monitors(): boolean {
+    return this.#stopMonitor !== undefined;
+  }
+
+  /** The result, or a `Page` that is still to be made. Throws (or rejects with) a RequestError for everything that is refused. */
   call(method: string, rawParams: unknown): Answer<unknown> {
     const params = new Params(method, rawParams);
     // A dry run changes nothing, so whoever may read may ask.
     if (method === 'handover') return this.#handover(params);
     const view = method.startsWith('show.') ? this.#operator.views.get(method.slice(5)) : undefined;
-    if (view) return this.#page({ rows: view.rows(), ...(view.columns && { columns: view.columns }) });
+    if (view) return this.pages.first(view);
     const read = Object.hasOwn(this.#reads, method) ? this.#reads[method] : undefined;
     if (read) return read(params);
     const write = Object.hasOwn(this.#writes, method) ? this.#writes[method] : undefined;
@@ -63,7 +63,7 @@ export class Handlers {
   close(): void {
     this.#stopMonitor?.();
     this.#stopMonitor = undefined;
-    this.#pages.clear();
+    this.pages.clear();
   }
 
   #take(params: Params): Answer<Done> {
@@ -115,23 +115,10 @@ export class Handlers {
     return { code: 'NO_ERROR', message: on ? 'events follow' : 'no more events' };
   }
 
-  #more(page: number): RowsPage {
-    const rest = this.#pages.get(page);
-    if (!rest)
-      throw new RequestError(ERROR.invalidParams, `show.more: there is no open page ${page}; ask for the view again`);
-    this.#pages.delete(page);
-    return this.#page(rest);
-  }
-
-  #page(all: RowsPage): RowsPage {
-    let length = 0;
-    let rows = 0;
-    while (rows < all.rows.length && length < PAGE_LENGTH) length += JSON.stringify(all.rows[rows++]).length;
-    if (rows === all.rows.length) return all;
-    const more = ++this.#lastPage;
-    this.#pages.set(more, { rows: all.rows.slice(rows) });
-    if (this.#pages.size > OPEN_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
-    return { ...all, rows: all.rows.slice(0, rows), more };
+  #more(number: number): Page {
+    const page = this.pages.more(number);
+    if (page) return page;
+    throw new RequestError(ERROR.invalidParams, `show.more: there is no open page ${number}; ask for the view again`);
   }
 
   #mustWrite(method: string): void {

@@ -9,7 +9,7 @@ export type { HandoverView } from '../mgm/snapshot.js';
 export const PROTOCOL_VERSION = 1;
 
 /** The longest line the daemon reads, in bytes. */
-export const REQUEST_LIMIT = 1024 * 1024;
+export const REQUEST_LIMIT = 64 * 1024;
 
 /** Plain values: they go to JSON as they are. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -69,6 +69,8 @@ export const ERROR = {
   refused: 1,
   /** This connection may only read. */
   notPermitted: 2,
+  /** The connection ends: its place is another's, or it does not read. */
+  noPlace: 3,
 } as const;
 
 /** The first message on every connection. */
@@ -100,7 +102,7 @@ export interface DaemonStatus {
   readonly absent: readonly string[];
 }
 
-/** Rows of a view; where `more` is given, `show.more` with it brings the next ones. */
+/** Rows of a view; where `more` is given, `show.more` with it brings the next ones, as they are then. */
 export interface RowsPage {
   readonly rows: readonly Row[];
   /** What a table for people shows of the rows, as names of fields ("counters.packetsIn"); absent: everything. */

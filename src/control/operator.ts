@@ -14,8 +14,8 @@ export interface Outcome {
 export interface View {
   /** What a table for people shows, as names of fields; absent: everything. */
   readonly columns?: readonly string[];
-  /** Computed when asked. */
-  rows(): readonly Row[];
+  /** Each made when it is read. Reading may stop and go on later, while what they are made of changes. */
+  rows(): Answer<Iterable<Row>>;
 }
 
 /** Interfaces are named as the kernel names them, protocols as they are registered. */

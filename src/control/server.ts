@@ -5,22 +5,43 @@
 import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { LogLimiter } from '../base/log-limiter.js';
 import { err, ok, type Result } from '../base/result.js';
+import type { ManagerEvent } from '../mgm/snapshot.js';
+import type { Clock, Timer } from '../port/clock.js';
 import type { Log } from '../port/log.js';
 import { Connection } from './connection.js';
-import { type Hello, PROTOCOL_VERSION } from './messages.js';
+import { Counters } from './counters.js';
+import { ERROR, type Hello, PROTOCOL_VERSION } from './messages.js';
 import type { Operator } from './operator.js';
+import { whoGives } from './places.js';
+import { Turns } from './turns.js';
 
-const CONNECTIONS = 64;
 /** How long a socket file's possible owner has to answer before a start gives up on it. */
 const PROBE_MS = 1000;
 /** How long a client may take to read the last answers when the daemon ends. */
 const FAREWELL_MS = 500;
+/** How often connections are looked at for cursors that nobody uses, and readers that do not read. */
+const LOOK_MS = 5000;
+/** Log lines of a kind: this many at once, then one in ten seconds. */
+const LOG_BURST = 3;
+const LOG_PER_SECOND = 0.1;
+
+const MACHINE: Clock = {
+  nowMs: () => performance.now(),
+  after: (delayMs, fire) => {
+    const timer = setTimeout(fire, delayMs);
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
 
 export interface ControlOptions {
   readonly path: string;
   readonly operator: Operator;
   readonly log: Log;
+  /** By default this machine's. */
+  readonly clock?: Clock;
+  readonly counters?: Counters;
   readonly version: string;
   /** The uid at the other end; undefined when the kernel does not tell, then the peer may only read. */
   readonly peerUid: (socket: Socket) => number | undefined;
@@ -40,11 +61,24 @@ export class ControlServer {
   readonly #options: ControlOptions;
   readonly #server: Server;
   readonly #connections = new Map<Socket, Connection>();
+  readonly #counters: Counters;
+  readonly #turns: Turns;
+  readonly #limiter = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
+  readonly #clock: Clock;
+  readonly #nowMs: () => number;
+  readonly #wallTime: () => string;
+  #look: Timer | undefined;
+  #lastEvent: ManagerEvent | undefined;
+  #lastLine = '';
 
   private constructor(options: ControlOptions) {
     this.#options = options;
+    this.#counters = options.counters ?? new Counters();
+    this.#clock = options.clock ?? MACHINE;
+    this.#nowMs = () => this.#clock.nowMs();
+    this.#wallTime = options.wallTime ?? (() => new Date().toISOString());
+    this.#turns = new Turns(this.#nowMs);
     this.#server = createServer((socket) => this.#connected(socket));
-    this.#server.maxConnections = CONNECTIONS;
   }
 
   /** Resolves when the socket accepts. A file that a dead daemon left is removed, one that answers is not. */
@@ -58,6 +92,7 @@ export class ControlServer {
 
   /** Says goodbye to everybody and removes the socket file. */
   async close(): Promise<void> {
+    this.#look?.cancel();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const connection of this.#connections.values()) connection.end();
     const impatient = setTimeout(() => {
@@ -70,22 +105,57 @@ export class ControlServer {
   #listen(): Promise<ControlProblem | undefined> {
     const { path, groupId } = this.#options;
     return new Promise((resolve) => {
-      this.#server.once('error', (error) => resolve(notOpened(path, error)));
+      const refused = (error: Error) => resolve(notOpened(path, error));
+      this.#server.once('error', refused);
       this.#server.listen(path, () => {
         // Until here the file has the mode the umask leaves, and a stranger could at most read.
         if (groupId !== undefined) chownSync(path, process.getuid?.() ?? 0, groupId);
         chmodSync(path, 0o660);
+        this.#server.off('error', refused);
+        this.#server.on('error', (error) => this.#notAccepted(error));
+        this.#lookLater();
         resolve(undefined);
       });
     });
   }
 
+  /** Out of descriptors or memory: whoever connects now is turned away, and the next one may find room. */
+  #notAccepted(error: Error): void {
+    this.#counters.count('control.accept.failed');
+    const heldBack = this.#limiter.take('accept', this.#nowMs());
+    if (heldBack === undefined) return;
+    this.#options.log.warn(
+      { evt: 'control.accept.failed', code: (error as NodeJS.ErrnoException).code, heldBack },
+      `cannot accept a control connection: ${error.message}; raise LimitNOFILE of the service if there are too many open files`,
+    );
+  }
+
+  #lookLater(): void {
+    this.#look = this.#clock.after(LOOK_MS, () => {
+      for (const connection of this.#connections.values()) connection.look();
+      this.#lookLater();
+    });
+  }
+
   #connected(socket: Socket): void {
-    const { operator, log, peerUid, version, wallTime = () => new Date().toISOString() } = this.#options;
+    const { operator, log, peerUid, version } = this.#options;
     const uid = peerUid(socket);
     const mayWrite = uid !== undefined && (uid === 0 || uid === process.getuid?.());
     const who = uid === undefined ? 'a peer the kernel does not name' : `uid ${uid}`;
-    const connection = new Connection({ socket, operator, log, mayWrite, who, wallTime });
+    const connection = new Connection({
+      socket,
+      operator,
+      log,
+      counters: this.#counters,
+      turns: this.#turns,
+      nowMs: this.#nowMs,
+      mayWrite,
+      who,
+      eventLine: (event) => this.#lineOf(event),
+      wallTime: this.#wallTime,
+      limiter: this.#limiter,
+    });
+    if (!this.#makeRoom(connection)) return;
     this.#connections.set(socket, connection);
     socket.once('close', () => this.#connections.delete(socket));
     const hello: Hello = {
@@ -96,6 +166,43 @@ export class ControlServer {
       views: [...operator.views.keys()],
     };
     connection.greet(hello);
+  }
+
+  /** False: there is no place for it, which it has been told. */
+  #makeRoom(newcomer: Connection): boolean {
+    const gives = whoGives([...this.#connections.values()], newcomer);
+    if (gives === undefined) return true;
+    const [leaves, name, message] =
+      gives === 'refused'
+        ? ([
+            newcomer,
+            'refused',
+            'too many control connections, and none of yours is idle; close some of them',
+          ] as const)
+        : ([gives, 'displaced', 'there were too many control connections, and this one was idle longest'] as const);
+    this.#counters.count(`control.${name}`);
+    const heldBack = this.#limiter.take('places', this.#nowMs());
+    if (heldBack !== undefined)
+      this.#options.log.warn(
+        { evt: 'control.full', who: newcomer.who, [name]: leaves.who, heldBack },
+        `all places of the control socket are taken: ${gives === 'refused' ? 'refused a connection' : 'closed the one that was idle longest'} (${leaves.who}) for ${newcomer.who}`,
+      );
+    leaves.farewell(ERROR.noPlace, message);
+    for (const [socket, one] of this.#connections) if (one === gives) this.#connections.delete(socket);
+    return gives !== 'refused';
+  }
+
+  /** Made once for all who monitor: the manager tells them one after the other. */
+  #lineOf(event: ManagerEvent): string {
+    if (event !== this.#lastEvent) {
+      this.#lastEvent = event;
+      this.#lastLine = JSON.stringify({
+        jsonrpc: '2.0',
+        method: 'event',
+        params: { time: this.#wallTime(), ...event },
+      });
+    }
+    return this.#lastLine;
   }
 }
 

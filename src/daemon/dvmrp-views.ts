@@ -12,13 +12,13 @@ export function dvmrpViews(dvmrp: DvmrpViews | undefined): readonly [string, Vie
   return [
     ['dvmrp.interfaces', view(() => dvmrp.interfaces(), INTERFACE_COLUMNS)],
     ['dvmrp.neighbors', view(() => dvmrp.neighbors(), NEIGHBOR_COLUMNS)],
-    ['dvmrp.routes', view(() => dvmrp.routes())],
-    ['dvmrp.prunes', view(() => dvmrp.prunes())],
-    ['dvmrp.grafts', view(() => dvmrp.grafts())],
+    ['dvmrp.routes', view(() => dvmrp.eachRoute())],
+    ['dvmrp.prunes', view(() => dvmrp.eachPrune())],
+    ['dvmrp.grafts', view(() => dvmrp.eachGraft())],
     ['dvmrp.statistics', view(() => dvmrp.statistics())],
   ];
 }
 
-function view(rows: () => readonly object[], columns?: readonly string[]): View {
-  return { rows: () => rows() as readonly Row[], ...(columns && { columns }) };
+function view(rows: () => Iterable<object>, columns?: readonly string[]): View {
+  return { rows: () => rows() as Iterable<Row>, ...(columns && { columns }) };
 }

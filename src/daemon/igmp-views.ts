@@ -9,21 +9,21 @@ interface Named {
   readonly name: string;
 }
 
-type Rows = () => readonly Named[];
+type Rows = () => Iterable<Named>;
 
 /** As IgmpModule tells it; timers are milliseconds from now. */
 export interface IgmpTold {
   interfaces: Rows;
-  groups: Rows;
-  sources: Rows;
-  hosts: Rows;
+  eachGroup: Rows;
+  eachSource: Rows;
+  eachHost: Rows;
   queriers: Rows;
   counters: Rows;
 }
 
 /** As ProxyModule tells it. */
 export interface ProxyTold {
-  groups(): readonly object[];
+  eachGroup(): Iterable<object>;
   upstreams(): readonly object[];
   counters(): Readonly<Record<string, number>>;
 }
@@ -42,7 +42,10 @@ export function igmpViews({ igmp, proxy, links, bridges }: IgmpViewsParts): read
     const state = bridges?.state(ifindex as Ifindex);
     return state ? bridgeRow(state, links) : null;
   };
-  const withBridge = (rows: Rows) => () => rows().map((row) => ({ ...row, bridge: bridgeOf(row.ifindex) }));
+  const withBridge = (rows: Rows): Rows =>
+    function* () {
+      for (const row of rows()) yield { ...row, bridge: bridgeOf(row.ifindex) };
+    };
   const interfaces = view(
     withBridge(() => igmp.interfaces()),
     INTERFACE_COLUMNS,
@@ -50,9 +53,9 @@ export function igmpViews({ igmp, proxy, links, bridges }: IgmpViewsParts): read
   return [
     ['igmp', interfaces],
     ['igmp.interfaces', interfaces],
-    ['igmp.groups', view(() => igmp.groups(), GROUP_COLUMNS)],
-    ['igmp.sources', view(() => igmp.sources(), SOURCE_COLUMNS)],
-    ['igmp.hosts', view(() => igmp.hosts(), HOST_COLUMNS)],
+    ['igmp.groups', view(() => igmp.eachGroup(), GROUP_COLUMNS)],
+    ['igmp.sources', view(() => igmp.eachSource(), SOURCE_COLUMNS)],
+    ['igmp.hosts', view(() => igmp.eachHost(), HOST_COLUMNS)],
     [
       'igmp.querier',
       view(
@@ -93,9 +96,9 @@ const QUERIER_COLUMNS = [
 ];
 
 function proxyViews(proxy: ProxyTold): readonly NamedView[] {
-  const shown = (rows: () => readonly object[]): View => ({ rows: () => rows() as readonly Row[] });
+  const shown = (rows: () => Iterable<object>): View => ({ rows: () => rows() as Iterable<Row> });
   return [
-    ['igmp.proxy', shown(() => proxy.groups())],
+    ['igmp.proxy', shown(() => proxy.eachGroup())],
     ['igmp.proxy.upstreams', shown(() => proxy.upstreams())],
     ['igmp.proxy.counters', shown(() => Object.entries(proxy.counters()).map(([name, value]) => ({ name, value })))],
   ];
@@ -104,7 +107,9 @@ function proxyViews(proxy: ProxyTold): readonly NamedView[] {
 /** Modules say `name`; every view says `interface`, and says it first. */
 function view(rows: Rows, columns?: readonly string[]): View {
   return {
-    rows: () => rows().map(({ name, ...row }) => ({ interface: name, ...row })),
+    *rows() {
+      for (const { name, ...row } of rows()) yield { interface: name, ...row };
+    },
     ...(columns && { columns }),
   };
 }

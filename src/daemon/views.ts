@@ -1,10 +1,12 @@
 /** What `mgmctl show` can show: the manager's snapshot beside what should be, and what the modules tell of themselves. */
 import { formatIp } from '../base/ip.js';
+import type { Counters } from '../control/counters.js';
 import type { Row } from '../control/messages.js';
 import type { View } from '../control/operator.js';
 import type { DvmrpViews } from '../dvmrp/view.js';
 import type { InterfaceView, ManagerSnapshot } from '../mgm/snapshot.js';
-import type { HostGroupPort, MembershipPort, LinkPort } from '../port/kernel.js';
+import type { Clock } from '../port/clock.js';
+import type { HostGroupPort, Ifindex, LinkPort, MembershipPort } from '../port/kernel.js';
 import type { Assignment, Assignments } from './assignments.js';
 import { dvmrpViews } from './dvmrp-views.js';
 import { igmpViews, type IgmpViewsParts } from './igmp-views.js';
@@ -15,27 +17,33 @@ export interface ViewsParts extends IgmpViewsParts {
   readonly dvmrp: DvmrpViews | undefined;
   readonly membership: MembershipPort;
   readonly hostGroups?: HostGroupPort | undefined;
+  /** Beside those of the manager. */
+  readonly counters: Counters;
+  readonly clock: Clock;
 }
 
 export function viewsOf(parts: ViewsParts): ReadonlyMap<string, View> {
   return new Map([...managerViews(parts), ...igmpViews(parts), ...dvmrpViews(parts.dvmrp)]);
 }
 
-function managerViews({ snapshot, assignments, links, membership, hostGroups }: ViewsParts): readonly [string, View][] {
+function managerViews(parts: ViewsParts): readonly [string, View][] {
+  const { snapshot, assignments, links, membership, hostGroups, counters, clock } = parts;
   const interfaces = () => interfaceRows(snapshot.interfaces(), assignments.list(), links);
   return [
     ['interfaces', { columns: INTERFACE_COLUMNS, rows: interfaces }],
     ['owners', { columns: OWNER_COLUMNS, rows: interfaces }],
-    ['groups', view(() => snapshot.memberships(), ['group', 'source', 'interface', 'client', 'stale'])],
-    ['mfc', view(() => snapshot.mfc(), MFC_COLUMNS)],
+    ['groups', view(() => snapshot.eachMembership(), ['group', 'source', 'interface', 'client', 'stale'])],
+    ['mfc', view(() => snapshot.eachMfc(), MFC_COLUMNS)],
     ['clients', view(() => snapshot.clients(), CLIENT_COLUMNS)],
-    ['rib', view(() => snapshot.rib())],
-    ['counters', view(() => Object.entries(snapshot.counters()).map(([name, value]) => ({ name, value })))],
+    ['rib', view(() => snapshot.eachRoute())],
+    ['counters', view(() => counterRows({ ...snapshot.counters(), ...counters.all() }))],
     ['joins', view(() => joinRows(membership, links))],
-    ['host-groups', view(() => hostGroupRows(hostGroups, links))],
+    ['host-groups', { rows: hostGroupRows(hostGroups, links, clock) }],
   ];
 }
 
+/** A list of the kernel's is shown for so long. */
+const HOST_GROUPS_MS = 2000;
 const INTERFACE_COLUMNS = [
   'name',
   'ifindex',
@@ -63,8 +71,8 @@ const MFC_COLUMNS = [
 const CLIENT_COLUMNS = ['name', 'interfaces', 'memberships', 'calls', 'callbacks', 'failures'];
 
 /** Rows are plain objects already; this only says so. */
-function view(rows: () => readonly object[], columns?: readonly string[]): View {
-  return { rows: () => rows() as readonly Row[], ...(columns && { columns }) };
+function view(rows: () => Iterable<object>, columns?: readonly string[]): View {
+  return { rows: () => rows() as Iterable<Row>, ...(columns && { columns }) };
 }
 
 /** Those the manager has, then those that should be and are not: absent, or refused. */
@@ -97,16 +105,25 @@ function statusOf({ phase, paused }: InterfaceView): string {
   return phase === 'R' ? 'resync' : 'steady';
 }
 
-/** Everything this host has joined, by whatever program. */
-function hostGroupRows(hostGroups: HostGroupPort | undefined, links: LinkPort): readonly Row[] {
-  return (hostGroups?.list() ?? []).map(({ ifindex, group }) => ({
-    interface: links.byIndex(ifindex)?.name ?? `#${ifindex}`,
-    group: formatIp(group),
-  }));
+function counterRows(counters: Readonly<Record<string, number>>): readonly Row[] {
+  return Object.entries(counters).map(([name, value]) => ({ name, value }));
 }
 
-function joinRows(membership: MembershipPort, links: LinkPort): readonly Row[] {
-  return membership.list().map(({ holder, ifindex, group, filter, held }) => ({
+/** Everything this host has joined, by whatever program. Read from the kernel at most every few seconds, whoever asks. */
+function hostGroupRows(hostGroups: HostGroupPort | undefined, links: LinkPort, clock: Clock): View['rows'] {
+  let last: { readonly atMs: number; readonly groups: ReturnType<HostGroupPort['listLater']> } | undefined;
+  const nameOf = (ifindex: Ifindex) => links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+  return async () => {
+    const nowMs = clock.nowMs();
+    if (hostGroups && !(last && nowMs - last.atMs < HOST_GROUPS_MS))
+      last = { atMs: nowMs, groups: hostGroups.listLater() };
+    const groups = (await last?.groups) ?? [];
+    return mapped(groups, ({ ifindex, group }) => ({ interface: nameOf(ifindex), group: formatIp(group) }));
+  };
+}
+
+function joinRows(membership: MembershipPort, links: LinkPort): Iterable<Row> {
+  return mapped(membership.wishes(), ({ holder, ifindex, group, filter, held }) => ({
     interface: links.byIndex(ifindex)?.name ?? `#${ifindex}`,
     group: formatIp(group),
     mode: filter.mode,
@@ -114,4 +131,8 @@ function joinRows(membership: MembershipPort, links: LinkPort): readonly Row[] {
     by: holder,
     held,
   }));
+}
+
+function* mapped<T>(all: Iterable<T>, rowOf: (one: T) => Row): Generator<Row, void> {
+  for (const one of all) yield rowOf(one);
 }

@@ -7,6 +7,7 @@ import { KernelError } from '../base/errors.js';
 import type { Prefix } from '../base/ip.js';
 import { defaultIgmpConfig } from '../config/check.js';
 import type { Config, DvmrpConfig, IgmpInterfaceConfig, PauseScope, RpfRoute } from '../config/types.js';
+import { Counters } from '../control/counters.js';
 import { type ControlProblem, ControlServer } from '../control/server.js';
 import { DvmrpModule } from '../dvmrp/module.js';
 import type { LinkConfig } from '../dvmrp/link.js';
@@ -84,6 +85,7 @@ export class Daemon {
   readonly #protocols: ReadonlyMap<string, Protocol>;
   readonly #assignments: Assignments;
   readonly #joins: HostJoins;
+  readonly #counters = new Counters();
   #control: ControlServer | undefined;
 
   constructor(parts: DaemonParts) {
@@ -120,6 +122,7 @@ export class Daemon {
     const { ssmRanges } = config.igmp;
     this.#joins = new HostJoins({ links, membership, log, ssmRanges, saved: saved?.joins, changed });
     const snapshot = this.manager.snapshot();
+    const counters = this.#counters;
     const assignments = this.#assignments;
     const prepareIgmp = (name: string) => {
       if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig(config.igmp, boundaryOf(config, name)));
@@ -136,14 +139,14 @@ export class Daemon {
       protocols: this.#protocols,
       assignments,
       joins: this.#joins,
-      views: viewsOf({ ...kernel, snapshot, assignments, igmp, proxy, dvmrp: dvmrp?.views }),
+      views: viewsOf({ ...kernel, snapshot, assignments, igmp, proxy, dvmrp: dvmrp?.views, counters, clock }),
       prepareIgmp,
     });
   }
 
   /** Resolves when everything configured has been taken and the control socket accepts (F50); with the problem when it does not. */
   async start(warm?: WarmStart): Promise<ControlProblem | undefined> {
-    const { kernel, config, log, version, control } = this.#parts;
+    const { kernel, config, clock, log, version, control } = this.#parts;
     this.manager.start();
     if (warm) await this.#adopt(warm);
     for (const protocol of this.#protocols.values()) mustWork(`starting ${protocol.name}`, protocol.start());
@@ -153,8 +156,8 @@ export class Daemon {
     // Not before: what waits in a predecessor's socket is about interfaces that somebody must be on.
     kernel.start?.();
     await this.manager.reconcile();
-    const { operator } = this;
-    const server = await ControlServer.listen({ path: config.control.socket, operator, log, version, ...control });
+    const common = { operator: this.operator, clock, log, counters: this.#counters, version };
+    const server = await ControlServer.listen({ path: config.control.socket, ...common, ...control });
     if (!server.ok) return server.error;
     this.#control = server.value;
     return undefined;

@@ -117,42 +117,52 @@ export class DvmrpViews {
   }
 
   routes(): readonly DvmrpRouteRow[] {
-    return this.#router.table.routes().map((route) => this.#route(route));
+    return [...this.eachRoute()];
+  }
+
+  /** As `routes`, row by row: reading may stop and go on later. */
+  *eachRoute(): Generator<DvmrpRouteRow, void> {
+    for (const route of this.#router.table.routes()) yield this.#route(route);
   }
 
   prunes(): readonly DvmrpPruneRow[] {
-    const nowMs = this.#nowMs();
-    const rows: DvmrpPruneRow[] = [];
+    return [...this.eachPrune()];
+  }
+
+  *eachPrune(): Generator<DvmrpPruneRow, void> {
     for (const { prefix, group, upstream, received } of this.#router.forwarding.branches()) {
+      const nowMs = this.#nowMs();
       const about = { originSubnet: formatPrefix(prefix), group: formatIp(group) };
       if (upstream.state === 'pruned' && upstream.to)
-        rows.push({
+        yield {
           ...about,
           direction: 'sent',
           ...this.#at(upstream.to.ifindex, upstream.to.neighbor),
           host: null,
           expiresInMs: upstream.remainingMs(nowMs),
-        });
+        };
       for (const { ifindex, neighbor, host, expiresMs } of received)
-        rows.push({
+        yield {
           ...about,
           direction: 'received',
           ...this.#at(ifindex, neighbor),
           host: host === undefined ? null : formatIp(host),
           expiresInMs: Math.max(0, expiresMs - nowMs),
-        });
+        };
     }
-    return rows;
   }
 
   grafts(): readonly DvmrpGraftRow[] {
-    const nowMs = this.#nowMs();
-    return [...this.#router.forwarding.branches()].flatMap(({ prefix, group, upstream }) => {
-      if (upstream.state !== 'grafting' || !upstream.to) return [];
+    return [...this.eachGraft()];
+  }
+
+  *eachGraft(): Generator<DvmrpGraftRow, void> {
+    for (const { prefix, group, upstream } of this.#router.forwarding.branches()) {
+      if (upstream.state !== 'grafting' || !upstream.to) continue;
       const { ifindex, neighbor } = upstream.to;
       const about = { originSubnet: formatPrefix(prefix), group: formatIp(group), ...this.#at(ifindex, neighbor) };
-      return [{ ...about, repeatedInMs: Math.max(0, upstream.nextMs - nowMs) }];
-    });
+      yield { ...about, repeatedInMs: Math.max(0, upstream.nextMs - this.#nowMs()) };
+    }
   }
 
   statistics(): readonly DvmrpStatisticsRow[] {

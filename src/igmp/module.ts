@@ -147,17 +147,30 @@ export class IgmpModule implements Protocol {
   }
 
   groups(): readonly IgmpGroupRow[] {
-    return this.#rows(groupRows);
+    return [...this.eachGroup()];
+  }
+
+  /** As `groups`, row by row: reading may stop and go on later. */
+  eachGroup(): Iterable<IgmpGroupRow> {
+    return this.#each(groupRows);
   }
 
   /** One row per source of a group. */
   sources(): readonly IgmpSourceTableRow[] {
-    return this.#rows(sourceRows);
+    return [...this.eachSource()];
+  }
+
+  eachSource(): Iterable<IgmpSourceTableRow> {
+    return this.#each(sourceRows);
   }
 
   /** One row per host and group where hosts are tracked. */
   hosts(): readonly IgmpHostRow[] {
-    return this.#rows(hostRows);
+    return [...this.eachHost()];
+  }
+
+  eachHost(): Iterable<IgmpHostRow> {
+    return this.#each(hostRows);
   }
 
   queriers(): readonly IgmpQuerierRow[] {
@@ -166,6 +179,10 @@ export class IgmpModule implements Protocol {
 
   counters(): readonly IgmpCountersRow[] {
     return this.#rows((s) => [countersRow(s)]);
+  }
+
+  *#each<T>(rowsOf: (served: ServedInterface, nowMs: () => number) => Iterable<T>): Generator<T, void> {
+    for (const served of this.#served.values()) yield* rowsOf(served, () => this.#parts.clock.nowMs());
   }
 
   #rows<T>(rowsOf: (served: ServedInterface, nowMs: number) => readonly T[]): readonly T[] {

@@ -172,29 +172,28 @@ function querierAddresses({ querier, address }: IgmpInterface) {
   };
 }
 
-/** What hosts reported, then what only the configuration wants. */
-export function groupRows({ named, igmp, statics }: Viewed, nowMs: number): readonly IgmpGroupRow[] {
-  const heard = [...igmp.groups.groups()].map((group) => groupRow(named, group, statics, nowMs));
-  const configured = statics.active ? [...statics.groups()] : [];
-  const silent = configured.filter(([group]) => igmp.groups.get(group) === undefined);
-  return [...heard, ...silent.map(([group, sources]) => staticRow(named, group, sources))];
+/** What hosts reported, then what only the configuration wants. Times are counted from when a row is read. */
+export function* groupRows({ named, igmp, statics }: Viewed, nowMs: () => number): Generator<IgmpGroupRow, void> {
+  const startMs = nowMs();
+  for (const group of igmp.groups.groups())
+    if (group.createdMs <= startMs) yield groupRow(named, group, statics, nowMs());
+  if (!statics.active) return;
+  for (const [group, sources] of statics.groups())
+    if (igmp.groups.get(group) === undefined) yield staticRow(named, group, sources);
 }
 
-export function sourceRows(viewed: Viewed, nowMs: number): readonly IgmpSourceTableRow[] {
-  return groupRows(viewed, nowMs).flatMap(({ ifindex, name, group, mode, sources }) =>
-    sources.map((source) => ({ ifindex, name, group, mode, ...source })),
-  );
+export function* sourceRows(viewed: Viewed, nowMs: () => number): Generator<IgmpSourceTableRow, void> {
+  for (const { ifindex, name, group, mode, sources } of groupRows(viewed, nowMs))
+    for (const source of sources) yield { ifindex, name, group, mode, ...source };
 }
 
-export function hostRows({ named, igmp }: Viewed, nowMs: number): readonly IgmpHostRow[] {
-  return [...igmp.groups.groups()].flatMap((group) =>
-    [...(group.hosts ?? [])].map(([reporter, host]) => ({
-      ...named,
-      group: formatIp(group.address),
-      host: formatIp(reporter),
-      ...hostState(host, nowMs),
-    })),
-  );
+export function* hostRows({ named, igmp }: Viewed, nowMs: () => number): Generator<IgmpHostRow, void> {
+  const startMs = nowMs();
+  for (const group of igmp.groups.groups()) {
+    if (group.createdMs > startMs) continue;
+    for (const [reporter, host] of group.hosts ?? [])
+      yield { ...named, group: formatIp(group.address), host: formatIp(reporter), ...hostState(host, nowMs()) };
+  }
 }
 
 function hostState({ excludeUntilMs, wanted, refused }: TrackedHost, nowMs: number) {

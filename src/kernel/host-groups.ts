@@ -8,7 +8,7 @@ import { ok, type Result } from '../base/result.js';
 import type { HostGroup, HostGroupPort, Ifindex } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Addon } from './addon.js';
-import { parseProcIgmp, readProcNet } from './host-memberships.js';
+import { parseProcIgmp, readProcNet, readProcNetLater } from './host-memberships.js';
 import {
   AF_INET,
   Attributes,
@@ -21,7 +21,7 @@ import {
   RTM_NEWMULTICAST,
   RTNLGRP_IPV4_MCADDR,
 } from './netlink.js';
-import { NetlinkQuestions } from './netlink-ask.js';
+import { dumpLater, NetlinkQuestions } from './netlink-ask.js';
 import { NetlinkEvents } from './netlink-events.js';
 
 const TARGET = 'the groups joined on this host';
@@ -52,10 +52,16 @@ export class HostGroups implements HostGroupPort {
 
   /** As the kernel has it now. */
   list(): readonly HostGroup[] {
-    const request = encodeRequest(RTM_GETMULTICAST, NLM_F_DUMP, AF_INET, IFADDRMSG_BYTES);
+    const request = dumpRequest();
     const { rows, errno } = this.#questions.dump(request, (view, message) => this.#decode(view, message));
     if (errno === 0) return rows;
     return parseProcIgmp(readProcNet('igmp')).map(({ ifindex, group }) => ({ ifindex, group }));
+  }
+
+  async listLater(): Promise<readonly HostGroup[]> {
+    const decode = (view: DataView, message: NetlinkMessage) => this.#decode(view, message);
+    const { rows, errno } = await dumpLater(this.#addon, dumpRequest(), decode);
+    return errno === 0 ? rows : parseProcIgmp(await readProcNetLater('igmp'));
   }
 
   /** Nothing is watched before somebody asks: ten thousand joins are ten thousand notifications. */
@@ -93,4 +99,8 @@ export class HostGroups implements HostGroupPort {
     const ifindex = view.getUint32(at + 4, LITTLE_ENDIAN) as Ifindex;
     return group === undefined ? undefined : { ifindex, group: ipv4(group) };
   }
+}
+
+function dumpRequest(): Uint8Array {
+  return encodeRequest(RTM_GETMULTICAST, NLM_F_DUMP, AF_INET, IFADDRMSG_BYTES);
 }

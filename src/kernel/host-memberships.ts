@@ -3,6 +3,7 @@
  * has on an interface and how many of them include or exclude each source, but not whose they are.
  */
 import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { ip, type IpAddress, ipv4, toU32 } from '../base/ip.js';
 import type { Ifindex, MembershipFilter } from '../port/kernel.js';
 import type { OpenMembershipPool } from './membership-lanes.js';
@@ -72,6 +73,15 @@ export class HostMembershipReader {
 export function readProcNet(file: string): string {
   try {
     return readFileSync(`/proc/thread-self/net/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** The same outside of the event loop: the kernel makes a long list slowly. */
+export async function readProcNetLater(file: string): Promise<string> {
+  try {
+    return await readFile(`/proc/self/net/${file}`, 'utf8');
   } catch {
     return '';
   }

@@ -5,7 +5,7 @@
  */
 import type { KernelError } from '../base/errors.js';
 import type { IpAddress } from '../base/ip.js';
-import type { Ifindex, MembershipCounters, MembershipFilter, MembershipPort } from '../port/kernel.js';
+import type { Ifindex, MembershipCounters, MembershipFilter, MembershipPort, MembershipWish } from '../port/kernel.js';
 import type { NativeMembershipSocket } from './addon.js';
 import type { HostPause } from './host-pause.js';
 import { MembershipLanes, type OpenMembershipPool } from './membership-lanes.js';
@@ -101,13 +101,21 @@ export class MembershipGate implements MembershipPort {
     return this.#lanes.counters();
   }
 
-  list(): ReturnType<MembershipPort['list']> {
-    return [...this.#interfaces.values()].flatMap(({ ifindex, groups }) =>
-      [...groups.values()].flatMap((of) => {
+  list(): readonly MembershipWish[] {
+    return [...this.wishes()];
+  }
+
+  *wishes(): Generator<MembershipWish, void> {
+    for (const { ifindex, groups } of this.#interfaces.values())
+      for (const of of groups.values()) {
         const held = stepsOf(of).length === 0;
-        return [...of.wishes].map(([holder, filter]) => ({ holder, ifindex, group: of.group, filter, held }));
-      }),
-    );
+        for (const [holder, filter] of of.wishes) yield { holder, ifindex, group: of.group, filter, held };
+      }
+  }
+
+  holds(holder: string, ifindex: Ifindex, group: IpAddress): boolean {
+    const of = this.#interfaces.get(ifindex)?.groups.get(group);
+    return of?.wishes.has(holder) === true && stepsOf(of).length === 0;
   }
 
   /** Gives up what a predecessor held; to be called when every holder has stated its wishes. Harmless twice. */

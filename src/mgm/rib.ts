@@ -34,6 +34,11 @@ class Feed implements RouteFeeder {
     readonly owns: (ifindex: Ifindex) => boolean,
   ) {}
 
+  /** Undefined where a route was. */
+  get places(): Iterable<HeldRoute | undefined> {
+    return this.#routes;
+  }
+
   get routes(): readonly HeldRoute[] {
     return this.#routes.filter((route) => route !== undefined);
   }
@@ -105,18 +110,22 @@ export class Rib {
     this.#decideAgain((source) => prefixContains(prefix, source));
   }
 
-  rows(): readonly RibView[] {
+  /** May be read bit by bit while routes change. */
+  *rows(): Generator<RibView, void> {
     const nameOf = (ifindex: Ifindex): string => this.#core.ports.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
-    return [...this.#feeds.values()].flatMap(({ client, preference, routes }) =>
-      routes.map(({ prefix, ifindex, neighbor, metric }) => ({
-        prefix: formatPrefix(prefix),
-        interface: nameOf(ifindex),
-        neighbor: neighbor === undefined ? null : formatIp(neighbor),
-        metric: metric ?? null,
-        feeder: client.name,
-        preference,
-      })),
-    );
+    for (const { client, preference, places } of this.#feeds.values())
+      for (const route of places) {
+        if (!route) continue;
+        const { prefix, ifindex, neighbor, metric } = route;
+        yield {
+          prefix: formatPrefix(prefix),
+          interface: nameOf(ifindex),
+          neighbor: neighbor === undefined ? null : formatIp(neighbor),
+          metric: metric ?? null,
+          feeder: client.name,
+          preference,
+        };
+      }
   }
 
   #feedOf(client: Client): Feed | undefined {

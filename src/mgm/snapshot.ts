@@ -107,6 +107,13 @@ export interface ManagerSnapshot {
   memberships(): readonly MembershipView[];
   mfc(): readonly MfcView[];
   rib(): readonly RibView[];
+  /**
+   * The same row by row, for tables that may be long: reading may stop and go on later, and who stops holds nothing. What is
+   * there from the first row to the last comes once.
+   */
+  eachMembership(): Iterable<MembershipView>;
+  eachMfc(): Iterable<MfcView>;
+  eachRoute(): Iterable<RibView>;
   counters(): CountersView;
   /** Groups with members, a wildcard counting as one; entries of ours. */
   totals(): { readonly groups: number; readonly flows: number };

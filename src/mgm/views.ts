@@ -40,24 +40,36 @@ export class Views implements ManagerSnapshot {
   }
 
   memberships(): readonly MembershipView[] {
-    return [...this.#core.memberships.ordered()].flatMap((record) =>
-      record.members.map((member) => ({
-        ...keyFields(record),
-        interface: member.on.name,
-        client: member.client.name,
-        stale: isStale(member),
-      })),
-    );
+    return [...this.eachMembership()];
+  }
+
+  *eachMembership(): Generator<MembershipView, void> {
+    for (const record of this.#core.memberships.ordered())
+      for (const member of record.members.slice())
+        yield {
+          ...keyFields(record),
+          interface: member.on.name,
+          client: member.client.name,
+          stale: isStale(member),
+        };
   }
 
   mfc(): readonly MfcView[] {
-    const own = [...this.#core.entries.ordered()].map((entry) => this.#entry(entry));
-    const foreign = [...this.#reconciler.foreign.values()].map((seen) => this.#dumped(seen, 'foreign'));
-    const unresolved = this.#reconciler.unresolved.map((seen) => this.#dumped(seen, 'unresolved'));
-    return [...own, ...foreign, ...unresolved];
+    return [...this.eachMfc()];
+  }
+
+  *eachMfc(): Generator<MfcView, void> {
+    const { foreign, unresolved } = this.#reconciler; // as the last comparison left them
+    for (const entry of this.#core.entries.ordered()) yield this.#entry(entry);
+    for (const seen of foreign.values()) yield this.#dumped(seen, 'foreign');
+    for (const seen of unresolved) yield this.#dumped(seen, 'unresolved');
   }
 
   rib(): readonly RibView[] {
+    return [...this.eachRoute()];
+  }
+
+  eachRoute(): Iterable<RibView> {
     return this.#rib.rows();
   }
 

@@ -112,6 +112,14 @@ export interface MembershipCounters {
   readonly filters: number;
 }
 
+export interface MembershipWish {
+  readonly holder: string;
+  readonly ifindex: Ifindex;
+  readonly group: IpAddress;
+  readonly filter: MembershipFilter;
+  readonly held: boolean;
+}
+
 /**
  * The router's own host memberships (IP_ADD_MEMBERSHIP and friends) behind the membership gate (design.md section 4).
  * Wishes are declarative; while an interface is paused no system call is made for it, at resume the net difference is.
@@ -130,13 +138,11 @@ export interface MembershipPort {
   /** The interface was deleted: drops its dead slots (facts J) and forgets its wishes and pause. */
   interfaceGone(ifindex: Ifindex): void;
   counters(): MembershipCounters;
-  list(): readonly {
-    readonly holder: string;
-    readonly ifindex: Ifindex;
-    readonly group: IpAddress;
-    readonly filter: MembershipFilter;
-    readonly held: boolean;
-  }[];
+  list(): readonly MembershipWish[];
+  /** As `list`, one by one: reading may stop and go on later. */
+  wishes(): Iterable<MembershipWish>;
+  /** What `holder` wants there is what the kernel has. */
+  holds(holder: string, ifindex: Ifindex, group: IpAddress): boolean;
 }
 
 /** One received IGMP-numbered message. The object and its payload are reused: valid only during the handler's call. */
@@ -234,6 +240,8 @@ export interface HostGroup {
 /** The kernel's own list of joined groups: first joins and last leaves, without saying whose (facts C4). */
 export interface HostGroupPort {
   list(): readonly HostGroup[];
+  /** The same, read bit by bit. */
+  listLater(): Promise<readonly HostGroup[]>;
   /** One handler. The groups of a deleted interface go without a word. */
   onChange(handler: (change: HostGroup & { readonly kind: 'joined' | 'left' }) => void): KernelError | undefined;
 }

@@ -173,14 +173,17 @@ export class ProxyModule implements Protocol {
   }
 
   groups(): readonly ProxyGroupRow[] {
-    const own = this.#parts.membership.list().filter(({ holder, held }) => holder === this.name && held);
-    const held = new Set(own.map(({ ifindex, group }) => `${ifindex} ${group}`));
+    return [...this.eachGroup()];
+  }
+
+  /** As `groups`, row by row: reading may stop and go on later. */
+  eachGroup(): Iterable<ProxyGroupRow> {
     return groupRows({
       joins: this.#joins,
       database: this.#database,
-      nowMs: this.#parts.clock.nowMs(),
+      nowMs: () => this.#parts.clock.nowMs(),
       nameOf: (ifindex) => this.#nameOf(ifindex),
-      isHeld: (ifindex, group) => held.has(`${ifindex} ${group}`),
+      isHeld: (ifindex, group) => this.#parts.membership.holds(this.name, ifindex, group),
     });
   }
 

@@ -1,5 +1,5 @@
 /** What `mgmctl show igmp proxy` shows: plain rows. */
-import { formatIp, formatPrefix, type IpAddress } from '../base/ip.js';
+import { formatIp, formatPrefix, type IpAddress, ipv4, toU32 } from '../base/ip.js';
 import type { ProxyUpstream } from '../config/types.js';
 import type { IgmpVersionNumber, Ifindex } from '../port/kernel.js';
 import type { Database } from './database.js';
@@ -36,15 +36,15 @@ export interface ProxyUpstreamRow {
 export interface GroupRowsParts {
   readonly joins: Joins;
   readonly database: Database;
-  readonly nowMs: number;
+  nowMs(): number;
   nameOf(ifindex: Ifindex): string;
   isHeld(ifindex: Ifindex, group: IpAddress): boolean;
 }
 
-/** Groups that are asked upstream, and those that somebody wants and that are not, by address. */
-export function groupRows(parts: GroupRowsParts): readonly ProxyGroupRow[] {
+/** Groups that are asked upstream, and those that somebody wants and that are not, by address; row by row. */
+export function* groupRows(parts: GroupRowsParts): Generator<ProxyGroupRow, void> {
   const groups = new Set([...parts.joins.asked().keys(), ...parts.database.groups()]);
-  return [...groups].sort((a, b) => (a < b ? -1 : 1)).map((group) => groupRow(group, parts));
+  for (const group of Uint32Array.from(groups, toU32).sort()) yield groupRow(ipv4(group), parts);
 }
 
 function groupRow(group: IpAddress, { joins, database, nowMs, nameOf, isHeld }: GroupRowsParts): ProxyGroupRow {
@@ -57,7 +57,7 @@ function groupRow(group: IpAddress, { joins, database, nowMs, nameOf, isHeld }: 
     sources: (filter?.sources ?? []).map(formatIp),
     held: on !== undefined && isHeld(on, group),
     wantedBy: database.wantedBy(group),
-    leavingInMs: leavesAtMs === undefined ? null : Math.max(0, Math.round(leavesAtMs - nowMs)),
+    leavingInMs: leavesAtMs === undefined ? null : Math.max(0, Math.round(leavesAtMs - nowMs())),
   };
 }
 

@@ -1,7 +1,13 @@
 /** Host memberships behind the gate, in memory: wishes per holder, merged per group, net differences at resume. */
 import type { KernelError } from '../../src/base/errors.js';
 import { formatIp, type IpAddress, isMulticast } from '../../src/base/ip.js';
-import type { Ifindex, MembershipCounters, MembershipFilter, MembershipPort } from '../../src/port/kernel.js';
+import type {
+  Ifindex,
+  MembershipCounters,
+  MembershipFilter,
+  MembershipPort,
+  MembershipWish,
+} from '../../src/port/kernel.js';
 import { kernelError } from './fake-mroute.js';
 
 interface Wish {
@@ -63,11 +69,21 @@ export class FakeMembership implements MembershipPort {
     return { joins: this.#joins, leaves: this.#leaves, filters: this.#filters };
   }
 
-  list(): ReturnType<MembershipPort['list']> {
-    return [...this.#wishes.values()].map((wish) => ({
-      ...wish,
-      held: this.#kernel.has(`${wish.ifindex} ${wish.group}`),
-    }));
+  list(): readonly MembershipWish[] {
+    return [...this.wishes()];
+  }
+
+  *wishes(): Generator<MembershipWish, void> {
+    for (const wish of this.#wishes.values()) yield { ...wish, held: this.#isHeld(wish) };
+  }
+
+  holds(holder: string, ifindex: Ifindex, group: IpAddress): boolean {
+    const wish = this.#wishes.get(`${holder} ${ifindex} ${group}`);
+    return wish !== undefined && this.#isHeld(wish);
+  }
+
+  #isHeld({ ifindex, group }: Wish): boolean {
+    return this.#kernel.has(`${ifindex} ${group}`);
   }
 
   /** For tests: the groups the kernel would report on the interface, in no order. */

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Handlers } from '../../../src/control/handlers.js';
 import type { RowsPage } from '../../../src/control/messages.js';
+import type { Page } from '../../../src/control/pages.js';
 import { RequestError } from '../../../src/control/params.js';
 import { FakeOperator } from '../../support/fake-operator.js';
 
@@ -11,6 +12,13 @@ function given({ mayWrite = true } = {}) {
   const events: unknown[] = [];
   const handlers = new Handlers(operator, { mayWrite, who: 'uid 1000', notify: (event) => events.push(event) });
   return { operator, handlers, events };
+}
+
+/** The page that a call gives, made and read as a client reads it. */
+function pageOf(handlers: Handlers, method: string, params: object = {}, nowMs = 0): RowsPage {
+  const page = handlers.call(method, params) as Page;
+  while (page.step()) continue;
+  return JSON.parse(handlers.pages.complete(page, nowMs)) as RowsPage;
 }
 
 /** The error of a call that is meant to be refused. */
@@ -74,7 +82,7 @@ test("a refusal carries the manager's code and detail as data and a sentence tha
 
 test('whoever may only read may look and ask for a dry run, and change nothing', async () => {
   const { operator, handlers } = given({ mayWrite: false });
-  expect(handlers.call('show.interfaces', {})).toMatchObject({ rows: [{ interface: 'eth1' }] });
+  expect(pageOf(handlers, 'show.interfaces')).toMatchObject({ rows: [{ interface: 'eth1' }] });
   expect(handlers.call('handover', { interface: 'eth1', from: 'a', to: 'b', dryRun: true })).toMatchObject({
     done: false,
   });
@@ -111,28 +119,54 @@ test('an unknown method or view is answered with the known ones', async () => {
   expect((await refusal(() => handlers.call('toString', {}))).message).toContain('methods are show.VIEW, handover');
 });
 
-test('a view of many rows comes in pages, each of one moment', () => {
+test('a view of many rows comes in pages, and no row is made before its page is asked for (A4)', () => {
   const { operator, handlers } = given();
-  let rows = Array.from({ length: 10_000 }, (_, at) => ({ group: `239.0.${at >> 8}.${at & 255}`, interface: 'eth1' }));
-  operator.show('groups', () => rows);
-  const collected: unknown[] = [];
-  let page = handlers.call('show.groups', {}) as RowsPage;
-  const expected = rows;
-  rows = []; // the table changes while somebody reads it
-  for (; page.more !== undefined; page = handlers.call('show.more', { more: page.more }) as RowsPage) {
-    expect(JSON.stringify(page).length).toBeLessThan(512 * 1024);
-    collected.push(...page.rows);
+  let made = 0;
+  const rowOf = (at: number) => ({ group: `239.0.${at >> 8}.${at & 255}`, text: 'x'.repeat(50) });
+  function* rows() {
+    for (let at = 0; at < 10_000; at++, made++) yield rowOf(at);
   }
-  collected.push(...page.rows);
-  expect(collected).toEqual(expected);
+  operator.views.set('groups', { rows, columns: ['group'] });
+  const collected: unknown[] = [];
+  let page = pageOf(handlers, 'show.groups');
+  expect(page.columns).toEqual(['group']);
+  for (; ; page = pageOf(handlers, 'show.more', { more: page.more })) {
+    expect(JSON.stringify(page).length).toBeLessThan(300 * 1024);
+    collected.push(...page.rows);
+    expect(made - collected.length).toBeLessThanOrEqual(1);
+    if (page.more === undefined) break;
+  }
+  expect(collected).toEqual(Array.from({ length: 10_000 }, (_, at) => rowOf(at)));
 });
+
+const BIG = Array.from({ length: 10_000 }, () => ({ text: 'x'.repeat(100) }));
 
 test('only so many tables are kept open for one connection, and an unknown page is refused', async () => {
   const { operator, handlers } = given();
-  operator.show('groups', () => Array.from({ length: 10_000 }, () => ({ text: 'x'.repeat(100) })));
-  const first = handlers.call('show.groups', {}) as RowsPage;
-  for (let i = 0; i < 4; i++) handlers.call('show.groups', {});
+  operator.show('groups', () => BIG);
+  const first = pageOf(handlers, 'show.groups');
+  for (let i = 0; i < 4; i++) pageOf(handlers, 'show.groups');
   expect((await refusal(() => handlers.call('show.more', { more: first.more }))).message).toContain('no open page');
+});
+
+test('a cursor that nobody uses for half a minute is forgotten, and lets go of what it reads (A4)', async () => {
+  const { operator, handlers } = given();
+  let open = 0;
+  function* rows() {
+    open++;
+    try {
+      yield* BIG;
+    } finally {
+      open--;
+    }
+  }
+  operator.views.set('groups', { rows });
+  const { more } = pageOf(handlers, 'show.groups', {}, 1000);
+  handlers.pages.forgetIdle(30_999);
+  expect(open).toBe(1);
+  handlers.pages.forgetIdle(31_000);
+  expect(open).toBe(0);
+  expect((await refusal(() => handlers.call('show.more', { more }))).message).toContain('no open page');
 });
 
 test('events come after monitor.start, once each, and no more after monitor.stop or the end', () => {

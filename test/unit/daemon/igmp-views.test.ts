@@ -17,9 +17,9 @@ const igmp: IgmpTold = {
     { ifindex: lan, name: 'br0', role: 'querier', querier: '10.2.0.1', nextQueryInMs: 61_000 },
     { ifindex: port + 1, name: 'eth1', role: 'down', querier: null, nextQueryInMs: null },
   ],
-  groups: () => [{ ifindex: lan, name: 'br0', group: '239.1.1.1', mode: 'exclude', expiresInMs: 9_940 }],
-  sources: () => [],
-  hosts: () => [{ ifindex: lan, name: 'br0', host: '10.2.0.5' }],
+  eachGroup: () => [{ ifindex: lan, name: 'br0', group: '239.1.1.1', mode: 'exclude', expiresInMs: 9_940 }],
+  eachSource: () => [],
+  eachHost: () => [{ ifindex: lan, name: 'br0', host: '10.2.0.5' }],
   queriers: () => igmp.interfaces(),
   counters: () => [
     { ifindex: lan, name: 'br0', received: { queries: 2, leavesV2: 0 }, sent: {}, dropped: { badTtl: 3 } },
@@ -42,8 +42,9 @@ function shown(parts: Partial<IgmpViewsParts> = {}) {
   const views = new Map(igmpViews({ igmp, links: kernel.links, ...parts }));
   return {
     names: [...views.keys()],
-    rows: (name: string): readonly Row[] => views.get(name)!.rows(),
-    text: (name: string): string => formatTable(views.get(name)!.rows(), views.get(name)!.columns),
+    rows: (name: string): readonly Row[] => [...(views.get(name)!.rows() as Iterable<Row>)],
+    text: (name: string): string =>
+      formatTable([...(views.get(name)!.rows() as Iterable<Row>)], views.get(name)!.columns),
   };
 }
 
@@ -102,7 +103,7 @@ test('the proxy is shown where there is one', () => {
   expect(shown().names.filter((name) => name.startsWith('igmp.proxy'))).toEqual([]);
   const { rows } = shown({
     proxy: {
-      groups: () => [{ group: '239.1.1.1', upstream: 'eth0' }],
+      eachGroup: () => [{ group: '239.1.1.1', upstream: 'eth0' }],
       upstreams: () => [{ interface: 'eth0' }],
       counters: () => ({ joinsRefused: 1 }),
     },

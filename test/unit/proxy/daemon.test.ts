@@ -45,7 +45,10 @@ async function given(text = CONFIG) {
   const control = { peerUid: () => 0 };
   daemon = new Daemon({ config: parsed.value.config, kernel, clock, log, threshold, version: '1.2.3', control });
   expect(await daemon.start()).toBeUndefined();
-  const rows = (view: string) => daemon!.operator.views.get(view)?.rows();
+  const rows = (view: string) => {
+    const all = daemon!.operator.views.get(view)?.rows();
+    return all && [...(all as Iterable<object>)];
+  };
   const hears = async (ifindex: Ifindex, payload: Uint8Array) => {
     const source = ip(`10.${devices.indexOf(ifindex)}.0.9`);
     kernel.igmp.receive({ ifindex, source, destination: ip('224.0.0.22'), payload });
