@@ -2,7 +2,15 @@
 import { ANY4, formatIp, formatPrefix, type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
 import { formatDuration } from './durations.js';
 import { dvmrpInterfaceOf, dvmrpOf } from './dvmrp.js';
-import { type DvmrpInterfaceValues, type FileValues, type IgmpValues, igmpSchema, SSM_RANGES } from './schema.js';
+import {
+  type DvmrpInterfaceValues,
+  type FileValues,
+  type IgmpValues,
+  igmpSchema,
+  MAX_SOCKET_PATH,
+  SSM_RANGES,
+} from './schema.js';
+import { utf8Length } from './text.js';
 import type { Path } from './source.js';
 import { nearest } from './suggest.js';
 import type {
@@ -30,6 +38,8 @@ export interface Checked {
   readonly warnings: readonly Problem[];
 }
 
+/** Each is a comparison with every name; after so many errors nobody asks for more. */
+const MAX_HINTS = 100;
 /** The kernel's multicast interface table (MAXVIFS). */
 const VIFS = 32;
 /** What the 8-bit time of an IGMPv2 query can say: 255 tenths of a second (RFC 2236 section 2.2). */
@@ -38,6 +48,7 @@ const V2_MAX_RESPONSE_MS = 25_500;
 export function check(values: FileValues, file: string, defaultSocket: string): Checked {
   const checker = new Checker(values);
   checker.run();
+  checker.socket(values.control.socket ?? defaultSocket);
   const { igmp } = values;
   const config: Config = {
     file,
@@ -140,14 +151,14 @@ class Checker {
   readonly errors: Problem[] = [];
   readonly warnings: Problem[] = [];
   readonly #values: FileValues;
-  readonly #interfaces: readonly string[];
-  readonly #instances: readonly string[];
+  readonly #interfaces: ReadonlySet<string>;
+  readonly #instances: ReadonlySet<string>;
   readonly #ssmRanges: readonly Prefix[];
 
   constructor(values: FileValues) {
     this.#values = values;
-    this.#interfaces = Object.keys(values.interfaces);
-    this.#instances = [...Object.keys(values.static), ...(values.proxy ? ['proxy'] : []), 'dvmrp'];
+    this.#interfaces = new Set(Object.keys(values.interfaces));
+    this.#instances = new Set([...Object.keys(values.static), ...(values.proxy ? ['proxy'] : []), 'dvmrp']);
     this.#ssmRanges = values.igmp.ssmRanges;
   }
 
@@ -165,6 +176,12 @@ class Checker {
     for (const [name, value] of Object.entries(this.#values.static)) this.#instance(['static', name], value);
   }
 
+  /** The one of the file has been looked at; that of a long runtime directory has not. */
+  socket(path: string): void {
+    if (utf8Length(path) > MAX_SOCKET_PATH)
+      this.#error(['control', 'socket'], `"${path}" has more than ${MAX_SOCKET_PATH} characters; set a shorter one`);
+  }
+
   #owner(path: Path, owner: string): void {
     if (owner === 'proxy' && !this.#values.proxy)
       this.#error(path, '"proxy" was read; it fits where the file has a section "proxy" with an upstream');
@@ -175,11 +192,10 @@ class Checker {
     this.#known(path, name, this.#interfaces, 'an interface listed under "interfaces"');
   }
 
-  #known(path: Path, word: string, known: readonly string[], fits: string): void {
-    if (known.includes(word)) return;
-    const meant = nearest(word, known);
-    const there =
-      known.length === 0 ? 'none is listed' : known.slice(0, 8).join(', ') + (known.length > 8 ? ', …' : '');
+  #known(path: Path, word: string, known: ReadonlySet<string>, fits: string): void {
+    if (known.has(word)) return;
+    const meant = this.errors.length < MAX_HINTS ? nearest(word, [...known]) : undefined;
+    const there = known.size === 0 ? 'none is listed' : [...take(known, 8)].join(', ') + (known.size > 8 ? ', …' : '');
     const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
     this.#error(path, `"${word}" was read; ${fits} fits (${there})${hint}`);
   }
@@ -259,7 +275,7 @@ class Checker {
       const path = ['proxy', 'upstreams', at, 'interface'];
       this.#interface(path, name);
       this.#once(seen, name, at, path);
-      const there = this.#values.interfaces[name];
+      const there = this.#interfaces.has(name) ? this.#values.interfaces[name] : undefined;
       if (there && there.owner !== 'proxy')
         this.#error(path, `"${name}" was read; an interface with "owner: proxy" fits`);
       if (there?.igmp)
@@ -339,6 +355,14 @@ function deafening(igmp: IgmpValues): readonly (keyof IgmpValues)[] {
   if (igmp.version === 3) return [];
   const keys = ['disableCompatibilityModes', igmp.version === 2 ? 'ignoreV2' : 'ignoreV1'] as const;
   return keys.filter((key) => igmp[key]);
+}
+
+function* take<T>(all: Iterable<T>, count: number): Generator<T> {
+  let left = count;
+  for (const one of all) {
+    if (left-- <= 0) return;
+    yield one;
+  }
 }
 
 /** "(10.0.0.1, 239.1.1.1)", "(*, 239.1.1.1)". */

@@ -22,6 +22,8 @@ export interface ParsedConfig {
   readonly warnings: readonly ConfigComplaint[];
 }
 
+const EMPTY = 'the file is empty, so mgmd serves no interface; list some under "interfaces"';
+
 /** `file` is only named, in complaints and in the result. `defaultSocket`: where the control socket is unless it says. */
 export function parseConfig(
   text: string,
@@ -29,33 +31,30 @@ export function parseConfig(
   defaultSocket = DEFAULT_SOCKET,
 ): Result<ParsedConfig, readonly ConfigComplaint[]> {
   const source = new Source(text);
-  const complain = (at: Position, message: string) => ({ file, line: at.line, column: at.column, message });
+  const complain = ({ line, column }: Position, message: string) => ({
+    file,
+    line,
+    column,
+    message: shortened(message),
+  });
   const syntax = source.syntaxProblems();
   if (syntax.length > 0) return err(syntax.map((problem) => complain(problem, `not YAML: ${problem.message}`)));
-  const values = valuesOf(source);
-  if (!values.ok) return err([complain({ line: 1, column: 1 }, values.error)]);
-  const read = fileSchema.safeParse(values.value);
+  const values = source.values();
+  const read = fileSchema.safeParse(values);
   if (!read.success) {
-    const found = read.error.issues.flatMap((issue) => fromIssue(issue, values.value));
+    const found = read.error.issues.flatMap((issue) => fromIssue(issue, values));
     return err(inOrder(found.map((problem) => complain(positionOf(source, problem), problem.message))));
   }
   const { config, errors, warnings } = check(read.data, file, defaultSocket);
   const told = (problems: readonly Problem[]) =>
     inOrder(problems.map((problem) => complain(positionOf(source, problem), problem.message)));
-  return errors.length > 0 ? err(told(errors)) : ok({ config, warnings: told(warnings) });
+  const empty = values === undefined ? [complain({ line: 1, column: 1 }, EMPTY)] : [];
+  return errors.length > 0 ? err(told(errors)) : ok({ config, warnings: [...empty, ...told(warnings)] });
 }
 
 /** One line for people and editors: `file:line:column: message`. */
 export function formatComplaint(complaint: ConfigComplaint): string {
   return `${complaint.file}:${complaint.line}:${complaint.column}: ${complaint.message}`;
-}
-
-function valuesOf(source: Source): Result<unknown, string> {
-  try {
-    return ok(source.values());
-  } catch (error) {
-    return err(`not usable YAML: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }
 
 function positionOf(source: Source, problem: Problem): Position {
@@ -82,7 +81,7 @@ function fromIssue(issue: z.core.$ZodIssue, values: unknown): readonly Problem[]
 function unknownKey(path: Path, key: string, keys: string): Problem {
   const meant = nearest(key, keys.split(/, | and /));
   const hint = meant === undefined ? `${keys} ${keys.includes(' ') ? 'fit' : 'fits'}` : `did you mean "${meant}"?`;
-  return { path: [...path, key], at: 'key', message: `${nameOf(path)}: unknown key "${key}" was read; ${hint}` };
+  return { path: [...path, key], at: 'key', message: `${nameOf(path)}: unknown key ${show(key)} was read; ${hint}` };
 }
 
 function lookUp(values: unknown, path: Path): { readonly found: boolean; readonly value: unknown } {
@@ -96,11 +95,22 @@ function lookUp(values: unknown, path: Path): { readonly found: boolean; readonl
 }
 
 const LONGEST_SHOWN = 60;
+/** A list of all keys of a section fits. */
+const LONGEST_MESSAGE = 2000;
+
+/** The parser quotes what it does not understand, however long and whatever it would do to a terminal. */
+function shortened(message: string): string {
+  const text = message.length > LONGEST_MESSAGE ? `${message.slice(0, LONGEST_MESSAGE)}…` : message;
+  return text.replaceAll(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu,
+    (mark) => `\\u{${mark.codePointAt(0)?.toString(16)}}`,
+  );
+}
 
 function show(value: unknown): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list';
   if (typeof value === 'object') return 'a mapping';
-  const text = JSON.stringify(value) ?? String(value);
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value);
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }

@@ -16,6 +16,7 @@ import {
 import type { PrefixRule } from '../base/prefix-filter.js';
 import type { RouteRule } from './types.js';
 import { formatDuration, parseDuration } from './durations.js';
+import { utf8Length } from './text.js';
 
 export const DEFAULT_TABLE = 253;
 /** RFC 4607: 232.0.0.0/8. */
@@ -151,7 +152,7 @@ const wishes = list(keyed({ group, source: source.optional() }), 'a list of grou
 
 const INTERFACE_NAME = /^(?!\.{1,2}$)[^\s/:]{1,15}$/;
 const interfaceName = leaf('an interface name of 1 to 15 characters without blank, "/" and ":"', (raw) =>
-  INTERFACE_NAME.test(String(raw)) ? String(raw) : undefined,
+  INTERFACE_NAME.test(String(raw)) && utf8Length(String(raw)) <= 15 ? String(raw) : undefined,
 );
 
 /** Names that mean something else on the tool's command line. */
@@ -162,8 +163,9 @@ const instanceName = text(
 );
 
 /** A Unix socket's path goes into 108 bytes with its end mark. */
-const socketPath = text('an absolute path of at most 107 characters', (raw) =>
-  raw.startsWith('/') && raw.length <= 107 ? raw : undefined,
+export const MAX_SOCKET_PATH = 107;
+const socketPath = text(`an absolute path of at most ${MAX_SOCKET_PATH} characters`, (raw) =>
+  raw.startsWith('/') && !raw.endsWith('/') && utf8Length(raw) <= MAX_SOCKET_PATH ? raw : undefined,
 );
 
 const table = leaf(`default or a whole number from 1 to ${MAX_TABLE}`, (raw) => {

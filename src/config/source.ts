@@ -1,5 +1,22 @@
-/** The YAML text behind a configuration: what stands at a path, and where. */
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+/**
+ * The YAML text behind a configuration: its plain values, and where each stands. A configuration needs little of YAML, and
+ * what else a file may say (tags, merge keys, numbers that are not decimal) is refused with its place. Everything here
+ * takes time in proportion to the text, and nothing that is small as text becomes large as values.
+ */
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml';
+import { utf8Length } from './text.js';
 
 export type Path = readonly (string | number)[];
 
@@ -14,58 +31,184 @@ export interface SyntaxProblem extends Position {
   readonly message: string;
 }
 
+export const MAX_BYTES = 2 * 1024 * 1024;
+/** With aliases resolved, keys included: 30,000 static routes have as many. */
+const MAX_VALUES = 500_000;
+const MAX_DEPTH = 32;
+/** More mistakes than anybody reads make no better answer. */
+const MAX_PROBLEMS = 100;
+const TAGS = new Set(['str', 'int', 'bool', 'null', 'float', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`));
+const DECIMAL = /^[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?$/;
+/** Control and format characters (direction of writing, no width), ends of lines, halves of surrogate pairs. */
+const CONTROL = /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}|\p{Surrogate}/u;
+
 export class Source {
   readonly #lines = new LineCounter();
-  readonly #document: Document.Parsed;
+  readonly #document: Document.Parsed | undefined;
+  readonly #problems: SyntaxProblem[] = [];
+  readonly #anchors = new Map<string, Node>();
+  readonly #targets = new Map<Node, Node>();
+  readonly #pairs = new Map<YAMLMap, ReadonlyMap<string, Pair>>();
+  readonly #values: unknown;
+  #count = 0;
+  /** Nothing more is looked at. */
+  #stopped = false;
 
   constructor(text: string) {
-    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, logLevel: 'error' });
+    if (text.length > MAX_BYTES || utf8Length(text) > MAX_BYTES) {
+      this.#problem(undefined, `the file is larger than ${MAX_BYTES / 1024} KiB, which is the limit`);
+      return;
+    }
+    this.#document = this.#parse(text);
+    if (!this.#document || this.#problems.length > 0) return;
+    const { yaml } = this.#document.directives;
+    if (yaml.explicit && yaml.version !== '1.2') this.#problem(undefined, `must be YAML 1.2 (got ${yaml.version})`);
+    this.#values = this.#valueOf(this.#document.contents, 0);
   }
 
-  /** What is wrong with the text as YAML; nothing else may be asked while there is something. */
+  /** What is wrong with the text; nothing else may be asked while there is something. */
   syntaxProblems(): readonly SyntaxProblem[] {
-    const problems = this.#document.errors.map((error) => ({ ...this.#at(error.pos[0]), message: error.message }));
-    visit(this.#document, {
-      Alias: (_key, alias) => {
-        if (alias.resolve(this.#document)) return;
-        problems.push({ ...this.#at(alias.range?.[0]), message: `no anchor "&${alias.source}" before this alias` });
-      },
-    });
-    return problems;
+    return this.#problems;
   }
 
-  /** The whole text as plain values. Throws when aliases multiply beyond reason. */
+  /** The whole text as plain values; undefined when it is empty. */
   values(): unknown {
-    return this.#document.toJS() as unknown;
+    return this.#values ?? undefined;
   }
 
   /** Where the value at `path` starts; where it is absent, its nearest ancestor. */
   positionOf(path: Path): Position {
-    return this.#at(this.#find(path, (node) => node.range?.[0]));
+    return this.#at(this.#find(path)?.range?.[0]);
   }
 
   /** Where the last key of `path` stands. */
   keyPositionOf(path: Path): Position {
-    const key = path.at(-1);
-    const parent = this.#find(path.slice(0, -1), (node) => node);
-    const pair = isMap(parent) ? parent.items.find((item) => wordOf(item.key) === String(key)) : undefined;
+    const parent = this.#find(path.slice(0, -1));
+    const pair = isMap(parent) ? this.#pairs.get(parent)?.get(String(path.at(-1))) : undefined;
     return pair ? this.#at((pair.key as Node | undefined)?.range?.[0]) : this.positionOf(path);
   }
 
-  /** Walks as far along `path` as the text goes; the last answer of `ask` that is not undefined. */
-  #find<T>(path: Path, ask: (node: Node) => T | undefined): T | undefined {
-    let node = this.#resolved(this.#document.contents);
-    let found = node && ask(node);
-    for (const part of path) {
-      node = this.#resolved(childOf(node, part));
-      if (!node) break;
-      found = ask(node) ?? found;
+  #parse(text: string): Document.Parsed | undefined {
+    // A trace for each of a million errors would take most of the time.
+    const traces = Error as { stackTraceLimit?: number };
+    const before = traces.stackTraceLimit ?? 10;
+    traces.stackTraceLimit = 0;
+    try {
+      const options = { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const;
+      const document = parseDocument(text, options);
+      for (const { pos, message } of [...document.errors, ...document.warnings])
+        this.#problem(pos[0], ownWords(message));
+      return document;
+    } catch {
+      // The parser recurses; only what is nested thousands of levels deep makes it throw.
+      this.#problem(undefined, `nested more than ${MAX_DEPTH} levels deep`);
+      return undefined;
+    } finally {
+      traces.stackTraceLimit = before;
     }
-    return found;
+  }
+
+  #valueOf(node: Node | null | undefined, depth: number): unknown {
+    if (!node || this.#stopped) return null;
+    if (depth > MAX_DEPTH) return this.#problem(node, `nested more than ${MAX_DEPTH} levels deep`);
+    if (++this.#count > MAX_VALUES) return this.#tooMany(node);
+    if (isAlias(node)) return this.#behindAlias(node, depth);
+    if (node.tag !== undefined && !TAGS.has(node.tag)) return this.#problem(node, `Unresolved tag: ${node.tag}`);
+    const value = this.#ownValueOf(node, depth);
+    // Not before: an anchor is not known inside of itself.
+    if (!isAlias(node) && 'anchor' in node && typeof node.anchor === 'string') this.#anchors.set(node.anchor, node);
+    return value;
+  }
+
+  #ownValueOf(node: Node, depth: number): unknown {
+    if (isMap(node)) return this.#mapping(node, depth);
+    if (isSeq(node)) return node.items.map((item) => this.#valueOf(item as Node | null, depth + 1));
+    return isScalar(node) ? this.#scalar(node) : this.#problem(node, 'not a value');
+  }
+
+  #behindAlias(alias: Node & { readonly source: string }, depth: number): unknown {
+    const target = this.#targets.get(alias) ?? this.#anchors.get(alias.source);
+    if (!target) return this.#problem(alias, `no anchor "&${alias.source}" before this alias`);
+    this.#targets.set(alias, target);
+    return this.#valueOf(target, depth);
+  }
+
+  #mapping(map: YAMLMap, depth: number): unknown {
+    const pairs = new Map<string, Pair>();
+    const values: Record<string, unknown> = {};
+    for (const pair of map.items) {
+      const key = this.#keyOf(pair, map);
+      if (key === undefined) continue;
+      if (pairs.has(key)) this.#problem(pair.key as Node, 'Map keys must be unique');
+      pairs.set(key, pair);
+      values[key] = this.#valueOf(pair.value as Node | null, depth + 1);
+    }
+    this.#pairs.set(map, pairs);
+    return values;
+  }
+
+  /** As it is written, so that an interface named 0x10 or true keeps its name. */
+  #keyOf({ key }: Pair, map: YAMLMap): string | undefined {
+    if (++this.#count > MAX_VALUES) return this.#tooMany(key as Node);
+    const node = isAlias(key) ? this.#anchors.get(key.source) : key;
+    if (!isScalar(node)) return this.#problem((key as Node | null) ?? map, 'a key must be a plain text');
+    const { source, value, anchor } = node as Scalar;
+    if (anchor !== undefined) this.#anchors.set(anchor, node as Node);
+    const text = typeof value === 'string' ? value : (source ?? String(value));
+    if (text === '') return this.#problem(node as Node, 'a key is empty');
+    if (text === '__proto__') return this.#problem(node as Node, '"__proto__" cannot be a key');
+    if (text === '<<') return this.#problem(node as Node, 'merge keys ("<<") are not supported; repeat the keys');
+    this.#checkText(text, node as Node);
+    return text;
+  }
+
+  #scalar(node: Scalar & Node): unknown {
+    const { value, source } = node;
+    if (typeof value === 'string') this.#checkText(value, node);
+    if (typeof value === 'number' && !(source !== undefined && DECIMAL.test(source) && Number.isFinite(value)))
+      this.#problem(node, `must be a decimal number without leading zeros (got ${source}); put a name in quotes`);
+    return value;
+  }
+
+  #checkText(text: string, node: Node): void {
+    const code = CONTROL.exec(text)?.[0].codePointAt(0);
+    if (code === undefined) return;
+    const name = code.toString(16).toUpperCase().padStart(4, '0');
+    this.#problem(node, `contains the control character U+${name}`);
+  }
+
+  #tooMany(node: Node | null | undefined): undefined {
+    this.#problem(node, `more than ${MAX_VALUES} values, aliases resolved`);
+    this.#stopped = true;
+    return undefined;
+  }
+
+  #problem(where: Node | number | null | undefined, message: string): undefined {
+    if (this.#stopped || this.#problems.length >= MAX_PROBLEMS) return undefined;
+    const offset = typeof where === 'number' ? where : where?.range?.[0];
+    this.#problems.push({ ...this.#at(offset), message });
+    return undefined;
+  }
+
+  /** Walks as far along `path` as the text goes. */
+  #find(path: Path): Node | undefined {
+    let node = this.#resolved(this.#document?.contents);
+    for (const part of path) {
+      const next = this.#resolved(this.#childOf(node, part));
+      if (!next) break;
+      node = next;
+    }
+    return node;
+  }
+
+  #childOf(node: Node | undefined, part: string | number): Node | undefined {
+    if (isSeq(node)) return node.items[Number(part)] as Node | undefined;
+    if (!isMap(node)) return undefined;
+    return (this.#pairs.get(node)?.get(String(part))?.value ?? undefined) as Node | undefined;
   }
 
   #resolved(node: Node | null | undefined): Node | undefined {
-    return (isAlias(node) ? node.resolve(this.#document) : node) ?? undefined;
+    return (isAlias(node) ? this.#targets.get(node) : node) ?? undefined;
   }
 
   #at(offset: number | undefined): Position {
@@ -74,12 +217,8 @@ export class Source {
   }
 }
 
-function childOf(node: Node | undefined, part: string | number): Node | undefined {
-  if (isSeq(node)) return node.items[Number(part)] as Node | undefined;
-  if (!isMap(node)) return undefined;
-  return (node.items.find((item) => wordOf(item.key) === String(part))?.value ?? undefined) as Node | undefined;
-}
-
-function wordOf(key: unknown): string | undefined {
-  return isScalar(key) ? String(key.value) : undefined;
+/** Where the parser speaks of itself, what it means for the file. */
+function ownWords(message: string): string {
+  if (/call stack/.test(message)) return `nested more than ${MAX_DEPTH} levels deep`;
+  return message.replace(/; please use .*/, '; keep one');
 }

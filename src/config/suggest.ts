@@ -1,10 +1,15 @@
 /** "Did you mean": the known word that is nearest to what somebody typed. */
 
+/** No word of ours is longer, and comparing takes the product of both lengths. */
+const LONGEST = 40;
+
 /** Undefined when none is near enough to be meant. */
 export function nearest(typed: string, known: readonly string[]): string | undefined {
+  if (typed.length > LONGEST) return undefined;
   const atMost = Math.max(1, Math.floor(typed.length / 3));
   let best: { readonly word: string; readonly steps: number } | undefined;
   for (const word of known) {
+    if (Math.abs(word.length - typed.length) > atMost) continue;
     const steps = editDistance(typed.toLowerCase(), word.toLowerCase());
     if (steps <= atMost && (!best || steps < best.steps)) best = { word, steps };
   }

@@ -1,0 +1,147 @@
+/** Files that no operator means: each is answered with a place, in a time that grows with the file and not faster. */
+import { expect, test } from 'vitest';
+import { formatComplaint, parseConfig } from '../../../src/config/parse.js';
+
+function complaints(text: string): readonly string[] {
+  const result = parseConfig(text, 'f');
+  return result.ok ? [] : result.error.map(formatComplaint);
+}
+
+function lines(count: number, line: (at: number) => string): string {
+  return Array.from({ length: count }, (_, at) => line(at)).join('');
+}
+
+const NOT_DECIMAL = (text: string) =>
+  `f:1:8: not YAML: must be a decimal number without leading zeros (got ${text}); put a name in quotes`;
+
+const REFUSED: readonly (readonly [string, string])[] = [
+  ['__proto__: { a: 1 }', 'f:1:1: not YAML: "__proto__" cannot be a key'],
+  ['interfaces: { "__proto__": { igmp: true } }', 'f:1:15: not YAML: "__proto__" cannot be a key'],
+  ['control: { socket: "/run/a\\0b" }', 'f:1:20: not YAML: contains the control character U+0000'],
+  ['interfaces: { "e\\x1bth": {} }', 'f:1:15: not YAML: contains the control character U+001B'],
+  ['interfaces: { a: { owner: "\\u202eabc" } }', 'f:1:27: not YAML: contains the control character U+202E'],
+  ['static: { "a\\nb": {} }', 'f:1:11: not YAML: contains the control character U+000A'],
+  ['static: { a: { joins: [{ interface: "b\\x7f" }] } }', 'f:1:37: not YAML: contains the control character U+007F'],
+  ['interfaces: { "\\ud800": {} }', 'f:1:15: not YAML: contains the control character U+D800'],
+  ['table: 1e400', NOT_DECIMAL('1e400')],
+  ['table: .nan', NOT_DECIMAL('.nan')],
+  ['table: .inf', NOT_DECIMAL('.inf')],
+  ['table: 0x10', NOT_DECIMAL('0x10')],
+  ['table: 0o17', NOT_DECIMAL('0o17')],
+  ['table: 010', NOT_DECIMAL('010')],
+  ['table: !!js/function "x"', 'f:1:8: not YAML: Unresolved tag: tag:yaml.org,2002:js/function'],
+  ['table: !!binary aGk=', 'f:1:17: not YAML: Unresolved tag: tag:yaml.org,2002:binary'],
+  ['interfaces: !!set { a }', 'f:1:19: not YAML: Unresolved tag: tag:yaml.org,2002:set'],
+  ['interfaces: !mine {}', 'f:1:13: not YAML: Unresolved tag: !mine'],
+  [
+    'interfaces: { a: &x { igmp: true }, b: { <<: *x } }',
+    'f:1:42: not YAML: merge keys ("<<") are not supported; repeat the keys',
+  ],
+  ['interfaces: { a: {}, "a": {} }', 'f:1:22: not YAML: Map keys must be unique'],
+  ['interfaces: &a { b: *a }', 'f:1:21: not YAML: no anchor "&a" before this alias'],
+  ['table: 5\n---\ntable: 6\n', 'f:2:1: not YAML: Source contains multiple documents; keep one'],
+  ['%YAML 1.1\n---\ntable: 5\n', 'f:1:1: not YAML: must be YAML 1.2 (got 1.1)'],
+  ['? [a]\n: 1\n', 'f:1:3: not YAML: a key must be a plain text'],
+  [': 1\n', 'f:1:1: not YAML: a key is empty'],
+  [`interfaces: { ${'é'.repeat(8)}: {} }`, 'f:1:15: interfaces.éééééééé: "éééééééé" was read; an interface name'],
+  [`control: { socket: /${'é'.repeat(60)} }`, 'f:1:20: control.socket: "/ééé'],
+  ['control: { socket: /run/mgmd/ }', 'f:1:20: control.socket: "/run/mgmd/" was read; an absolute path'],
+  ['constructor: 1', 'f:1:1: the file: unknown key "constructor" was read; table, log'],
+  [
+    'interfaces: { a: { owner: proxy } }\nproxy: { upstreams: [{ interface: constructor }] }',
+    'f:2:35: proxy.upstreams[0].interface: "constructor" was read; an interface listed under "interfaces" fits (a)',
+  ],
+];
+
+test.each(REFUSED)('%j is refused with its place (A7)', (text, complaint) => {
+  expect(complaints(text)[0]?.slice(0, complaint.length)).toBe(complaint);
+});
+
+test('names that every object of JavaScript has are names like others (A7)', () => {
+  const text = 'interfaces: { constructor: { owner: toString }, valueOf: {} }\nstatic: { tostring: {} }';
+  expect(complaints(text)).toEqual([
+    'f:1:37: interfaces.constructor.owner: "toString" was read; the name of an instance under "static", "proxy" or ' +
+      '"dvmrp" fits (tostring, dvmrp); did you mean "tostring"?',
+  ]);
+  expect(complaints('interfaces: { constructor: { owner: static } }\nstatic: { static: {} }')).toEqual([]);
+});
+
+test('an interface keeps the name that the file writes, whatever YAML takes it for (A7)', () => {
+  const result = parseConfig('interfaces: { 0x10: {}, 1e3: {}, true: {}, 12: {}, ~: {} }', 'f');
+  expect(result.ok && result.value.config.interfaces.map(({ name }) => name)).toEqual([
+    '12',
+    '0x10',
+    '1e3',
+    'true',
+    '~',
+  ]);
+});
+
+test('a byte order mark and line ends of other systems are no mistakes (A7)', () => {
+  expect(complaints('\ufefftable: 5\r\nlog: {}\r\n')).toEqual([]);
+});
+
+test('an empty file is allowed with a warning (A7)', () => {
+  for (const text of ['', '\n', '# nothing\n', '~\n']) {
+    const result = parseConfig(text, 'f');
+    expect(result.ok && result.value.warnings.map(formatComplaint)).toEqual([
+      'f:1:1: the file is empty, so mgmd serves no interface; list some under "interfaces"',
+    ]);
+  }
+});
+
+const DEEP = 'not YAML: nested more than 32 levels deep';
+
+test('whatever is nested deeply is refused, however deep (A7)', () => {
+  for (const text of ['['.repeat(100_000), '{a: '.repeat(20_000), '- '.repeat(50_000)])
+    expect(complaints(text)[0]).toContain(DEEP);
+  expect(complaints(`a: ${'['.repeat(40)}${']'.repeat(40)}`)).toEqual([`f:1:36: ${DEEP}`]);
+});
+
+test('aliases cost what they stand for, and what they stand for is bounded (A7)', () => {
+  const laughs = lines(
+    20,
+    (at) =>
+      `a${at}: &a${at} [${
+        at
+          ? Array(10)
+              .fill(`*a${at - 1}`)
+              .join(',')
+          : 'x'
+      }]\n`,
+  );
+  expect(complaints(laughs)).toEqual([expect.stringContaining('more than 500000 values, aliases resolved')]);
+  const many = `interfaces:\n  x: &a { igmp: true }\n${lines(5000, (at) => `  e${at}: *a\n`)}`;
+  const result = parseConfig(many, 'f');
+  expect(result.ok && result.value.config.interfaces).toHaveLength(5001);
+});
+
+test('a file over 2 MiB is refused before it is looked at (A7)', () => {
+  for (const text of ['#'.repeat(10_000_000), `# ${'é'.repeat(1024 * 1024)}`])
+    expect(complaints(text)).toEqual(['f:1:1: not YAML: the file is larger than 2048 KiB, which is the limit']);
+});
+
+test('twenty thousand routes are read, and twenty thousand mistakes are told one by one (A7, B6)', () => {
+  const routes = (from: string) =>
+    `interfaces: { eth0: {}, eth1: {} }\nstatic:\n  s:\n    routes:\n${lines(
+      20_000,
+      (at) => `      - { group: 239.1.${at >> 8}.${at & 255}, from: ${from}, to: [eth1] }\n`,
+    )}`;
+  const good = parseConfig(routes('eth0'), 'f');
+  expect(good.ok && good.value.config.statics[0]?.routes).toHaveLength(20_000);
+  expect(complaints(routes('eht0'))).toHaveLength(20_000);
+});
+
+test('of errors in the grammar the first hundred are told (A7)', () => {
+  expect(complaints(`[${',,'.repeat(100_000)}`)).toHaveLength(100);
+  expect(complaints('a: 1\n'.repeat(30_000))).toHaveLength(100);
+});
+
+test('a message never holds what would do something to a terminal, nor a whole file (A7)', () => {
+  for (const text of [`a: b\n\u001b[2J${'c'.repeat(100_000)}`, `a: !\u001b[2J b`, `? "\u009b2J"\n: *\u009b2J`]) {
+    const said = complaints(text).join('');
+    expect(said).toMatch(/^f:/);
+    expect(said).not.toMatch(/\p{Cc}/u);
+    expect(said.length).toBeLessThan(5000);
+  }
+});
