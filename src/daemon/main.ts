@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** `mgmd`: from the command line to a running daemon and back. The only file that knows signals and ends the process. */
 import { readFileSync } from 'node:fs';
-import { formatComplaint, parseConfig, type ParsedConfig } from '../config/parse.js';
+import { formatComplaint, type ParsedConfig } from '../config/parse.js';
 import type { Log } from '../port/log.js';
 import { HELP, readArguments } from './arguments.js';
+import { readConfigFile } from './config-file.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { live, type Wakes } from './life.js';
 import { runtimeFolder } from './runtime-folder.js';
@@ -61,17 +62,8 @@ function giveUpLater(log: Log): void {
   limit.unref();
 }
 
-/** The configuration, or the lines that say what is wrong with it. */
 function readConfig(file: string): ParsedConfig | readonly string[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return [`mgmd: the configuration ${file} cannot be read: ${why}; name another with --config FILE`];
-  }
-  const parsed = parseConfig(text, file, defaultSocket());
-  return parsed.ok ? parsed.value : parsed.error.map(formatComplaint);
+  return readConfigFile(file, defaultSocket());
 }
 
 /** Beside the other files of this instance, where systemd gave it a directory of its own. */

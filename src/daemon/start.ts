@@ -1,6 +1,5 @@
 /** Getting hold of the kernel, with what to tell an operator when it does not work (F01, F03, F39, F40). */
 import type { Socket } from 'node:net';
-import { readFileSync } from 'node:fs';
 import type { KernelError } from '../base/errors.js';
 import { err, ok, type Result } from '../base/result.js';
 import type { Config } from '../config/types.js';
@@ -11,8 +10,10 @@ import type { Clock } from '../port/clock.js';
 import type { Fields, Log } from '../port/log.js';
 import { discard, type Predecessor } from './descriptors.js';
 import { type ExitCode, exitCodeOf, isTableInUse } from './exit-codes.js';
+import { readRegular } from './files.js';
 
 const WAIT_MS = 1000;
+const GROUPS_MAX_BYTES = 16 * 1024 * 1024;
 
 export interface Opening {
   readonly config: Config;
@@ -134,9 +135,6 @@ export function groupIdOf(name: string, groups = readOrNothing('/etc/group')): n
 }
 
 function readOrNothing(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
+  const read = readRegular(file, GROUPS_MAX_BYTES);
+  return read.ok ? read.value.toString('utf8') : '';
 }

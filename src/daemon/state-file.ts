@@ -3,13 +3,16 @@
  * as if nothing had been. One small file in the runtime directory, replaced as a whole. It is a help, never a condition:
  * whatever is wrong with it costs a line in the log, and the kernel is believed before it.
  */
-import { readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { type Fields, fieldsOf } from '../base/fields.js';
 import type { Log } from '../port/log.js';
+import { readOwn, replaceOwn } from './files.js';
 
 const FORMAT = 1;
 /** A restart takes seconds; whatever is older belongs to another life. */
 const OLDEST_MS = 600_000;
+/** Ten times what 50,000 routes take. */
+const MAX_BYTES = 64 * 1024 * 1024;
 
 export interface SavedAssignment {
   readonly name: string;
@@ -62,18 +65,10 @@ export class StateFile {
   /** False when it could not be written, which is logged once in a row. */
   save(state: SavedState): boolean {
     const envelope: Envelope = { format: FORMAT, life: lifeOf(), savedAtMs: monotonicMs(), ...state };
-    const beside = `${this.#path}.new`;
-    try {
-      writeFileSync(beside, JSON.stringify(envelope), { mode: 0o600 });
-      renameSync(beside, this.#path);
-      this.#refused = false;
-      return true;
-    } catch (error) {
-      if (!this.#refused) this.#sayThatItFailed(error);
-      this.#refused = true;
-      rmSync(beside, { force: true, recursive: true });
-      return false;
-    }
+    const written = replaceOwn(this.#path, JSON.stringify(envelope));
+    if (!written.ok && !this.#refused) this.#sayThatItFailed(written.error);
+    this.#refused = !written.ok;
+    return written.ok;
   }
 
   /** Undefined, with the reason in the log, when it is not to be believed. */
@@ -87,8 +82,7 @@ export class StateFile {
     return undefined;
   }
 
-  #sayThatItFailed(error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
+  #sayThatItFailed(why: string): void {
     this.#log.warn(
       { evt: 'daemon.state.unwritten', path: this.#path, why },
       `what a successor should know cannot be written: ${why}; forwarding goes on, but changes made by mgmctl would not survive a restart`,
@@ -100,7 +94,9 @@ export class StateFile {
 function readState(path: string, table: number): LoadedState | string {
   let value: Fields | undefined;
   try {
-    value = fieldsOf(JSON.parse(readFileSync(path, 'utf8')));
+    const text = readOwn(path, MAX_BYTES);
+    if (!text.ok) return `${path}: ${text.error}`;
+    value = fieldsOf(JSON.parse(text.value.toString('utf8')));
   } catch (error) {
     return `${path}: ${error instanceof Error ? error.message : String(error)}`;
   }

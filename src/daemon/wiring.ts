@@ -249,7 +249,9 @@ export class Daemon {
 }
 
 function savedStateOf(saved: LoadedState | undefined, protocol: string): SavedProtocolState | undefined {
-  return saved && protocol in saved.protocols ? { state: saved.protocols[protocol], ageMs: saved.ageMs } : undefined;
+  return saved && Object.hasOwn(saved.protocols, protocol)
+    ? { state: saved.protocols[protocol], ageMs: saved.ageMs }
+    : undefined;
 }
 
 function managerConfig(config: Config) {

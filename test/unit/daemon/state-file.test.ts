@@ -1,5 +1,17 @@
 /** state.json: what a successor believes, and that nothing else than a line in the log can come of a bad one. */
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -99,4 +111,57 @@ test('a write that fails leaves the file of before as it was', () => {
   mkdirSync(`${path}.new`);
   expect(file.save({ ...STATE, joins: [] })).toBe(false);
   expect(file.load(253)).toMatchObject(STATE);
+});
+
+/** What lies in the place of the file, and the word of the log that says so. */
+const PLANTED: readonly (readonly [string, (at: string) => void, RegExp])[] = [
+  ['a link to a state of somebody', (at) => symlinkSync(`${at}.true`, at), /symbolic link/],
+  ['a link to /dev/zero', (at) => symlinkSync('/dev/zero', at), /symbolic link/],
+  ['a pipe that nobody writes', (at) => execFileSync('mkfifo', [at]), /a pipe, not a regular file/],
+  ['a directory', (at) => mkdirSync(at), /a directory, not a regular file/],
+  ['a file of 100 MB', (at) => (writeFileSync(at, ''), truncateSync(at, 100_000_000)), /larger than 65536 KiB/],
+  ['a file that others can write', (at) => (writeFileSync(at, '{}'), chmodSync(at, 0o666)), /written by others/],
+];
+
+test.each(PLANTED)('%s in the place of the file is neither followed nor waited for (B5)', (_what, plant, why) => {
+  file.save(STATE);
+  writeFileSync(`${path}.true`, readFileSync(path));
+  rmSync(path);
+  plant(path);
+  expect(file.load(253)).toBeUndefined();
+  expect(log.of('daemon.state.ignored')[0]?.message).toMatch(why);
+  const saved = file.save(STATE);
+  // what a directory holds is not removed for it
+  expect(saved).toBe(!lstatSync(path).isDirectory());
+  if (saved) expect(file.load(253)).toMatchObject(STATE);
+});
+
+test('what lies beside the file for the next save is not written through (B5)', () => {
+  writeFileSync(`${path}.victim`, 'untouched');
+  symlinkSync(`${path}.victim`, `${path}.new`);
+  expect(file.save(STATE)).toBe(true);
+  execFileSync('mkfifo', [`${path}.new`]);
+  expect(file.save(STATE)).toBe(true);
+  expect(readFileSync(`${path}.victim`, 'utf8')).toBe('untouched');
+  expect(file.load(253)).toMatchObject(STATE);
+});
+
+test('in a directory where others may replace the file it is neither read nor written (B5)', () => {
+  file.save(STATE);
+  chmodSync(folder, 0o777);
+  expect(file.load(253)).toBeUndefined();
+  expect(file.save(STATE)).toBe(false);
+  expect(log.of('daemon.state.unwritten')[0]?.message).toContain('can be written by others');
+  // as in /tmp, where everybody may add and nobody may replace
+  chmodSync(folder, 0o1777);
+  expect(file.load(253)).toMatchObject(STATE);
+});
+
+test('names of JavaScript, and nesting without an end, are nothing special in a state (B5)', () => {
+  file.save(STATE);
+  const whole = readFileSync(path, 'utf8');
+  writeFileSync(path, whole.replace('"dvmrp"', '"__proto__"'));
+  expect(Object.keys(file.load(253)?.protocols ?? {})).toEqual(['__proto__']);
+  writeFileSync(path, whole.replace('[1,2,3]', `${'['.repeat(100_000)}${']'.repeat(100_000)}`));
+  expect(file.load(253)?.table).toBe(253);
 });
