@@ -98,6 +98,7 @@ function igmpConfigOf(
     requireTtl1: values.requireTtl1,
     fastLeave: values.fastLeave,
     maxGroups: values.maxGroups,
+    maxSources: values.maxSources,
     maxSourcesPerGroup: values.maxSourcesPerGroup,
     verifySourceSubnet: values.verifySourceSubnet,
     ignoreV1: values.ignoreV1,

@@ -192,6 +192,7 @@ export const igmpSchema = keyed(
     requireTtl1: flag.default(true),
     fastLeave: flag.default(false),
     maxGroups: integer(0, 1_000_000, ' (0: no limit)').default(4096),
+    maxSources: integer(0, 10_000_000, ' (0: no limit)').default(16_384),
     maxSourcesPerGroup: integer(1, 65_535).default(256),
     verifySourceSubnet: flag.default(true),
     ignoreV1: flag.default(false),
@@ -306,7 +307,8 @@ export const fileSchema = section({
   interfaces: named(interfaceName, optionally(interfaceSchema), 'a mapping from interface names'),
   igmp: section({
     ssmRanges: groupPrefixes.default(SSM_RANGES),
-    maxGroups: integer(0, 10_000_000, ' (0: no limit)').default(0),
+    maxGroups: integer(0, 10_000_000, ' (0: no limit)').default(65_536),
+    maxSources: integer(0, 10_000_000, ' (0: no limit)').default(65_536),
   }),
   pause: section({ scope: oneOf('agent', 'host', 'host-best-effort').default('agent') }),
   proxy: z.preprocess((raw) => raw ?? undefined, proxySchema.optional()),

@@ -42,6 +42,8 @@ export interface IgmpGlobalConfig {
   readonly ssmRanges: readonly Prefix[];
   /** Groups on all interfaces together; 0: no limit. */
   readonly maxGroups: number;
+  /** Sources of all groups on all interfaces together; 0: no limit. */
+  readonly maxSources: number;
 }
 
 export interface RpfConfig {
@@ -88,6 +90,8 @@ export interface IgmpInterfaceConfig {
   readonly fastLeave: boolean;
   /** 0: no limit. */
   readonly maxGroups: number;
+  /** Of all groups together; 0: no limit. */
+  readonly maxSources: number;
   readonly maxSourcesPerGroup: number;
   readonly verifySourceSubnet: boolean;
   /** Messages of older hosts are dropped and start no timers (RFC 3376 section 9.2). */

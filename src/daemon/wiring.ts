@@ -101,6 +101,7 @@ export class Daemon {
       ...kernel,
       interfaces: igmpConfigs,
       maxGroups: config.igmp.maxGroups,
+      maxSources: config.igmp.maxSources,
       savedState: savedStateOf(parts.saved, 'igmp'),
     });
     const proxy = this.#proxyOf(config);

@@ -3,7 +3,7 @@
  * timers, has specific queries sent. Time comes in with every call; routing and the wire are told through the output.
  */
 import { DeadlineHeap } from '../base/deadline-heap.js';
-import type { IpAddress } from '../base/ip.js';
+import { ANY4, type IpAddress } from '../base/ip.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { type AdmissionDrop, groupRefusal, sourceReader } from './admission.js';
 import { COMPATIBILITY, type CompatMode, compatMode } from './compatibility.js';
@@ -19,7 +19,7 @@ import {
   sourceIsToAsk,
 } from './group-queries.js';
 import { DUE_MS, earliestTimerMs, expire, withdraw } from './group-timers.js';
-import { applyRecord, countUsable, leavesNothing, type RecordEnv, type WireSources } from './group-v3.js';
+import { applyRecord, countUsable, leavesNothing, type RecordEnv, TABLE, type WireSources } from './group-v3.js';
 import { HostTable } from './host-table.js';
 import {
   groupMembershipIntervalMs,
@@ -27,7 +27,7 @@ import {
   olderHostPresentIntervalMs,
   type Timing,
 } from './intervals.js';
-import { type GroupBudget, QueryBudget } from './limits.js';
+import { QueryBudget, type SharedBudgets, Tally } from './limits.js';
 import { RECORD, type RecordType, readSource } from './packet.js';
 
 /** Why a message, or one record of it, changed nothing; names of counters. */
@@ -39,7 +39,11 @@ export type GroupDrop =
   | 'olderVersion'
   | 'olderHostMode'
   | 'groupLimit'
+  | 'allGroupsLimit'
   | 'sourceLimit'
+  | 'sourcesLimit'
+  | 'allSourcesLimit'
+  | 'hostShare'
   | 'hostLimit'
   | 'hostTableFull'
   | 'queryLimit';
@@ -52,8 +56,13 @@ export interface GroupOutput extends QueryOutput {
   dropped(reason: GroupDrop, group: IpAddress): void;
 }
 
-/** Groups looked at per turn, so that ten thousand that run out together do not block the event loop. */
-const GROUPS_PER_TURN = 512;
+/** Groups and sources looked at per turn, so that tens of thousands that run out together do not block the event loop. */
+const STEPS_PER_TURN = 4096;
+/** Steps of a group beside those of its sources. */
+const GROUP_STEPS = 8;
+
+const GROUP_DROPS = { host: 'hostShare', interface: 'groupLimit', all: 'allGroupsLimit' } as const;
+const SOURCE_DROPS = { host: 'hostShare', interface: 'sourcesLimit', all: 'allSourcesLimit' } as const;
 
 const NO_SOURCES: WireSources = { bytes: new Uint8Array(0), at: 0, count: 0 };
 
@@ -68,7 +77,9 @@ export class GroupTable {
   readonly #asked: Group[] = [];
   readonly #wire = { bytes: NO_SOURCES.bytes, at: 0, count: 0 };
   readonly #env: { -readonly [K in keyof RecordEnv]: RecordEnv[K] };
-  readonly #room: GroupBudget;
+  /** For whom groups and sources count. */
+  readonly #groupTally: Tally;
+  readonly #sourceTally: Tally;
   readonly #queries: QueryBudget;
   /** Undefined: hosts are not tracked. */
   readonly #hosts: HostTable | undefined;
@@ -82,10 +93,11 @@ export class GroupTable {
   /** The record that found no query left. */
   #limitedIn = 0;
 
-  constructor(config: IgmpInterfaceConfig, output: GroupOutput, room: GroupBudget) {
+  constructor(config: IgmpInterfaceConfig, output: GroupOutput, budgets: SharedBudgets) {
     this.#config = config;
     this.#output = output;
-    this.#room = room;
+    this.#groupTally = new Tally(config.maxGroups, budgets.groups);
+    this.#sourceTally = new Tally(config.maxSources, budgets.sources);
     const read = sourceReader(config);
     if (config.explicitTracking || config.maxGroupsPerHost > 0)
       this.#hosts = new HostTable(config, read, (group) => output.dropped('hostTableFull', group));
@@ -96,18 +108,24 @@ export class GroupTable {
     this.#env = {
       nowMs: 0,
       gmiMs: 0,
-      maxSources: config.maxSourcesPerGroup,
+      host: ANY4,
       changes: output.changes,
       readSource: read,
       askSource: (group, source) => this.#askSource(group, source),
       askGroup: (group) => this.#askGroup(group),
       timerSet: (group, expiryMs) => this.#deadlines.noLaterThan(group, expiryMs),
-      sourceLimited: (group) => output.dropped('sourceLimit', group.address),
+      takeSource: (group) => this.#takeSource(group),
+      giveBackSource: (source) => this.#sourceTally.giveBack(source.host),
     };
   }
 
   get size(): number {
     return this.#groups.size;
+  }
+
+  /** Sources of all groups, wanted and refused. */
+  get sourceCount(): number {
+    return this.#sourceTally.size;
   }
 
   /** (group, host) pairs that are remembered. */
@@ -156,7 +174,7 @@ export class GroupTable {
     if (!this.#accepts(address, true) || !this.#hears(version, address)) return;
     const found = this.#groups.get(address);
     if (!this.#hasRoomFor(found, address, reporter)) return;
-    const group = found ?? this.#create(address);
+    const group = found ?? this.#create(address, reporter);
     if (group === undefined) return;
     const untilMs = this.#env.nowMs + this.#olderHostMs;
     if (version === 2) group.v2HostMs = untilMs;
@@ -165,6 +183,7 @@ export class GroupTable {
       cancelQueries(group);
     }
     group.lastReporter = reporter;
+    this.#env.host = reporter;
     this.#hosts?.olderReport(group, reporter, this.#env.nowMs + this.#env.gmiMs);
     applyRecord(group, RECORD.isEx, NO_SOURCES, ++this.#serial, this.#env);
   }
@@ -191,7 +210,10 @@ export class GroupTable {
     if (found === undefined && leavesNothing(type, usable)) return;
     const leaves = type === RECORD.block || (type === RECORD.toIn && usable === 0);
     if (!leaves && !this.#hasRoomFor(found, address, reporter)) return;
-    const group = found ?? this.#create(address);
+    this.#env.host = reporter;
+    // A group that only wants sources, and finds no room for one, would be a group of nothing.
+    if (found === undefined && TABLE.include[type].next === 'include' && !this.#hasRoomForSource(address)) return;
+    const group = found ?? this.#create(address, reporter);
     if (group === undefined) return;
     if (this.#hosts !== undefined) this.#track(this.#hosts, group, type, wire, reporter);
     const treatment = COMPATIBILITY[this.#mode(group)][type];
@@ -211,12 +233,13 @@ export class GroupTable {
     this.#deadlines.noLaterThan(group, earliestTimerMs(group));
   }
 
-  /** Runs what is due, a bounded number of groups; the rest keeps its deadline and is due at once. */
+  /** Runs what is due, a bounded part of it; the rest keeps its deadline and is due at once. */
   timeout(nowMs: number): void {
     this.#env.nowMs = nowMs;
-    for (let left = GROUPS_PER_TURN; left > 0; left--) {
+    for (let left = STEPS_PER_TURN; left > 0; ) {
       const group = this.#deadlines.first;
       if (group === undefined || group.queuedMs > nowMs) return;
+      left -= GROUP_STEPS + group.sourceCount;
       this.#serve(group, nowMs);
     }
   }
@@ -224,7 +247,7 @@ export class GroupTable {
   /** Interface down: every group goes, and routing is told. */
   clear(): void {
     for (const group of this.#groups.values()) {
-      withdraw(group, this.#output.changes);
+      withdraw(group, this.#env);
       this.#output.ended(group.address);
     }
     this.forgetAll();
@@ -232,7 +255,8 @@ export class GroupTable {
 
   /** Every group goes, and nobody is told. */
   forgetAll(): void {
-    this.#room.giveBack(this.#groups.size);
+    this.#groupTally.clear();
+    this.#sourceTally.clear();
     if (this.#hosts !== undefined) for (const group of this.#groups.values()) this.#hosts.forget(group);
     this.#groups.clear();
     this.#deadlines.clear();
@@ -240,7 +264,7 @@ export class GroupTable {
   }
 
   #serve(group: Group, nowMs: number): void {
-    if (!expire(group, nowMs, this.#output.changes)) return this.#forget(group);
+    if (!expire(group, this.#env)) return this.#forget(group);
     if (group.nextQueryMs !== 0 && group.nextQueryMs <= nowMs) this.#sender.resend(group, nowMs);
     this.#hosts?.prune(group, nowMs);
     this.#deadlines.postpone(group, earliestTimerMs(group));
@@ -253,7 +277,7 @@ export class GroupTable {
     applyRecord(group, type, wire, ++this.#serial, this.#env);
     if (!this.#ended) return;
     this.#ended = false;
-    if (!expire(group, this.#env.nowMs, this.#output.changes)) return this.#forget(group);
+    if (!expire(group, this.#env)) return this.#forget(group);
     this.#deadlines.noLaterThan(group, earliestTimerMs(group));
   }
 
@@ -306,26 +330,43 @@ export class GroupTable {
     return false;
   }
 
-  #create(address: IpAddress): Group | undefined {
-    const { maxGroups } = this.#config;
-    if ((maxGroups > 0 && this.#groups.size >= maxGroups) || !this.#room.take()) {
-      this.#output.dropped('groupLimit', address);
+  #create(address: IpAddress, host: IpAddress): Group | undefined {
+    const shortage = this.#groupTally.shortage(host);
+    if (shortage !== undefined) {
+      this.#output.dropped(GROUP_DROPS[shortage], address);
       return undefined;
     }
-    const group = new Group(address, this.#env.nowMs);
+    this.#groupTally.take(host);
+    const group = new Group(address, this.#env.nowMs, host);
     this.#groups.set(address, group);
     return group;
   }
 
+  #hasRoomForSource(group: IpAddress): boolean {
+    const shortage = this.#sourceTally.shortage(this.#env.host);
+    if (shortage !== undefined) this.#output.dropped(SOURCE_DROPS[shortage], group);
+    return shortage === undefined;
+  }
+
+  #takeSource(group: Group): boolean {
+    if (group.sourceCount >= this.#config.maxSourcesPerGroup) {
+      this.#output.dropped('sourceLimit', group.address);
+      return false;
+    }
+    if (!this.#hasRoomForSource(group.address)) return false;
+    this.#sourceTally.take(this.#env.host);
+    return true;
+  }
+
   #drop(group: Group): void {
-    withdraw(group, this.#output.changes);
+    withdraw(group, this.#env);
     this.#forget(group);
   }
 
   #forget(group: Group): void {
     group.queryAsked = false;
     this.#hosts?.forget(group);
-    this.#room.giveBack(1);
+    this.#groupTally.giveBack(group.host);
     this.#deadlines.remove(group);
     this.#groups.delete(group.address);
     this.#output.ended(group.address);
@@ -374,9 +415,10 @@ export class GroupTable {
     if (known !== undefined) {
       if (known.expiryMs === 0) this.#output.changes.allowSource(group.address, address);
       known.expiryMs = Math.max(known.expiryMs, untilMs);
-    } else if (group.sources.size < this.#config.maxSourcesPerGroup)
-      group.sources.set(address, { address, expiryMs: untilMs, queriesLeft: 0, seenIn: this.#serial });
-    else this.#output.dropped('sourceLimit', group.address);
+    } else if (this.#takeSource(group)) {
+      const { host } = this.#env;
+      group.sources.set(address, { address, expiryMs: untilMs, queriesLeft: 0, seenIn: this.#serial, host });
+    }
   }
 
   #endSource(group: Group, source: Source): void {

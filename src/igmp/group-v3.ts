@@ -66,7 +66,8 @@ export const TABLE: { readonly [M in Mode]: { readonly [T in RecordType]: Row } 
 export interface RecordEnv {
   readonly nowMs: number;
   readonly gmiMs: number;
-  readonly maxSources: number;
+  /** Who sent the record. */
+  readonly host: IpAddress;
   readonly changes: MembershipChanges;
   readonly readSource: SourceReader;
   /** Lowers the timer of the source to LMQT and has Q(G,S) sent, when this router is querier. */
@@ -75,8 +76,10 @@ export interface RecordEnv {
   askGroup(group: Group): void;
   /** A timer of the group was set to this time. */
   timerSet(group: Group, expiryMs: number): void;
-  /** A source was not stored because the group is full. */
-  sourceLimited(group: Group): void;
+  /** Whether there is room for one more source of the group, which is taken then; the lack of it is told. */
+  takeSource(group: Group): boolean;
+  /** A source is not stored any more. */
+  giveBackSource(source: Source): void;
 }
 
 /** The sources of a record, still on the wire: `count` addresses of four bytes from `at` on. */
@@ -148,13 +151,16 @@ function applyToOthers(group: Group, row: Row, serial: number, env: RecordEnv): 
     if (source.seenIn !== serial) act(source.expiryMs === 0 ? row.otherRefused : row.otherWanted, group, source, env);
 }
 
-/** `flips`: routing is told at the end. */
+/**
+ * `flips`: routing is told at the end. A source without room is not forwarded in INCLUDE, and in EXCLUDE it is, also where every
+ * member refuses it: more rather than nothing (igmp.md section 17.2).
+ */
 function applyToNew(group: Group, cell: Cell, wire: WireSources, serial: number, flips: boolean, env: RecordEnv): void {
   group.sources ??= new Map();
   for (let n = 0; n < wire.count; n++) {
     const address = env.readSource(wire.bytes, wire.at + 4 * n);
     if (address === undefined || group.sources.has(address)) continue;
-    if (group.sources.size >= env.maxSources) return env.sourceLimited(group);
+    if (!env.takeSource(group)) return;
     add(cell, group, address, serial, flips, env);
   }
 }
@@ -168,12 +174,13 @@ function act(cell: Cell, group: Group, source: Source, env: RecordEnv): void {
   } else if (cell === 'drop') {
     if (source.expiryMs === 0) env.changes.allowSource(group.address, source.address);
     group.sources!.delete(source.address);
+    env.giveBackSource(source);
   }
 }
 
 function add(cell: Cell, group: Group, address: IpAddress, serial: number, flips: boolean, env: RecordEnv): void {
   const expiryMs = cell === 'refuse' ? 0 : cell === 'ask' ? group.timerMs : env.nowMs + env.gmiMs;
-  const source = { address, expiryMs, queriesLeft: 0, seenIn: serial };
+  const source = { address, expiryMs, queriesLeft: 0, seenIn: serial, host: env.host };
   group.sources!.set(address, source);
   if (group.mode === 'include') env.changes.joinSource(group.address, address);
   if (cell === 'refuse') {

@@ -16,6 +16,8 @@ export interface Source {
   queriesLeft: number;
   /** Number of the record that listed the source last; marks duplicates and what a record left out. */
   seenIn: number;
+  /** For whom it counts (limits.ts). */
+  readonly host: IpAddress;
 }
 
 export class Group implements Queued {
@@ -43,6 +45,8 @@ export class Group implements Queued {
   constructor(
     readonly address: IpAddress,
     readonly createdMs: number,
+    /** For whom it counts (limits.ts). */
+    readonly host: IpAddress,
   ) {}
 
   get sourceCount(): number {

@@ -60,7 +60,12 @@ export interface PullOutput {
   interfaces(): Iterable<PullInterface>;
   /** Idempotent; undefined: nothing any more. */
   join(ifindex: Ifindex, group: IpAddress, filter: MembershipFilter | undefined): void;
+  /** Runs in a later turn of the event loop. */
+  later(run: () => void): { cancel(): void };
 }
+
+/** Groups looked at per turn of the event loop. */
+const GROUPS_PER_TURN = 512;
 
 export class Pull {
   readonly #output: PullOutput;
@@ -68,6 +73,7 @@ export class Pull {
   readonly #alerted = new Map<IpAddress, SourceWish>();
   readonly #joined = new Map<Ifindex, Set<IpAddress>>();
   readonly #dirty = new Set<IpAddress>();
+  #turn: { cancel(): void } | undefined;
 
   constructor(output: PullOutput) {
     this.#output = output;
@@ -89,17 +95,33 @@ export class Pull {
   }
 
   settle(): void {
-    if (this.#dirty.size === 0) return;
-    for (const group of this.#dirty) this.#refresh(group);
-    this.#dirty.clear();
+    let left = GROUPS_PER_TURN;
+    for (const group of this.#dirty) {
+      if (left-- === 0) break;
+      this.#dirty.delete(group);
+      this.#refresh(group);
+    }
+    if (this.#dirty.size > 0) this.#turn ??= this.#output.later(() => this.#settleRest());
+  }
+
+  #settleRest(): void {
+    this.#turn = undefined;
+    this.settle();
   }
 
   /** An interface came, went, or has another owner. */
   refreshAll(): void {
-    const groups = new Set(this.#alerted.keys());
-    for (const one of this.#output.interfaces()) for (const group of one.members()) groups.add(group);
-    for (const joined of this.#joined.values()) for (const group of joined) groups.add(group);
-    for (const group of groups) this.#refresh(group);
+    for (const group of this.#alerted.keys()) this.#dirty.add(group);
+    for (const one of this.#output.interfaces()) for (const group of one.members()) this.#dirty.add(group);
+    for (const joined of this.#joined.values()) for (const group of joined) this.#dirty.add(group);
+    this.settle();
+  }
+
+  /** Leaves no turn behind. */
+  stop(): void {
+    this.#turn?.cancel();
+    this.#turn = undefined;
+    this.#dirty.clear();
   }
 
   /** The interface is not IGMP's any more. */

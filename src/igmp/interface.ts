@@ -10,7 +10,7 @@ import { type Counters, type DropReason, newCounters } from './counters.js';
 import type { MembershipChanges } from './group.js';
 import { type GroupOutput, GroupTable } from './group-table.js';
 import { heardQueryTimeMs } from './intervals.js';
-import type { GroupBudget } from './limits.js';
+import type { SharedBudgets } from './limits.js';
 import {
   checkMessage,
   decodeGroupMessage,
@@ -71,8 +71,7 @@ export class IgmpInterface {
   #source: IpAddress = ANY4;
   #payload: Uint8Array = this.#out;
 
-  /** `room`: for groups on all interfaces together. */
-  constructor(config: IgmpInterfaceConfig, output: InterfaceOutput, room: GroupBudget) {
+  constructor(config: IgmpInterfaceConfig, output: InterfaceOutput, budgets: SharedBudgets) {
     this.config = config;
     this.#output = output;
     const groups: GroupOutput = {
@@ -82,7 +81,7 @@ export class IgmpInterface {
       sendGroupQuery: (group, suppress) => this.#sendGroupQuery(group, suppress),
       sendSourceQuery: (group, sources, suppress) => this.#sendSourceQuery(group, sources, suppress),
     };
-    this.groups = new GroupTable(config, groups, room);
+    this.groups = new GroupTable(config, groups, budgets);
     this.querier = new Querier(config, {
       sendGeneralQuery: () => this.#sendGeneralQuery(),
       started: (nowMs) => this.groups.restart(nowMs),

@@ -1,25 +1,98 @@
-/** Limits beside those of a group table: groups on all interfaces together, and queries that leaves may cause. */
+/** Budgets of what strangers can create, who goes first when they end, and the queries that leaves may cause. */
+import type { IpAddress } from '../base/ip.js';
 import { TokenBucket } from '../base/token-bucket.js';
 
-/** Shared by all interfaces. `limit` 0: none. */
-export class GroupBudget {
-  #used = 0;
+/** An eighth of a limit is kept for those who hold little; a small limit is what it says. */
+const KEPT_SHIFT = 3;
+const KEPT_FROM = 128;
 
-  constructor(readonly limit: number) {}
+/** Something of which there is so much and no more. `limit` 0: none. */
+export class Budget {
+  #used = 0;
+  readonly #kept: number;
+
+  constructor(readonly limit: number) {
+    this.#kept = limit < KEPT_FROM ? 0 : limit >> KEPT_SHIFT;
+  }
 
   get used(): number {
     return this.#used;
   }
 
-  /** False: all of them are in use. */
-  take(): boolean {
-    if (this.limit > 0 && this.#used >= this.limit) return false;
+  /**
+   * Whether a claimant that holds `held` of it may have one more. Of the last eighth each may have no more than is left
+   * afterwards, so that one who takes all it can get leaves something to those who come with little.
+   */
+  admits(held: number): boolean {
+    const free = this.limit - this.#used;
+    return this.limit === 0 || free > this.#kept || (free > 0 && held < free);
+  }
+
+  take(): void {
     this.#used++;
-    return true;
   }
 
   giveBack(count: number): void {
     this.#used -= count;
+  }
+}
+
+/** What all interfaces share. */
+export interface SharedBudgets {
+  readonly groups: Budget;
+  readonly sources: Budget;
+  /** (group, host) pairs, and sources of these, where hosts are tracked. */
+  readonly hosts: Budget;
+  readonly hostSources: Budget;
+}
+
+/** Who has no room for one more. */
+export type Shortage = 'host' | 'interface' | 'all';
+
+/**
+ * How many groups, or sources, there are on an interface, and for whom: each counts for the host that asked for it first. A host
+ * is in the table while something counts for it, so the table is bounded by what it counts.
+ */
+export class Tally {
+  readonly #own: Budget;
+  readonly #all: Budget;
+  readonly #held = new Map<IpAddress, number>();
+
+  constructor(limit: number, all: Budget) {
+    this.#own = new Budget(limit);
+    this.#all = all;
+  }
+
+  get size(): number {
+    return this.#own.used;
+  }
+
+  /** Why the host cannot have one more. */
+  shortage(host: IpAddress): Shortage | undefined {
+    const { limit, used } = this.#own;
+    if (limit > 0 && used >= limit) return 'interface';
+    if (!this.#own.admits(this.#held.get(host) ?? 0)) return 'host';
+    return this.#all.admits(used) ? undefined : 'all';
+  }
+
+  take(host: IpAddress): void {
+    this.#own.take();
+    this.#all.take();
+    this.#held.set(host, (this.#held.get(host) ?? 0) + 1);
+  }
+
+  giveBack(host: IpAddress): void {
+    this.#own.giveBack(1);
+    this.#all.giveBack(1);
+    const left = this.#held.get(host)! - 1;
+    if (left > 0) this.#held.set(host, left);
+    else this.#held.delete(host);
+  }
+
+  clear(): void {
+    this.#all.giveBack(this.#own.used);
+    this.#own.giveBack(this.#own.used);
+    this.#held.clear();
   }
 }
 

@@ -1,9 +1,11 @@
 /**
  * IGMP as a client of the manager on one interface (igmp.md section 16): turns what hosts and the configuration want into Add
  * and Delete calls, keeps silent between the manager's disable and enable callbacks, and adds everything again after enable, in
- * slices. What the configuration wants is neither deleted nor refused because hosts no longer want it.
+ * slices. What the configuration wants is neither deleted nor refused because hosts no longer want it. What is too much for one
+ * step goes on in later turns.
  */
 import type { IpAddress } from '../base/ip.js';
+import { Backlog, type Call } from './backlog.js';
 import type { Group, MembershipChanges } from './group.js';
 import type { StaticGroups } from './static-groups.js';
 
@@ -41,6 +43,10 @@ export interface SyncOutput {
 
 /** Memberships added per turn of the event loop: some milliseconds with one kernel call each. */
 export const RESYNC_SLICE = 256;
+/** Calls that one message, or one run of the timers, makes at once, and that a later turn makes. */
+export const CALLS_PER_STEP = 1024;
+/** As many wait; beyond it each new one pushes one out, so that a flood costs time rather than memory. */
+const MAX_BACKLOG = 262_144;
 
 export class MembershipSync implements MembershipChanges {
   readonly #output: SyncOutput;
@@ -50,6 +56,9 @@ export class MembershipSync implements MembershipChanges {
   #phase: Phase = 'open';
   #turn: { cancel(): void } | undefined;
   #resync: Iterator<void> | undefined;
+  readonly #backlog = new Backlog();
+  /** Calls that the present step may still make. */
+  #left = CALLS_PER_STEP;
 
   constructor(groups: () => Iterable<Group>, statics: StaticGroups, output: SyncOutput, anySource: IpAddress) {
     this.#groups = groups;
@@ -62,13 +71,20 @@ export class MembershipSync implements MembershipChanges {
     return this.#phase;
   }
 
+  /** What waits is dropped: the resync adds what there is, whatever waited before. */
   disable(): void {
+    this.#backlog.clear();
     this.#handle('disable');
   }
 
   /** Adds nothing by itself: the manager would refuse it before this callback is acknowledged. */
   enable(): void {
     this.#handle('enable');
+  }
+
+  /** Before each message and each run of the timers. */
+  beginStep(): void {
+    this.#left = CALLS_PER_STEP;
   }
 
   /** Leaves no turn behind. */
@@ -81,39 +97,61 @@ export class MembershipSync implements MembershipChanges {
   setLinkUp(up: boolean): void {
     if (up === this.#statics.active) return;
     this.#statics.active = up;
-    if (this.#phase === 'paused') return;
     for (const [group, sources] of this.#statics.groups())
-      for (const source of sources)
-        if (up) this.#output.add(source, group);
-        else this.#output.delete(source, group);
+      for (const source of sources) this.#call(up ? 'joinSource' : 'leaveSource', group, source);
   }
 
   joinGroup(group: IpAddress): void {
-    if (this.#phase !== 'paused') this.#output.add(this.#anySource, group);
+    this.#call('joinGroup', group, this.#anySource);
   }
 
   leaveGroup(group: IpAddress): void {
-    if (this.#phase === 'paused' || this.#statics.holds(group, this.#anySource)) return;
-    this.#output.delete(this.#anySource, group);
+    this.#call('leaveGroup', group, this.#anySource);
   }
 
   joinSource(group: IpAddress, source: IpAddress): void {
-    if (this.#phase !== 'paused') this.#output.add(source, group);
+    this.#call('joinSource', group, source);
   }
 
   leaveSource(group: IpAddress, source: IpAddress): void {
-    if (this.#phase === 'paused' || this.#statics.holds(group, source)) return;
-    this.#output.delete(source, group);
+    this.#call('leaveSource', group, source);
   }
 
   refuseSource(group: IpAddress, source: IpAddress): void {
-    if (this.#phase === 'paused' || this.#statics.wants(group, source)) return;
-    this.#output.advise(source, group, true);
+    this.#call('refuseSource', group, source);
   }
 
   allowSource(group: IpAddress, source: IpAddress): void {
-    if (this.#phase !== 'paused') this.#output.advise(source, group, false);
+    this.#call('allowSource', group, source);
   }
+
+  /** At once, or after those that wait. */
+  #call(call: Call, group: IpAddress, source: IpAddress): void {
+    if (this.#phase === 'paused') return;
+    if (this.#backlog.size === 0 && this.#left-- > 0) return this.#make(call, group, source);
+    this.#backlog.push(call, group, source);
+    if (this.#backlog.size > MAX_BACKLOG) this.#backlog.run(this.#make);
+    this.#turn ??= this.#output.later(() => this.#slice());
+  }
+
+  readonly #make = (call: Call, group: IpAddress, source: IpAddress): void => {
+    switch (call) {
+      case 'joinGroup':
+      case 'joinSource':
+        return this.#output.add(source, group);
+      case 'leaveGroup':
+      case 'leaveSource':
+        if (!this.#statics.holds(group, source)) this.#output.delete(source, group);
+        return;
+      case 'refuseSource':
+        if (!this.#statics.wants(group, source)) this.#output.advise(source, group, true);
+        return;
+      case 'allowSource':
+        return this.#output.advise(source, group, false);
+      default:
+        return call satisfies never;
+    }
+  };
 
   #handle(event: PhaseEvent): void {
     const step = PHASES[this.#phase][event];
@@ -126,7 +164,7 @@ export class MembershipSync implements MembershipChanges {
     switch (effect) {
       case 'start-resync':
         this.#resync = this.#addAll();
-        this.#turn = this.#output.later(() => this.#slice());
+        this.#turn ??= this.#output.later(() => this.#slice());
         return;
       case 'cancel-resync':
         return this.#cancel();
@@ -141,16 +179,24 @@ export class MembershipSync implements MembershipChanges {
     this.#turn?.cancel();
     this.#turn = undefined;
     this.#resync = undefined;
+    this.#backlog.clear();
   }
 
+  /** What waits goes first: what the resync adds is the state after it. */
   #slice(): void {
+    this.#turn = undefined;
+    for (let left = CALLS_PER_STEP; left > 0 && this.#backlog.size > 0; left--) this.#backlog.run(this.#make);
     const resync = this.#resync;
+    if (this.#backlog.size === 0 && resync !== undefined) this.#resyncSlice(resync);
+    if (this.#backlog.size > 0 || this.#resync !== undefined) this.#turn ??= this.#output.later(() => this.#slice());
+  }
+
+  #resyncSlice(resync: Iterator<void>): void {
     for (let left = RESYNC_SLICE; left > 0 && this.#resync === resync; left--) {
-      if (!resync?.next().done) continue;
-      this.#cancel();
+      if (!resync.next().done) continue;
+      this.#resync = undefined;
       return this.#handle('all-added');
     }
-    if (this.#resync === resync) this.#turn = this.#output.later(() => this.#slice());
   }
 
   /**

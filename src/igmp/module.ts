@@ -23,7 +23,7 @@ import type { Ifindex, IgmpPacket, Link, LinkChange } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import { Pull } from './host-side.js';
 import { KernelJoins } from './kernel-joins.js';
-import { GroupBudget } from './limits.js';
+import { Budget, type SharedBudgets } from './limits.js';
 import { TYPE } from './packet.js';
 import type { IgmpModuleParts } from './parts.js';
 import type { OtherQuerier } from './querier.js';
@@ -46,6 +46,10 @@ import {
 
 export type { IgmpModuleParts } from './parts.js';
 
+/** On all interfaces together, where hosts are tracked: (group, host) pairs, and sources of these. */
+const MAX_TRACKED_HOSTS = 65_536;
+const MAX_TRACKED_SOURCES = 131_072;
+
 const DONE: MgmStatus = { code: 'NO_ERROR' };
 const NOT_STARTED: MgmStatus = { code: 'ERROR_INVALID_PARAMETER', detail: 'badHandle' };
 
@@ -54,7 +58,7 @@ export class IgmpModule implements Protocol {
   readonly #parts: IgmpModuleParts;
   readonly #log: Log;
   readonly #served = new Map<Ifindex, ServedInterface>();
-  readonly #room: GroupBudget;
+  readonly #budgets: SharedBudgets;
   /** Queriers that the process before knew, until their interfaces are taken. */
   readonly #recalled: Map<string, OtherQuerier>;
   readonly #joins: KernelJoins;
@@ -66,7 +70,12 @@ export class IgmpModule implements Protocol {
   constructor(parts: IgmpModuleParts) {
     this.#parts = parts;
     this.#log = parts.log.child({ mod: 'igmp' });
-    this.#room = new GroupBudget(parts.maxGroups);
+    this.#budgets = {
+      groups: new Budget(parts.maxGroups),
+      sources: new Budget(parts.maxSources),
+      hosts: new Budget(MAX_TRACKED_HOSTS),
+      hostSources: new Budget(MAX_TRACKED_SOURCES),
+    };
     this.#recalled = readQueriers(parts.savedState);
     this.#joins = new KernelJoins({ membership: parts.membership, clock: parts.clock, log: this.#log });
     if ([...parts.interfaces.values()].some(({ pull }) => pull)) this.#pull = this.#makePull();
@@ -95,6 +104,7 @@ export class IgmpModule implements Protocol {
     const held = [...this.#served.keys()];
     for (const served of this.#served.values()) served.close();
     this.#served.clear();
+    this.#pull?.stop();
     this.#joins.stop();
     return this.#releaseNext(this.#handle, held);
   }
@@ -191,13 +201,14 @@ export class IgmpModule implements Protocol {
   }
 
   #serve(handle: Handle, link: Link, config: IgmpInterfaceConfig): ServedInterface {
-    const shared = { ...this.#parts, handle, room: this.#room, joins: this.#joins, pull: this.#pull };
+    const shared = { ...this.#parts, handle, budgets: this.#budgets, joins: this.#joins, pull: this.#pull };
     return new ServedInterface(shared, this.#log, link, config);
   }
 
   #makePull(): Pull {
     return new Pull({
       interfaces: () => this.#served.values(),
+      later: (run) => this.#parts.clock.after(0, run),
       join: (ifindex, group, filter) => {
         const ifname = this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
         this.#joins.set({ holder: 'igmp-pull', ifindex, ifname, group, filter });

@@ -7,7 +7,7 @@ import type { IgmpPort, LinkPort, MembershipPort, RoutePort } from '../port/kern
 import type { Log } from '../port/log.js';
 import type { Pull } from './host-side.js';
 import type { KernelJoins } from './kernel-joins.js';
-import type { GroupBudget } from './limits.js';
+import type { SharedBudgets } from './limits.js';
 
 export interface IgmpModuleParts {
   readonly mgm: MgmClient;
@@ -23,6 +23,8 @@ export interface IgmpModuleParts {
   readonly interfaces: ReadonlyMap<string, IgmpInterfaceConfig>;
   /** Groups on all interfaces together; 0: no limit. */
   readonly maxGroups: number;
+  /** Sources of all groups on all interfaces together; 0: no limit. */
+  readonly maxSources: number;
   /** What `saveState` of the process before this one gave. */
   readonly savedState?: SavedProtocolState | undefined;
 }
@@ -30,7 +32,7 @@ export interface IgmpModuleParts {
 /** What its interfaces share. */
 export interface SharedParts extends IgmpModuleParts {
   readonly handle: Handle;
-  readonly room: GroupBudget;
+  readonly budgets: SharedBudgets;
   readonly joins: KernelJoins;
   /** Undefined: no interface pulls. */
   readonly pull: Pull | undefined;

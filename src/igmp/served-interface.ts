@@ -63,7 +63,7 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
     );
     this.statics = new StaticGroups(config.staticGroups);
     this.sync = new MembershipSync(() => this.igmp.groups.groups(), this.statics, this, ANY4);
-    this.igmp = new IgmpInterface(config, this, parts.room);
+    this.igmp = new IgmpInterface(config, this, parts.budgets);
   }
 
   /** Of the groups: routing is told, the monitor shows it, other interfaces pull what is wanted here. */
@@ -112,6 +112,7 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
   linkChanged(link: Link): void {
     if (!this.#opened) return;
     this.#routed.forget();
+    this.sync.beginStep();
     this.igmp.setLink(this.#nowMs(), this.#linkState(link));
     const { active } = this.statics;
     this.sync.setLinkUp(link.running);
@@ -145,6 +146,7 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
 
   receive(packet: IgmpPacket): void {
     if (!this.#opened) return;
+    this.sync.beginStep();
     this.igmp.receive(this.#nowMs(), packet);
     this.#afterStep();
   }
@@ -219,6 +221,7 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
   readonly #fired = (): void => {
     this.#timer = undefined;
     this.#armedMs = NEVER;
+    this.sync.beginStep();
     this.igmp.timeout(this.#nowMs());
     this.#afterStep();
   };
@@ -384,10 +387,18 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
 
 /** Undefined: the reason is no limit that an operator may want to raise. */
 function limitMessage(reason: DropReason, ifname: string, config: IgmpInterfaceConfig): string | undefined {
-  const { maxGroups, maxSourcesPerGroup, maxGroupsPerHost, maxTrackedHosts, maxQueriesPerSec } = config;
+  const { maxGroups, maxSources, maxSourcesPerGroup, maxGroupsPerHost, maxTrackedHosts, maxQueriesPerSec } = config;
   switch (reason) {
     case 'groupLimit':
-      return `${ifname} has ${maxGroups} groups, or all interfaces together have what igmp.maxGroups allows; a new one was refused (raise maxGroups if they are wanted)`;
+      return `${ifname} has ${maxGroups} groups, its limit; a new one was refused (raise maxGroups if they are wanted)`;
+    case 'allGroupsLimit':
+      return `${ifname} cannot have another group: all interfaces together have nearly as many as igmp.maxGroups allows (raise it if they are wanted)`;
+    case 'sourcesLimit':
+      return `${ifname} has ${maxSources} sources in its groups, its limit; a new one was refused (raise maxSources if they are wanted)`;
+    case 'allSourcesLimit':
+      return `${ifname} cannot have another source: all interfaces together have nearly as many as igmp.maxSources allows (raise it if they are wanted)`;
+    case 'hostShare':
+      return `a host on ${ifname} has so many groups or sources that the rest is kept for other hosts; a further one was refused (raise maxGroups or maxSources if it is wanted)`;
     case 'sourceLimit':
       return `a group on ${ifname} has ${maxSourcesPerGroup} sources, its limit (raise maxSourcesPerGroup if they are wanted)`;
     case 'hostLimit':

@@ -32,7 +32,16 @@ function bedTest(title: string, body: (bed: RealBed) => Promise<void>): void {
 function igmpOn(bed: RealBed): IgmpModule {
   const interfaces = new Map(bed.lans.map(({ ifname }) => [ifname, defaultIgmpConfig()]));
   const { clock, log, manager: mgm, kernel } = bed;
-  const igmp = new IgmpModule({ mgm, ...kernel, events: mgm.events, clock, log, interfaces, maxGroups: 0 });
+  const igmp = new IgmpModule({
+    mgm,
+    ...kernel,
+    events: mgm.events,
+    clock,
+    log,
+    interfaces,
+    maxGroups: 0,
+    maxSources: 0,
+  });
   expect(igmp.start().code).toBe('NO_ERROR');
   return igmp;
 }

@@ -300,7 +300,7 @@ async function realIgmp(bed: RealBed): Promise<{ igmp: IgmpModule; held: HeldAns
   const interfaces = new Map(bed.lans.map(({ ifname }) => [ifname, config]));
   const { clock, log, manager: mgm, kernel } = bed;
   const { events } = mgm;
-  const igmp = new IgmpModule({ mgm, ...kernel, events, clock, log, interfaces, maxGroups: 0 });
+  const igmp = new IgmpModule({ mgm, ...kernel, events, clock, log, interfaces, maxGroups: 0, maxSources: 0 });
   expect(igmp.start().code).toBe('NO_ERROR');
   bed.manager.register = register;
   for (const { ifindex } of bed.lans) await igmp.take(ifindex);

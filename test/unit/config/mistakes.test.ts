@@ -52,7 +52,7 @@ const WRONG: readonly (readonly [string, string])[] = [
     'interfaces: { eth1: { igmp: yes } }',
     '1:29: interfaces.eth1.igmp: "yes" was read; true, false or a mapping with version, robustness, queryInterval, ' +
       'queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, startupQueryInterval, startupQueryCount, ' +
-      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSourcesPerGroup, verifySourceSubnet, ' +
+      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSources, maxSourcesPerGroup, verifySourceSubnet, ' +
       'ignoreV1, ignoreV2, strictQuerySource, disableCompatibilityModes, explicitTracking, maxTrackedHosts, ' +
       'maxGroupsPerHost, maxQueriesPerSec, groupFilter, sourceFilter, staticGroups, joinGroups and pull fits',
   ],
@@ -128,7 +128,7 @@ const WRONG: readonly (readonly [string, string])[] = [
     'interfaces: { eth1: { igmp: { ssmRanges: [] } } }',
     '1:31: interfaces.eth1.igmp: unknown key "ssmRanges" was read; version, robustness, queryInterval, ' +
       'queryResponseInterval, lastMemberQueryInterval, lastMemberQueryCount, startupQueryInterval, startupQueryCount, ' +
-      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSourcesPerGroup, verifySourceSubnet, ignoreV1, ignoreV2, ' +
+      'requireRouterAlert, requireTtl1, fastLeave, maxGroups, maxSources, maxSourcesPerGroup, verifySourceSubnet, ignoreV1, ignoreV2, ' +
       'strictQuerySource, disableCompatibilityModes, explicitTracking, maxTrackedHosts, maxGroupsPerHost, ' +
       'maxQueriesPerSec, groupFilter, sourceFilter, staticGroups, joinGroups and pull fit',
   ],

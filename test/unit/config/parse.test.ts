@@ -133,7 +133,11 @@ test('filters, boundary, groups of the router itself, the pause and the proxy ar
     boundary,
   });
   expect(boundary).toEqual([prefix('239.255.0.0/16')]);
-  expect(config.igmp).toEqual({ ssmRanges: [prefix('232.0.0.0/8'), prefix('239.232.0.0/16')], maxGroups: 5000 });
+  expect(config.igmp).toEqual({
+    ssmRanges: [prefix('232.0.0.0/8'), prefix('239.232.0.0/16')],
+    maxGroups: 5000,
+    maxSources: 65_536,
+  });
   expect(config.pause).toEqual({ scope: 'host-best-effort' });
   expect(config.proxy).toEqual({
     requireQuerier: false,
@@ -172,6 +176,7 @@ test('what an IGMP section leaves out follows from what it says, else from secti
     startupQueryIntervalMs: 15_000,
     startupQueryCount: 3,
     maxGroups: 0,
+    maxSources: 16_384,
   });
   expect(igmp.ssmRanges.map(formatPrefix)).toEqual(['232.0.0.0/8', '239.232.0.0/16']);
   const { ssmRanges, ...defaults } = defaultIgmpConfig();
@@ -189,6 +194,7 @@ test('what an IGMP section leaves out follows from what it says, else from secti
     requireTtl1: true,
     fastLeave: false,
     maxGroups: 4096,
+    maxSources: 16_384,
     maxSourcesPerGroup: 256,
     verifySourceSubnet: true,
     ignoreV1: false,
@@ -223,7 +229,7 @@ test.each(['', '# only a comment\n', '{}', 'interfaces:\nstatic:\nrpf:\nlog:\n']
       interfaces: [],
       statics: [],
       proxy: undefined,
-      igmp: { ssmRanges: [prefix('232.0.0.0/8')], maxGroups: 0 },
+      igmp: { ssmRanges: [prefix('232.0.0.0/8')], maxGroups: 65_536, maxSources: 65_536 },
       pause: { scope: 'agent' },
     });
   },

@@ -44,6 +44,7 @@ export const DEFAULTS: IgmpInterfaceConfig = {
   requireTtl1: true,
   fastLeave: false,
   maxGroups: 0,
+  maxSources: 0,
   maxSourcesPerGroup: 256,
   verifySourceSubnet: true,
   ignoreV1: false,
@@ -269,6 +270,7 @@ export interface BedOptions {
   /** Beside it, by interface name. */
   readonly configs?: Readonly<Record<string, Partial<IgmpInterfaceConfig>>>;
   readonly maxGroups?: number;
+  readonly maxSources?: number;
   readonly savedState?: SavedProtocolState;
   readonly links?: readonly Link[];
   /** What the look-up of a route finds. */
@@ -295,6 +297,7 @@ export class Bed {
       links = [link(ETH1, '10.0.0.2')],
       take = true,
       maxGroups = 0,
+      maxSources = 0,
       savedState,
       routes,
     } = options;
@@ -315,6 +318,7 @@ export class Bed {
       events,
       interfaces,
       maxGroups,
+      maxSources,
       savedState,
     });
     this.module.start();

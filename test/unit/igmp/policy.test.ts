@@ -182,7 +182,7 @@ test('IGMP-170 maxGroups of all interfaces together: the one too many is refused
   bed.hear(reportV3(toEx('239.1.0.1'), toEx('239.1.0.2')));
   bed.hear(reportV3(toEx('239.1.0.1'), toEx('239.1.0.2')), onEth2);
   expect(bed.module.groups()).toHaveLength(3);
-  expect(bed.dropped('groupLimit', ETH2)).toBe(1);
+  expect(bed.dropped('allGroupsLimit', ETH2)).toBe(1);
   bed.hear(reportV3(toIn('239.1.0.1')));
   bed.hear(reportV3(toEx('239.1.0.2')), onEth2);
   expect(bed.module.groups()).toHaveLength(3);

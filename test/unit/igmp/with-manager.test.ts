@@ -22,7 +22,18 @@ class Bed extends ManagerBed {
     const interfaces = new Map(['eth0', 'eth1', 'eth2'].map((name) => [name, { ...DEFAULTS, ...config }]));
     const { igmp, links, membership } = kernel;
     const { events } = mgm;
-    this.module = new IgmpModule({ mgm, clock, log, igmp, links, membership, events, interfaces, maxGroups: 0 });
+    this.module = new IgmpModule({
+      mgm,
+      clock,
+      log,
+      igmp,
+      links,
+      membership,
+      events,
+      interfaces,
+      maxGroups: 0,
+      maxSources: 0,
+    });
     this.module.start();
   }
 

@@ -58,7 +58,16 @@ export class Bed extends ManagerBed {
     const { links, membership } = kernel;
     const interfaces = new Map(['eth0', 'eth1', 'eth2', 'eth3'].map((name) => [name, { ...DEFAULTS, ...igmp }]));
     const ports = { igmp: kernel.igmp, links, membership };
-    this.igmpModule = new IgmpModule({ mgm, clock, log, ...ports, events: mgm.events, interfaces, maxGroups: 0 });
+    this.igmpModule = new IgmpModule({
+      mgm,
+      clock,
+      log,
+      ...ports,
+      events: mgm.events,
+      interfaces,
+      maxGroups: 0,
+      maxSources: 0,
+    });
     this.igmpModule.start();
     // Room below, for routers that win an election.
     kernel.changeDevice(this.eth1, {
