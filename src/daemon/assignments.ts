@@ -3,11 +3,13 @@
  * when an interface appears, however often (F07, F08): first the owner, then IGMP, so that IGMP's memberships reach the
  * owner as local joins and nobody is told to wait (section 4.6 of the manager's specification).
  */
+import { LogLimiter } from '../base/log-limiter.js';
 import type { InterfaceConfig } from '../config/types.js';
 import type { MgmStatus, Protocol } from '../mgm/client.js';
 import type { Ifindex, Link, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
 import type { Clock, Timer } from '../port/clock.js';
 import type { Log } from '../port/log.js';
+import { flagProblem, portProblem, vrfAdvice } from './link-problems.js';
 import type { SavedAssignment, SavedJob } from './state-file.js';
 
 export interface AssignmentsParts {
@@ -22,6 +24,8 @@ export interface AssignmentsParts {
   readonly saved?: readonly SavedAssignment[] | undefined;
   /** An operator changed something that a successor should know. */
   readonly changed?: () => void;
+  /** Resolves when protocols have heard what was decided before; absent: they hear it at once. */
+  readonly told?: () => Promise<void>;
 }
 
 export interface Assignment {
@@ -39,6 +43,8 @@ interface Intended {
 }
 
 const IGMP = 'igmp';
+const FLAPS_BURST = 4;
+const FLAPS_PER_SECOND = 0.1;
 const NOTHING: SavedJob = { owner: null, igmp: false };
 
 export class Assignments {
@@ -46,6 +52,8 @@ export class Assignments {
   readonly #configured: ReadonlyMap<string, SavedJob>;
   readonly #intended = new Map<string, Intended>();
   #unsubscribe: () => void = () => undefined;
+  /** Lines about interfaces that go up and down, by name. */
+  readonly #flaps = new LogLimiter(FLAPS_BURST, FLAPS_PER_SECOND);
   #retry: Timer | undefined;
 
   constructor(parts: AssignmentsParts) {
@@ -66,10 +74,11 @@ export class Assignments {
       if (link) await this.#apply(link);
     }
     const absent = this.absent();
+    const aliases = absent.flatMap((name) => this.#aliasOf(name));
     if (absent.length > 0)
       log.warn(
         { evt: 'interface.absent', names: absent },
-        `configured but not there: ${absent.join(', ')}; each is served as soon as it appears`,
+        `configured but not there: ${absent.join(', ')}; each is served as soon as it appears${aliases.join('')}`,
       );
   }
 
@@ -91,6 +100,12 @@ export class Assignments {
     });
   }
 
+  /** An alternative name is for people; the configuration is by the kernel's own. */
+  #aliasOf(name: string): readonly string[] {
+    const link = this.#parts.links.links().find(({ altNames }) => altNames.includes(name));
+    return link ? [`; ${name} is an alternative name of ${link.name}: write ${link.name}`] : [];
+  }
+
   /** Names of those that have a job and do not exist. */
   absent(): readonly string[] {
     const { links } = this.#parts;
@@ -99,6 +114,8 @@ export class Assignments {
   }
 
   async take(link: Link, protocol: Protocol): Promise<MgmStatus> {
+    const message = portProblem(link, this.#nameOf);
+    if (message !== undefined) return { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'noSuchInterface', message };
     const status = await protocol.take(link.ifindex);
     if (status.code === 'NO_ERROR') this.#remember(link.name, protocol.name, true);
     return status;
@@ -138,54 +155,98 @@ export class Assignments {
     );
   }
 
-  async #linkChanged({ kind, link, before }: LinkChange): Promise<void> {
-    if (kind === 'added') return this.#appeared(link);
-    if (kind === 'removed') return this.#gone(link);
-    if (before && before.name !== link.name) await this.#renamed(link, before.name);
+  async #linkChanged({ kind, link, before, renamed }: LinkChange): Promise<void> {
+    if (kind === 'added') return this.#appeared(link, renamed);
+    if (kind === 'removed') return this.#gone(link, renamed);
+    if (before) await this.#changed(link, before);
   }
 
-  async #appeared(link: Link): Promise<void> {
-    const intended = this.#intended.get(link.name);
-    if (!intended || (intended.owner === undefined && !intended.igmp)) return;
+  /** What was before it with the same ifindex is not to be mixed up with it. */
+  async #appeared(link: Link, oldName?: string): Promise<void> {
+    if (this.#parts.told) await this.#parts.told();
+    const intended = this.#jobOn(link);
+    if (!intended || !this.#isThere(link)) return;
+    const how = oldName === undefined ? 'has appeared' : `is the new name of ${oldName}`;
     this.#parts.log.info(
       { evt: 'interface.appeared', ifname: link.name, ifindex: link.ifindex },
-      `${link.name} has appeared; ${jobOf(intended)}`,
+      `${link.name} ${how}; ${jobOf(intended)}`,
     );
     await this.#apply(link);
   }
 
   /** The manager has forgotten it already; its host memberships are dead whether it was owned or not. */
-  #gone({ ifindex, name }: Link): void {
+  #gone(link: Link, newName: string | undefined): void {
+    const { ifindex, name } = link;
     this.#parts.membership.interfaceGone(ifindex);
     const intended = this.#intended.get(name);
     if (intended) intended.problem = undefined;
+    if (this.#jobOn(link)) {
+      const why =
+        newName === undefined ? 'is gone' : `is called ${newName} now, which the configuration of ${name} is not for`;
+      const then = `${name} is served again as soon as it appears`;
+      this.#parts.log.warn(
+        { evt: 'interface.lost', ifname: name, ifindex, renamed: newName },
+        `${name} ${why}; ${then}`,
+      );
+    }
     this.#retrySoon();
   }
 
-  /** What belonged to the old name ends, what belongs to the new one begins. */
-  async #renamed(link: Link, oldName: string): Promise<void> {
-    const [old, now] = [this.#intended.get(oldName), this.#intended.get(link.name)];
+  async #changed(link: Link, before: Link): Promise<void> {
+    const intended = this.#jobOn(link);
+    if (!intended) return;
+    if (link.up !== before.up || link.running !== before.running) this.#tellState(link);
+    const [isPort, wasPort] = [portProblem(link, this.#nameOf), portProblem(before, this.#nameOf)];
+    if (isPort !== undefined && wasPort === undefined) await this.#giveUp(link, intended, isPort);
+    else if (isPort !== wasPort || link.multicast !== before.multicast) await this.#apply(link);
+  }
+
+  /** It became a port of something that takes its packets. */
+  async #giveUp(link: Link, intended: Intended, problem: string): Promise<void> {
+    this.#refuse(link, intended, problem);
     const { protocols } = this.#parts;
-    if (old?.igmp && !now?.igmp) await protocols.get(IGMP)?.release(link.ifindex);
-    if (old?.owner !== undefined && old.owner !== now?.owner) await protocols.get(old.owner)?.release(link.ifindex);
-    await this.#appeared(link);
+    if (intended.igmp) await protocols.get(IGMP)?.release(link.ifindex);
+    if (intended.owner !== undefined) await protocols.get(intended.owner)?.release(link.ifindex);
+    this.#retrySoon();
+  }
+
+  #refuse({ name, ifindex }: Link, intended: Intended, problem: string): void {
+    if (intended.problem === problem) return;
+    intended.problem = problem;
+    this.#parts.log.error(
+      { evt: 'interface.enslaved', ifname: name, ifindex },
+      `${problem}; ${name} is served again when it is no port any more`,
+    );
+  }
+
+  #tellState({ name, ifindex, up, running }: Link): void {
+    const heldBack = this.#flaps.take(name, this.#parts.clock.nowMs());
+    if (heldBack === undefined) return;
+    const state = running ? 'up' : up ? 'without carrier' : 'down';
+    this.#parts.log.info({ evt: 'interface.changed', ifname: name, ifindex, state, heldBack }, `${name} is ${state}`);
   }
 
   async #apply(link: Link): Promise<void> {
     const intended = this.#intended.get(link.name);
     if (!intended) return;
-    intended.problem = undefined;
-    if (!link.multicast) this.#warnAboutFlag(link);
+    const port = portProblem(link, this.#nameOf);
+    if (port !== undefined) return this.#refuse(link, intended, port);
+    const before = intended.problem;
+    intended.problem = flagProblem(link);
+    if (intended.problem !== undefined && intended.problem !== before)
+      this.#parts.log.warn({ evt: 'interface.multicast.off', ifname: link.name }, intended.problem);
+    this.#warnOfVrf(link);
     if (intended.owner !== undefined) await this.#takeFor(link, intended, intended.owner);
     if (intended.igmp) await this.#takeFor(link, intended, IGMP);
   }
 
   async #takeFor(link: Link, intended: Intended, name: string): Promise<void> {
+    if (!this.#isThere(link)) return;
     const protocol = this.#parts.protocols.get(name);
     const status: MgmStatus = protocol
       ? await protocol.take(link.ifindex)
       : { code: 'ERROR_NOT_FOUND', detail: 'noSuchClient', message: `no protocol named ${name} is running` };
-    if (status.code === 'NO_ERROR' || status.detail === 'alreadyTaken' || !this.#isThere(link.ifindex)) return;
+    if (status.code === 'NO_ERROR' || status.detail === 'alreadyTaken' || !this.#isThere(link)) return;
     const why = status.message ?? status.detail ?? status.code;
     intended.problem = `${name}: ${why}`;
     this.#parts.log.error(
@@ -194,16 +255,23 @@ export class Assignments {
     );
   }
 
-  #isThere(ifindex: Ifindex): boolean {
-    return this.#parts.links.byIndex(ifindex) !== undefined;
+  /** Under that name; it may have got another one while somebody was asked. */
+  #isThere({ ifindex, name }: Link): boolean {
+    return this.#parts.links.byIndex(ifindex)?.name === name;
   }
 
-  /** F38: WireGuard and some tunnels come without it, and everything looks fine. */
-  #warnAboutFlag({ name }: Link): void {
-    this.#parts.log.warn(
-      { evt: 'interface.multicast.off', ifname: name },
-      `${name} lacks the MULTICAST flag, so nothing will be heard there; "ip link set dev ${name} multicast on" sets it`,
-    );
+  #jobOn({ name }: Link): Intended | undefined {
+    const intended = this.#intended.get(name);
+    return intended && (intended.owner !== undefined || intended.igmp) ? intended : undefined;
+  }
+
+  readonly #nameOf = (ifindex: Ifindex): string => this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+
+  #warnOfVrf(link: Link): void {
+    const { clock, log } = this.#parts;
+    const why = vrfAdvice(link, this.#nameOf);
+    if (why === undefined || this.#flaps.take(`${link.name} vrf`, clock.nowMs(), 1) === undefined) return;
+    log.warn({ evt: 'interface.vrf', ifname: link.name }, why);
   }
 
   /** In a later turn, when everybody has heard of the change that made room. */

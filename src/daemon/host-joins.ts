@@ -110,11 +110,9 @@ export class HostJoins {
     this.#wishes.set(name, groups.set(group.value, wish));
   }
 
-  #linkChanged({ kind, link, before }: LinkChange): void {
+  /** What was joined on one that was removed went with it. */
+  #linkChanged({ kind, link }: LinkChange): void {
     if (kind === 'added') this.#setAll(link);
-    if (kind !== 'changed' || !before || before.name === link.name) return;
-    this.#unset(link, before.name);
-    this.#setAll(link);
   }
 
   #setAll(link: Link): void {

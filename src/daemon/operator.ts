@@ -8,9 +8,10 @@ import type { MgmDetail, MgmStatus, Protocol } from '../mgm/client.js';
 import type { Manager } from '../mgm/manager.js';
 import type { HandoverView, ManagerEvent } from '../mgm/snapshot.js';
 import type { Clock } from '../port/clock.js';
-import type { Link, LinkPort } from '../port/kernel.js';
+import type { Ifindex, Link, LinkPort } from '../port/kernel.js';
 import type { Assignments } from './assignments.js';
 import type { HostJoins } from './host-joins.js';
+import { portProblem } from './link-problems.js';
 import { LOG_LEVELS, type LogThreshold } from './pino-log.js';
 
 export interface OperatorParts {
@@ -96,7 +97,10 @@ export class DaemonOperator implements Operator {
 
   join(interfaceName: string, group: IpAddress, source: IpAddress | undefined): Outcome {
     const link = this.#parts.links.byName(interfaceName);
-    return link ? this.#parts.joins.join(link, group, source) : this.#noSuchInterface(interfaceName);
+    if (!link) return this.#noSuchInterface(interfaceName);
+    const nameOf = (ifindex: Ifindex) => this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+    const problem = portProblem(link, nameOf);
+    return problem === undefined ? this.#parts.joins.join(link, group, source) : refusal('noSuchInterface', problem);
   }
 
   leave(interfaceName: string, group: IpAddress, source: IpAddress | undefined): Outcome {

@@ -119,6 +119,7 @@ export class Daemon {
       interfaces,
       saved: saved?.assignments,
       changed,
+      told: () => this.manager.told(),
     });
     const { ssmRanges } = config.igmp;
     this.#joins = new HostJoins({ links, membership, log, ssmRanges, saved: saved?.joins, changed });

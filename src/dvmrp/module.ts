@@ -390,7 +390,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
     if (address === undefined) return;
     const error = this.#parts.igmp.send(ifindex, address, destination, payload);
     if (error === undefined) return;
-    const heldBack = this.#mayLog('send');
+    const heldBack = this.#mayLog(`${config.name} send`);
     if (heldBack === undefined) return;
     this.#log.warn({ evt: 'dvmrp.send.failed', ifname: config.name, code: error.code, heldBack }, error.message);
   }

@@ -35,6 +35,8 @@ const NO_MROUTE =
   'This kernel was built without CONFIG_IP_MROUTE: install one that routes multicast (with CONFIG_IP_MROUTE=y).';
 const NO_TABLES =
   'This kernel lacks CONFIG_IP_MROUTE, or CONFIG_IP_MROUTE_MULTIPLE_TABLES for a table other than 253: use table 253 or another kernel.';
+const FILTERED =
+  'A packet filter refuses it: look in the output hook ("nft list ruleset", "iptables -S OUTPUT") and allow IP protocol 2 (IGMP) out of this interface; or the process lacks CAP_NET_RAW.';
 const GONE = 'The interface does not exist (any more); it is used again as soon as it is back.';
 const OPEN_FILES = 'Too many open files: raise LimitNOFILE of the service.';
 const NO_VIF = 'There is no such vif; it goes together with its interface.';
@@ -52,6 +54,9 @@ const ADVICE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     EADDRINUSE: 'The vif number is in use, probably by another program that writes to the table.',
     EADDRNOTAVAIL: GONE,
     ENFILE: 'A table has 32 vifs, numbers 0 to 31: release an interface first.',
+    EINVAL: 'The interface has no IPv4 configuration (its MTU may be below 68), or the vif number is no good.',
+    ENODEV: GONE,
+    ENOBUFS: 'The device has no room for one more user of allmulti mode.',
   },
   MRT_DEL_VIF: { EADDRNOTAVAIL: 'The vif is gone already, probably together with its interface.' },
   MRT_ADD_MFC: { ENFILE: 'The input vif must be 0 to 31.', EINVAL: 'The group must be a multicast address.' },
@@ -62,12 +67,26 @@ const ADVICE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'joining a group': {
     ENOBUFS: 'No socket had room: raise net.ipv4.igmp_max_memberships (20 by default) or net.core.optmem_max.',
     ENODEV: GONE,
+    EADDRNOTAVAIL: GONE,
+    EINVAL:
+      'The interface lost its IPv4 configuration (no address, MTU below 68), or the group is none: see "ip address".',
+    ENOMEM: 'Memory for socket options is used up: raise net.core.optmem_max.',
+    EPERM: 'A BPF program of a control group refuses joins (cgroup setsockopt).',
   },
   'setting a source filter': { ENOBUFS: 'Too many sources: raise net.ipv4.igmp_max_msf (10 by default).' },
   'sending IGMP': {
-    ENETUNREACH: 'The source address is not one of this machine: the interface has probably just lost it.',
+    EPERM: FILTERED,
+    EACCES: FILTERED,
+    EINVAL: 'The source address is not one of this machine: the interface has probably just lost it.',
+    EADDRNOTAVAIL: 'The source address is not one of this machine: the interface has probably just lost it.',
+    ENETUNREACH: 'The interface is down, or has just lost the source address; messages go out again when it is back.',
     ENODEV: GONE,
+    ENXIO: GONE,
     ENETDOWN: 'The interface is down; nothing needs to be done, queries go out again when it is up.',
+    EMSGSIZE: 'The message is longer than the MTU of the interface: raise the MTU.',
+    ENOBUFS:
+      'The queue of the interface is full (link too slow, or txqueuelen 0); the message is lost, the next one is sent.',
+    EAGAIN: 'The send buffer is full (link too slow); the message is lost, the next one is sent.',
   },
   '*': {
     EPERM: NO_PRIVILEGE,
@@ -93,6 +112,14 @@ function adviceFor(op: string, code: string): string {
 export function kernelError(op: string, target: string, errno: number, advice?: string): KernelError {
   const code = errnoName(errno);
   return new KernelError(op, target, errno, code, advice ?? adviceFor(op, code));
+}
+
+/** How an error names an interface. */
+export type InterfaceName = (ifindex: number) => string;
+
+/** Where names are not known. */
+export function numbered(ifindex: number): string {
+  return `the interface with index ${ifindex}`;
 }
 
 /** `undefined` for 0, as the ports report success. */

@@ -16,7 +16,7 @@ import {
   SLOT_UPCALL,
   SLOTS,
 } from './addon.js';
-import { refusal } from './errno.js';
+import { type InterfaceName, numbered, refusal } from './errno.js';
 
 /** What the socket delivered since it was opened. */
 export interface IgmpSocketCounters {
@@ -47,6 +47,7 @@ class ReusedPacket implements IgmpPacket {
 
 export class IgmpSocket implements IgmpPort {
   readonly #native: NativeIgmpSocket;
+  readonly #nameOf: InterfaceName;
   readonly #slab: Uint8Array;
   readonly #words: Uint32Array;
   readonly #packet = new ReusedPacket();
@@ -57,8 +58,10 @@ export class IgmpSocket implements IgmpPort {
   #pendingUpcalls: Upcall[] = [];
   readonly #counts = { packets: 0, upcalls: 0, unknownType: 0, malformed: 0 };
 
-  constructor(native: NativeIgmpSocket) {
+  /** `nameOf`: of an interface, for people. */
+  constructor(native: NativeIgmpSocket, nameOf: InterfaceName = numbered) {
     this.#native = native;
+    this.#nameOf = nameOf;
     this.#slab = native.slab;
     this.#words = new Uint32Array(this.#slab.buffer, this.#slab.byteOffset, SLOTS * WORDS_PER_SLOT);
     this.#payloads = Array.from({ length: SLOTS }, () => this.#packet.payload);
@@ -75,7 +78,7 @@ export class IgmpSocket implements IgmpPort {
   send(ifindex: Ifindex, source: IpAddress, destination: IpAddress, payload: Uint8Array): KernelError | undefined {
     const errno = this.#native.send(ifindex, toU32(source), toU32(destination), payload);
     if (errno === 0) return undefined;
-    const target = `the interface with index ${ifindex} (from ${formatIp(source)} to ${formatIp(destination)})`;
+    const target = `${this.#nameOf(ifindex)} (from ${formatIp(source)} to ${formatIp(destination)})`;
     return refusal('sending IGMP', target, errno);
   }
 

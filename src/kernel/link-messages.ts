@@ -11,6 +11,8 @@ import {
   type NetlinkMessage,
   RTM_GETADDR,
   RTM_GETLINK,
+  textOf,
+  walkAttributes,
 } from './netlink.js';
 
 /** ifinfomsg: family u8, pad u8, type u16, index i32, flags u32, change u32. */
@@ -20,10 +22,15 @@ const IFADDRMSG_BYTES = 8;
 
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
+const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
 const IFLA_EXT_MASK = 29;
+const IFLA_PROP_LIST = 52;
+const IFLA_ALT_IFNAME = 53;
+const IFLA_INFO_SLAVE_KIND = 4;
 /** Leaves 200 bytes of statistics per link out of the answer. */
 const RTEXT_FILTER_SKIP_STATS = 8;
-export const LINK_ATTRIBUTES = IFLA_MTU;
+export const LINK_ATTRIBUTES = IFLA_PROP_LIST;
 
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
@@ -73,7 +80,27 @@ export function decodeLink(view: DataView, message: NetlinkMessage, attributes: 
     pointToPoint: (flags & IFF_POINTOPOINT) !== 0,
     multicast: (flags & IFF_MULTICAST) !== 0,
     mtu: attributes.u32(IFLA_MTU) ?? 0,
+    port: portOf(view, attributes),
+    altNames: nestedTexts(view, attributes, IFLA_PROP_LIST, IFLA_ALT_IFNAME),
   };
+}
+
+function portOf(view: DataView, attributes: Attributes): LinkInfo['port'] {
+  const master = attributes.u32(IFLA_MASTER);
+  if (master === undefined || master === 0) return undefined;
+  const [kind = ''] = nestedTexts(view, attributes, IFLA_LINKINFO, IFLA_INFO_SLAVE_KIND);
+  return { master: master as Ifindex, kind };
+}
+
+/** The texts of one type inside another attribute. */
+function nestedTexts(view: DataView, attributes: Attributes, outer: number, inner: number): readonly string[] {
+  const at = attributes.at(outer, 0);
+  if (at < 0) return [];
+  const texts: string[] = [];
+  walkAttributes(view, at, attributes.end(outer), (type, from, end) => {
+    if (type === inner) texts.push(textOf(view, from, end));
+  });
+  return texts;
 }
 
 export interface DecodedAddress {

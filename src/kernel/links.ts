@@ -136,8 +136,9 @@ export class Links implements LinkPort {
       message.type === RTM_NEWLINK ? decodeLink(view, message, this.#linkAttributes) : undefined,
     );
     if (errno !== 0) return errno;
-    const present = new Set(rows.map((row) => row.ifindex));
-    for (const ifindex of this.#links.keys()) if (!present.has(ifindex)) this.#remove(ifindex);
+    const names = new Map(rows.map((row) => [row.ifindex, row.name]));
+    // Also those with another name, all before the first new one: two interfaces may have swapped theirs.
+    for (const { ifindex, name } of this.#links.values()) if (names.get(ifindex) !== name) this.#remove(ifindex);
     const addresses = this.#dumpAddresses();
     if (typeof addresses === 'number') return addresses;
     for (const row of rows) this.#put({ ...row, addresses: addresses.get(row.ifindex) ?? [] });
@@ -169,9 +170,17 @@ export class Links implements LinkPort {
   /** Tells only a real difference: the kernel announces many things that are none here. */
   #put(link: Link): void {
     const before = this.#links.get(link.ifindex);
+    if (before && before.name !== link.name) return this.#rename(before, link);
     if (before && sameLink(before, link)) return;
     this.#links.set(link.ifindex, link);
     this.#tell(before ? { kind: 'changed', link, before } : { kind: 'added', link });
+  }
+
+  #rename(before: Link, link: Link): void {
+    this.#links.delete(link.ifindex);
+    this.#tell({ kind: 'removed', link: before, renamed: link.name });
+    this.#links.set(link.ifindex, link);
+    this.#tell({ kind: 'added', link, renamed: before.name });
   }
 
   #remove(ifindex: Ifindex): void {
@@ -200,6 +209,9 @@ const INFO_FIELDS: readonly (keyof LinkInfo)[] = [
 function sameLink(a: Link, b: Link): boolean {
   return (
     INFO_FIELDS.every((field) => a[field] === b[field]) &&
+    a.port?.master === b.port?.master &&
+    a.port?.kind === b.port?.kind &&
+    a.altNames.join() === b.altNames.join() &&
     a.addresses.length === b.addresses.length &&
     a.addresses.every((address, i) => sameAddress(address, b.addresses[i]!))
   );

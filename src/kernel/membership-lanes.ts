@@ -7,20 +7,22 @@ import type { KernelError } from '../base/errors.js';
 import { formatIp, type IpAddress, toU32 } from '../base/ip.js';
 import type { Ifindex, MembershipCounters, MembershipFilter } from '../port/kernel.js';
 import type { NativeMembershipSocket } from './addon.js';
-import { EADDRINUSE, EADDRNOTAVAIL, kernelError } from './errno.js';
+import { EADDRINUSE, EADDRNOTAVAIL, type InterfaceName, kernelError, numbered } from './errno.js';
 
 /** Opens a pool or returns the errno; the addon in the daemon, a fake in tests. */
 export type OpenMembershipPool = () => NativeMembershipSocket | number;
 
 export class MembershipLanes {
   readonly #open: OpenMembershipPool;
+  readonly #nameOf: InterfaceName;
   readonly #lanes: NativeMembershipSocket[] = [];
   #joins = 0;
   #leaves = 0;
   #filters = 0;
 
-  constructor(open: OpenMembershipPool) {
+  constructor(open: OpenMembershipPool, nameOf: InterfaceName = numbered) {
     this.#open = open;
+    this.#nameOf = nameOf;
   }
 
   counters(): MembershipCounters {
@@ -36,21 +38,21 @@ export class MembershipLanes {
       this.#leave(pool, ifindex, group);
       errno = this.#join(pool, ifindex, group, filter);
     }
-    return errno === 0 ? undefined : refused('joining a group', ifindex, group, errno);
+    return errno === 0 ? undefined : this.#refused('joining a group', ifindex, group, errno);
   }
 
   /** Replaces the filter in one step of the kernel; the group is not left in between. */
   change(lane: number, ifindex: Ifindex, group: IpAddress, filter: MembershipFilter): KernelError | undefined {
     const pool = this.#pool(lane);
     const errno = typeof pool === 'number' ? pool : this.#setFilter(pool, ifindex, group, filter);
-    return errno === 0 ? undefined : refused('setting a source filter', ifindex, group, errno);
+    return errno === 0 ? undefined : this.#refused('setting a source filter', ifindex, group, errno);
   }
 
   /** What the kernel does not hold (any more) counts as left. */
   leave(lane: number, ifindex: Ifindex, group: IpAddress): KernelError | undefined {
     const pool = this.#lanes[lane];
     const errno = pool ? this.#leave(pool, ifindex, group) : 0;
-    return errno === 0 || errno === EADDRNOTAVAIL ? undefined : refused('leaving a group', ifindex, group, errno);
+    return errno === 0 || errno === EADDRNOTAVAIL ? undefined : this.#refused('leaving a group', ifindex, group, errno);
   }
 
   /** A descriptor for each lane that keeps its memberships alive, also future ones; the caller owns them. */
@@ -97,8 +99,8 @@ export class MembershipLanes {
     this.#leaves++;
     return pool.leave(ifindex, toU32(group));
   }
-}
 
-function refused(op: string, ifindex: Ifindex, group: IpAddress, errno: number): KernelError {
-  return kernelError(op, `${formatIp(group)} on the interface with index ${ifindex}`, errno);
+  #refused(op: string, ifindex: Ifindex, group: IpAddress, errno: number): KernelError {
+    return kernelError(op, `${formatIp(group)} on ${this.#nameOf(ifindex)}`, errno);
+  }
 }

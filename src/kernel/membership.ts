@@ -7,6 +7,7 @@ import type { KernelError } from '../base/errors.js';
 import type { IpAddress } from '../base/ip.js';
 import type { Ifindex, MembershipCounters, MembershipFilter, MembershipPort, MembershipWish } from '../port/kernel.js';
 import type { NativeMembershipSocket } from './addon.js';
+import type { InterfaceName } from './errno.js';
 import type { HostPause } from './host-pause.js';
 import { MembershipLanes, type OpenMembershipPool } from './membership-lanes.js';
 import { merged, normalised, type PlanStep, plan, RANK } from './membership-plan.js';
@@ -43,9 +44,15 @@ export class MembershipGate implements MembershipPort {
   /**
    * `inherited`: the memberships of a predecessor. They stay until `releaseInherited`, so that nothing is left in between.
    * `host`: keeps other processes still as well while an interface is paused.
+   * `nameOf`: of an interface, for people.
    */
-  constructor(open: OpenMembershipPool, inherited: readonly NativeMembershipSocket[] = [], host?: HostPause) {
-    this.#lanes = new MembershipLanes(open);
+  constructor(
+    open: OpenMembershipPool,
+    inherited: readonly NativeMembershipSocket[] = [],
+    host?: HostPause,
+    nameOf?: InterfaceName,
+  ) {
+    this.#lanes = new MembershipLanes(open, nameOf);
     this.#inherited = inherited;
     this.#host = host;
   }

@@ -20,7 +20,7 @@ import type {
 } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Addon, NativeMroute } from './addon.js';
-import { EADDRINUSE, EBUSY, kernelError, refusal } from './errno.js';
+import { EADDRINUSE, EBUSY, type InterfaceName, kernelError, numbered, refusal } from './errno.js';
 import type { IgmpSocket } from './igmp-socket.js';
 import { decodeMfc, decodeVifs, MFC_ATTRIBUTES, mfcDumpRequest, vifDumpRequest } from './mroute-messages.js';
 import { Attributes, RTM_DELROUTE, RTM_NEWLINK, RTM_NEWROUTE, RTNLGRP_IPV4_MROUTE } from './netlink.js';
@@ -44,6 +44,8 @@ export interface MrouteOptions {
   /** The socket came from a predecessor and owns the table already: nothing is emptied. */
   readonly inherited?: boolean;
   readonly log: Log;
+  /** Of an interface, for people. */
+  readonly nameOf?: InterfaceName;
 }
 
 /** What an earlier life or another program had left in the table, and what is gone now (F03). */
@@ -63,6 +65,7 @@ export class Mroute implements MroutePort {
   readonly #socket: IgmpSocket;
   readonly #table: number;
   readonly #log: Log;
+  readonly #nameOf: InterfaceName;
   readonly #mfcCounters = new Float64Array(3);
   readonly #vifCounters = new Float64Array(4);
   #events: NetlinkEvents | undefined;
@@ -74,6 +77,7 @@ export class Mroute implements MroutePort {
     this.#socket = socket;
     this.#table = options.table;
     this.#log = options.log;
+    this.#nameOf = options.nameOf ?? numbered;
   }
 
   /**
@@ -101,9 +105,7 @@ export class Mroute implements MroutePort {
 
   addVif(vif: Vif, ifindex: Ifindex): KernelError | undefined {
     const errno = this.#native.addVif(vif, ifindex);
-    return errno === 0
-      ? undefined
-      : kernelError('MRT_ADD_VIF', `vif ${vif} for the interface with index ${ifindex}`, errno);
+    return refusal('MRT_ADD_VIF', `vif ${vif} for ${this.#nameOf(ifindex)}`, errno);
   }
 
   delVif(vif: Vif): KernelError | undefined {

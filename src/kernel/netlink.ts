@@ -169,11 +169,15 @@ export class Attributes {
   text(type: number): string | undefined {
     const at = this.at(type, 1);
     if (at < 0) return undefined;
-    const length = this.end(type) - at;
-    const bytes = Buffer.from(this.#view.buffer as ArrayBuffer, this.#view.byteOffset + at, length);
-    const nul = bytes.indexOf(0);
-    return bytes.toString('utf8', 0, nul < 0 ? length : nul);
+    return textOf(this.#view, at, this.end(type));
   }
+}
+
+/** Text from `at` to the first NUL before `end`. */
+export function textOf(view: DataView, at: number, end: number): string {
+  const bytes = Buffer.from(view.buffer as ArrayBuffer, view.byteOffset + at, end - at);
+  const nul = bytes.indexOf(0);
+  return bytes.toString('utf8', 0, nul < 0 ? bytes.length : nul);
 }
 
 /** A u64 of the machine's order as a number (exact up to 2^53). */

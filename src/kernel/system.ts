@@ -2,6 +2,7 @@
 import { KernelError } from '../base/errors.js';
 import { err, ok, type Result } from '../base/result.js';
 import type { Clock } from '../port/clock.js';
+import type { Ifindex } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import {
   type Addon,
@@ -11,7 +12,7 @@ import {
   type NativePauseGate,
 } from './addon.js';
 import { Bridges } from './bridges.js';
-import { kernelError, refusal } from './errno.js';
+import { kernelError, numbered, refusal } from './errno.js';
 import { GroupRoute } from './group-route.js';
 import { HostGroups } from './host-groups.js';
 import { HostIgmp } from './host-igmp.js';
@@ -103,17 +104,21 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
   const gate = opened instanceof KernelError ? undefined : opened;
   if (gate) closers.push(() => gate.close());
   warnAboutBuffer(native.setReceiveBuffer(RECEIVE_BUFFER_BYTES), log);
-  const igmp = new IgmpSocket(native);
+  let known: Links | undefined;
+  const nameOf = (ifindex: number) => known?.byIndex(ifindex as Ifindex)?.name ?? numbered(ifindex);
+  const igmp = new IgmpSocket(native, nameOf);
   const routing = Mroute.open(addon, addon.mrouteOf(native, table), igmp, {
     table,
     inherited: inheritedFd !== undefined,
     log,
+    nameOf,
   });
   if (!routing.ok) return routing.error;
   const { mroute, leftovers } = routing.value;
   closers.push(() => mroute.close());
   const links = Links.open(addon, log);
   if (!links.ok) return links.error;
+  known = links.value;
   closers.push(() => links.value.close());
   const routes = Routes.open(addon, {
     links: links.value,
@@ -133,7 +138,7 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
   if (inherited instanceof KernelError) return inherited;
   const host = pauseScope === 'agent' ? undefined : openHostPause(addon, gate, links.value, log, closers);
   if (host instanceof KernelError) return host;
-  const membership = new MembershipGate(() => openPool(addon, options.poolOpened), inherited, host);
+  const membership = new MembershipGate(() => openPool(addon, options.poolOpened), inherited, host, nameOf);
   closers.push(() => membership.close());
   if (opened instanceof KernelError) sayThatThereIsNoGate(opened, log);
   return {

@@ -98,6 +98,12 @@ export class Courier {
     return this.#put(client, what, limitMs, call, next);
   }
 
+  /** Resolves when what waits for clients now has been delivered. */
+  async delivered(): Promise<void> {
+    const waiting = [...this.#boxes.keys()];
+    await Promise.all(waiting.map((client) => new Promise<void>((resolve) => this.reply(client, resolve))));
+  }
+
   /** The client is gone: what it was asked counts as unanswered, what waits for it is dropped. */
   forget(client: Client): void {
     const box = this.#boxes.get(client) ?? [];

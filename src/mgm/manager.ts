@@ -177,6 +177,11 @@ export class Manager implements MgmClient {
     return this.#views;
   }
 
+  /** Resolves when clients have heard all that was decided before, such as that an interface is gone. */
+  told(): Promise<void> {
+    return this.#courier.delivered();
+  }
+
   /** Compares with the kernel now; resolves when repairs are made. */
   reconcile(): Promise<void> {
     return this.#reconciler.run();
@@ -442,9 +447,7 @@ export class Manager implements MgmClient {
   #linkChanged({ kind, link }: LinkChange): void {
     this.#rpf.forget();
     const on = this.#core.interfaces.get(link.ifindex);
-    if (!on) return;
-    if (kind === 'removed') this.#transitions.interfaceGone(on);
-    else on.name = link.name;
+    if (on && kind === 'removed') this.#transitions.interfaceGone(on);
   }
 
   #declareDead(client: Client, reason: string): void {

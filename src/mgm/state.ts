@@ -62,7 +62,7 @@ export class Interface {
 
   constructor(
     readonly ifindex: Ifindex,
-    public name: string,
+    readonly name: string,
     readonly vif: Vif,
     /** A packet leaves when its TTL is greater (D-LIN-4). */
     readonly threshold: number,

@@ -187,15 +187,32 @@ export interface Link {
   /** IFF_MULTICAST. */
   readonly multicast: boolean;
   readonly mtu: number;
+  /** What the interface is a part of; undefined: of nothing. */
+  readonly port: LinkPortOf | undefined;
+  /** Other names ("ip link property add"): only people use them. */
+  readonly altNames: readonly string[];
   /** In kernel order; `usableAddresses` of base/link-address.ts says which of them speaks. */
   readonly addresses: readonly LinkAddress[];
 }
 
+/** A port of a bridge, bond, team, VRF, ... */
+export interface LinkPortOf {
+  readonly master: Ifindex;
+  /** As the kernel calls it: 'bridge', 'bond', 'team', 'openvswitch', 'vrf', ...; '' when it does not say. */
+  readonly kind: string;
+}
+
+/**
+ * A configuration belongs to a name, so an interface that gets another one is removed and added, with the same ifindex: two
+ * changes in a row, and everybody has heard the first one before the second.
+ */
 export interface LinkChange {
   readonly kind: 'added' | 'changed' | 'removed';
   readonly link: Link;
   /** The state before, for 'changed'. */
   readonly before?: Link;
+  /** The other name, when it only got another one: the new one for 'removed', the old one for 'added'. */
+  readonly renamed?: string;
 }
 
 export interface LinkPort {

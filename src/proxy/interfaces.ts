@@ -7,8 +7,8 @@ import type { Upstreams } from './upstreams.js';
 /** An interface that is ours, or about to be. */
 export interface Served extends Downstream {
   readonly ifindex: Ifindex;
-  name: string;
-  wishes: Wishes;
+  readonly name: string;
+  readonly wishes: Wishes;
   /** The Take has been granted. */
   owned: boolean;
   querier: boolean | undefined;
@@ -36,17 +36,6 @@ export class Interfaces {
     this.#served.set(ifindex, served);
     this.#database.add(served.wishes);
     return served;
-  }
-
-  /** A new name may make it an upstream, which has no wishes: those of before are returned, and stay in the database. */
-  rename(served: Served, name: string): Wishes | undefined {
-    const { wishes } = served;
-    served.name = name;
-    wishes.name = name;
-    if (!this.#upstreams.configOf(name)) return undefined;
-    served.wishes = new Wishes(name);
-    this.#database.add(served.wishes);
-    return wishes;
   }
 
   /** What was wanted there stays in the database. */

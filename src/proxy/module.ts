@@ -346,26 +346,12 @@ export class ProxyModule implements Protocol {
     return status;
   }
 
-  #linkChanged({ kind, link, before }: LinkChange): void {
-    const served = this.#interfaces.get(link.ifindex);
-    if (kind !== 'changed' || !served?.owned) return;
-    if (before && before.name !== link.name) return this.#renamed(served, link.name);
+  #linkChanged({ kind, link }: LinkChange): void {
+    if (kind !== 'changed' || this.#interfaces.get(link.ifindex)?.owned !== true) return;
     const upstream = this.#upstreams.get(link.ifindex);
     if (!upstream || upstream.running === link.running) return;
     upstream.running = link.running;
     this.#upstreamChanged(link.name);
-  }
-
-  /** It plays the part of its new name now: upstream or downstream. */
-  #renamed(served: Served, name: string): void {
-    const { ifindex } = served;
-    if (this.#upstreams.get(ifindex)) {
-      this.#unserve(served);
-      void this.#parts.mgm.deleteMembership(this.#handle!, ALL, ifindex, JOIN);
-    }
-    const wishes = this.#interfaces.rename(served, name);
-    if (wishes) this.#drop(wishes);
-    void this.#serve(ifindex);
   }
 
   #stateOf(upstream: string): UpstreamState {

@@ -153,11 +153,6 @@ export class StaticModule implements Protocol {
     });
   }
 
-  #deleteMemberships(ifindex: Ifindex, name: string): void {
-    for (const key of keysLeavingBy(this.#parts.config.routes, name))
-      void this.#parts.mgm.deleteMembership(this.#handle!, key, ifindex, JOIN);
-  }
-
   #forget(ifindex: Ifindex): void {
     this.#asked.delete(ifindex);
     this.#owned.delete(ifindex);
@@ -176,15 +171,9 @@ export class StaticModule implements Protocol {
     return status;
   }
 
-  /** A re-created interface has a new ifindex and none of its joins; a renamed one serves another name's configuration. */
-  #linkChanged({ kind, link, before }: LinkChange): void {
+  /** One that is created again or got another name has none of its joins. */
+  #linkChanged({ kind, link }: LinkChange): void {
     if (kind === 'added') this.#joinOn(link);
-    if (kind !== 'changed' || before === undefined || before.name === link.name) return;
-    this.#leaveAll(link.ifindex, before.name);
-    this.#joinOn(link);
-    if (!this.#owned.has(link.ifindex)) return;
-    this.#deleteMemberships(link.ifindex, before.name);
-    void this.#addMemberships(link.ifindex, link.name);
   }
 
   #joinAll(): void {

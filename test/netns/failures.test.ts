@@ -280,3 +280,69 @@ netnsTest('F40 without CAP_NET_RAW the daemon ends with 77 and says which capabi
   expect(code).toBe(77);
   expect([...child.lines, ...child.errors].join('\n')).toContain('CAP_NET_RAW');
 });
+
+const NAMES = (socket: string) => `
+control: { socket: ${socket} }
+interfaces:
+  recv: { owner: red, igmp: true }
+  other: { owner: red, igmp: { groupFilter: [{ deny: 239.0.0.0/8 }] } }
+static: { red: {} }
+`;
+
+netnsTest(
+  'a configuration goes with the name: what eth0 denies is not admitted by one that was eth1 (C6)',
+  async (net) => {
+    const { router, host } = lan(net);
+    const daemon = await router.daemon(NAMES);
+    const receiver = await host.receiver({ address: '10.2.0.2' });
+    await receiver.join('239.1.1.1');
+    const groups = () => daemon.ctl<{ interface: string }[]>('show', 'igmp', 'groups').map((row) => row.interface);
+    await eventually('the group', () => groups().includes('recv'));
+    router.ip('link', 'set', 'dev', 'recv', 'down');
+    router.ip('link', 'set', 'dev', 'recv', 'name', 'other');
+    router.ip('link', 'set', 'dev', 'other', 'up');
+    await serves(daemon, 'other');
+    await eventually('the report to be refused', () =>
+      daemon
+        .ctl<{ interface: string; dropped: Record<string, number> }[]>('show', 'igmp', 'statistics')
+        .some((row) => row.interface === 'other' && row.dropped['groupFilter']! > 0),
+    );
+    expect(groups()).toEqual([]);
+    expect(interfaceRow(daemon, 'recv')).toMatchObject({ ifindex: null, owner: null });
+    expect(daemon.events('interface.lost')[0]).toMatchObject({ ifname: 'recv', renamed: 'other' });
+  },
+);
+
+netnsTest(
+  'an interface that becomes a port of a bridge is given up at once, and taken back when it is free (C6)',
+  async (net) => {
+    const { router } = lan(net);
+    const daemon = await router.daemon((socket) => config(socket));
+    await serves(daemon, 'recv');
+    router.ip('link', 'add', 'name', 'br0', 'type', 'bridge');
+    router.ip('link', 'set', 'dev', 'recv', 'master', 'br0');
+    const problem = () =>
+      daemon.ctl<{ name: string; problem: string | null }[]>('show', 'owners').find(({ name }) => name === 'recv')
+        ?.problem;
+    await eventually('the problem', () => problem()?.includes('recv is a port of br0 (bridge)'));
+    await eventually('no vif', () => interfaceRow(daemon, 'recv')?.owner === null);
+    router.ip('link', 'set', 'dev', 'recv', 'nomaster');
+    await serves(daemon, 'recv');
+    expect(problem()).toBeNull();
+  },
+);
+
+netnsTest('a query comes from the address of the network, whatever else is added first (C2)', async (net) => {
+  const { router } = lan(net);
+  router.ip('address', 'flush', 'dev', 'recv');
+  router.ip('address', 'add', '239.9.9.9/32', 'dev', 'recv', 'autojoin');
+  const daemon = await router.daemon((socket) => config(socket));
+  const address = () =>
+    daemon
+      .ctl<{ interface: string; address: string | null }[]>('show', 'igmp', 'interfaces')
+      .find((row) => row.interface === 'recv')?.address;
+  expect(address()).toBeNull();
+  router.ip('address', 'add', '10.2.0.1/24', 'dev', 'recv');
+  await eventually('the address', () => address() === '10.2.0.1');
+  expect(daemon.events('igmp.query.failed')).toEqual([]);
+});

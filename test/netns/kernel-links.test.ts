@@ -165,7 +165,13 @@ test('F09 when the primary address goes, the promoted one is the first that is n
   await upToDate();
 });
 
-test('a renamed interface keeps its ifindex and is found by its new name only', async () => {
+/** Of what a port heard of interfaces with an ifindex, without changes of state: "removed wan", "added uplink". */
+function comings(ifindex: number): readonly string[] {
+  const those = changes.filter(({ kind, link }) => link.ifindex === ifindex && kind !== 'changed');
+  return those.map(({ kind, link }) => `${kind} ${link.name}`);
+}
+
+test('a renamed interface is removed and added, with the same ifindex (C6)', async () => {
   const wan = veth('wan', '10.1.0.1/24');
   await upToDate();
   changes.length = 0;
@@ -174,8 +180,36 @@ test('a renamed interface keeps its ifindex and is found by its new name only', 
   await eventually('the new name', () => links.byName('uplink'));
   expect(links.byName('wan')).toBeUndefined();
   expect(links.byName('uplink')?.ifindex).toBe(wan);
-  const renamed = changes.find(({ link, before }) => link.name === 'uplink' && before?.name === 'wan');
-  expect(renamed?.kind).toBe('changed');
+  expect(comings(wan)).toEqual(['removed wan', 'added uplink']);
+  expect(changes.filter(({ renamed }) => renamed !== undefined).map(({ renamed }) => renamed)).toEqual([
+    'uplink',
+    'wan',
+  ]);
+  await upToDate();
+});
+
+test('two interfaces that swap their names are never both called alike (C6)', async () => {
+  const [one, two] = [veth('one'), veth('two')];
+  await upToDate();
+  changes.length = 0;
+  ipBatch(['one', 'two'].map((name) => `link set dev ${name} down`));
+  ipBatch(['link set dev one name tmp', 'link set dev two name one', 'link set dev tmp name two']);
+  await eventually('the swap', () => links.byName('one')?.ifindex === two && links.byName('two')?.ifindex === one);
+  expect(comings(one)).toEqual(['removed one', 'added tmp', 'removed tmp', 'added two']);
+  expect(comings(two)).toEqual(['removed two', 'added one']);
+});
+
+test('a port knows its master and what that is, and other names are known (C6)', async () => {
+  veth('wan');
+  ip('link add name br0 type bridge');
+  ip('link set dev wan master br0');
+  ip('link property add dev wan altname enp0s77');
+  const br0 = ifindexOf('br0');
+  await eventually('the port', () => links.byName('wan')?.port);
+  await upToDate();
+  expect(links.byName('wan')).toMatchObject({ port: { master: br0, kind: 'bridge' }, altNames: ['enp0s77'] });
+  ip('link set dev wan nomaster');
+  await eventually('no port', () => links.byName('wan')?.port === undefined);
 });
 
 test('F11 after fifty flaps the state is that of a fresh start, and every change is a real difference', async () => {

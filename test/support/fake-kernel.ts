@@ -50,12 +50,24 @@ export class FakeLinks implements LinkPort {
   /** For tests: the netlink message arrives. */
   learn(ifindex: Ifindex, now: Link | undefined): void {
     const before = this.#links.get(ifindex);
+    if (now && before && before.name !== now.name) return this.#rename(before, now);
     if (now) this.#links.set(ifindex, now);
     else this.#links.delete(ifindex);
     const link = now ?? before;
     if (!link) return;
     const kind = !now ? 'removed' : before ? 'changed' : 'added';
     const change = { kind, link, ...(kind === 'changed' && before ? { before } : {}) } as const;
+    this.#tell(change);
+  }
+
+  #rename(before: Link, now: Link): void {
+    this.#links.delete(now.ifindex);
+    this.#tell({ kind: 'removed', link: before, renamed: now.name });
+    this.#links.set(now.ifindex, now);
+    this.#tell({ kind: 'added', link: now, renamed: before.name });
+  }
+
+  #tell(change: LinkChange): void {
     for (const handler of [...this.#handlers]) handler(change);
   }
 }
@@ -181,7 +193,8 @@ export class FakeKernel {
     const ifindex = overrides.ifindex ?? (this.#nextIfindex as Ifindex);
     this.#nextIfindex = Math.max(this.#nextIfindex, ifindex) + 1;
     const flags = { up: true, running: true, loopback: false, pointToPoint: false, multicast: true, mtu: 1500 };
-    const link = { name, addresses: address ? [linkAddress(address)] : [], ...flags, ...overrides, ifindex };
+    const parts = { port: undefined, altNames: [], addresses: address ? [linkAddress(address)] : [] };
+    const link = { name, ...flags, ...parts, ...overrides, ifindex };
     this.#devices.set(ifindex, link);
     this.links.learn(ifindex, link);
     return ifindex;

@@ -159,7 +159,7 @@ test('a renamed interface loses what belonged to its old name and gets what belo
   heard();
   kernel.changeDevice(ifindex, { name: 'lan' });
   await settle();
-  expect(heard()).toEqual(['red releases lan', 'blue takes lan', 'igmp takes lan']);
+  expect(heard()).toEqual(['blue takes lan', 'igmp takes lan']);
   expect(assignments.absent()).toEqual(['eth0']);
 });
 
@@ -234,4 +234,107 @@ test('F05 where the configuration of an interface has changed since, it decides,
   await assignments.start();
   expect(heard()).toEqual(['blue takes eth0']);
   expect(log.of('daemon.state.superseded')).toHaveLength(1);
+});
+
+test('two interfaces that swap their names swap their configurations (C6)', async () => {
+  const { kernel, assignments, appears, heard, log } = given([
+    configured('eth0', 'red', true),
+    configured('eth1', 'blue'),
+  ]);
+  const [one, two] = [appears('eth0'), appears('eth1')];
+  await assignments.start();
+  heard();
+  kernel.changeDevice(one, { name: 'tmp' });
+  kernel.changeDevice(two, { name: 'eth0' });
+  kernel.changeDevice(one, { name: 'eth1' });
+  await settle();
+  expect(heard().sort()).toEqual(['blue takes eth1', 'igmp takes eth0', 'red takes eth0']);
+  expect(log.of('interface.lost').map(({ fields }) => [fields['ifname'], fields['renamed']])).toEqual([
+    ['eth0', 'tmp'],
+    ['eth1', 'eth0'],
+  ]);
+});
+
+test('an interface that has another name again before it was taken is not taken under the first one (C6)', async () => {
+  const { kernel, assignments, appears, heard } = given([configured('eth0', 'red', true), configured('lan', 'blue')]);
+  const ifindex = appears('eth0');
+  await assignments.start();
+  heard();
+  for (const name of ['lan', 'other']) kernel.changeDevice(ifindex, { name });
+  await settle();
+  expect(heard().filter((line) => line.includes('other'))).toEqual([]);
+  expect(assignments.absent()).toEqual(['eth0', 'lan']);
+});
+
+const BRIDGE = 77 as Ifindex;
+
+test('an interface that becomes a port of a bridge is given up with the reason, and taken again when it is free (C6)', async () => {
+  const { kernel, assignments, protocols, appears, heard, log } = given([configured('eth1', 'red', true)]);
+  const ifindex = appears('eth1');
+  kernel.addDevice('br0', undefined, { ifindex: BRIDGE });
+  await assignments.start();
+  heard();
+  kernel.changeDevice(ifindex, { port: { master: BRIDGE, kind: 'bridge' } });
+  await settle();
+  expect(heard()).toEqual(['igmp releases eth1', 'red releases eth1']);
+  const problem = 'eth1 is a port of br0 (bridge), which takes its packets; configure br0';
+  expect(assignments.list()[0]).toMatchObject({ name: 'eth1', owner: 'red', igmp: true, problem });
+  expect(log.of('interface.enslaved')).toHaveLength(1);
+  const taken = await assignments.take(kernel.links.byName('eth1')!, protocols.get('blue')!);
+  expect(taken).toMatchObject({ code: 'ERROR_CAN_NOT_COMPLETE', message: problem });
+  kernel.changeDevice(ifindex, { port: undefined });
+  await settle();
+  expect(heard()).toEqual(['red takes eth1', 'igmp takes eth1']);
+  expect(assignments.list()[0]?.problem).toBeUndefined();
+});
+
+test.each(['bond', 'team', 'openvswitch', ''])('at start a port of kind "%s" is refused (C6)', async (kind) => {
+  const { kernel, assignments, heard, log } = given([configured('eth1', 'red')]);
+  kernel.addDevice('eth1', '10.0.0.1/24', { port: { master: BRIDGE, kind } });
+  await assignments.start();
+  expect(heard()).toEqual([]);
+  expect(log.of('interface.enslaved')[0]?.message).toContain('eth1 is a port of #77');
+});
+
+test('a port of a VRF is served, with a warning (C6)', async () => {
+  const { kernel, assignments, heard, log } = given([configured('eth1', 'red')]);
+  kernel.addDevice('eth1', '10.0.0.1/24', { port: { master: BRIDGE, kind: 'vrf' } });
+  await assignments.start();
+  expect(heard()).toEqual(['red takes eth1']);
+  expect(log.of('interface.vrf')).toHaveLength(1);
+});
+
+test('the MULTICAST flag is followed: warned about when it goes, no problem when it is back (C6)', async () => {
+  const { kernel, assignments, appears, log } = given([configured('eth1', 'red')]);
+  const ifindex = appears('eth1');
+  await assignments.start();
+  kernel.changeDevice(ifindex, { multicast: false });
+  await settle();
+  expect(log.of('interface.multicast.off')).toHaveLength(1);
+  expect(assignments.list()[0]?.problem).toContain('lacks the MULTICAST flag');
+  kernel.changeDevice(ifindex, { multicast: true });
+  await settle();
+  expect(assignments.list()[0]?.problem).toBeUndefined();
+});
+
+test('a configured interface that goes down and up is told, a flapping one a few times (C6)', async () => {
+  const { kernel, assignments, appears, log } = given([configured('eth1', 'red')]);
+  const [ifindex, other] = [appears('eth1'), appears('eth2')];
+  await assignments.start();
+  kernel.changeDevice(ifindex, { running: false });
+  kernel.changeDevice(other, { running: false });
+  await settle();
+  expect(log.of('interface.changed').map(({ message }) => message)).toEqual(['eth1 is without carrier']);
+  for (let n = 0; n < 100; n++) {
+    kernel.changeDevice(ifindex, { running: n % 2 === 0 });
+    await settle();
+  }
+  expect(log.of('interface.changed').length).toBeLessThan(10);
+});
+
+test('an alternative name in the configuration is answered with the name to write (C6)', async () => {
+  const { kernel, assignments, log } = given([configured('enp0s3', 'red')]);
+  kernel.addDevice('eth0', '10.0.0.1/24', { altNames: ['enp0s3'] });
+  await assignments.start();
+  expect(log.of('interface.absent')[0]?.message).toContain('enp0s3 is an alternative name of eth0: write eth0');
 });

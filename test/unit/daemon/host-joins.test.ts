@@ -63,6 +63,7 @@ test('a join follows its name when an interface is renamed', async () => {
   const { kernel, joins, ifindex, link, held } = given();
   joins.join(link(), GROUP, undefined);
   kernel.changeDevice(ifindex, { name: 'lan' });
+  kernel.membership.interfaceGone(ifindex); // as the assignments do
   await settle();
   expect(held()).toEqual([]);
   kernel.changeDevice(ifindex, { name: 'eth0' });

@@ -3,13 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { ip } from '../../../src/base/ip.js';
 import { formatComplaint, parseConfig } from '../../../src/config/parse.js';
 import { ControlClient, ControlError } from '../../../src/control/client.js';
 import { LogThreshold } from '../../../src/daemon/pino-log.js';
 import { Daemon } from '../../../src/daemon/wiring.js';
+import type { Ifindex } from '../../../src/port/kernel.js';
 import { eventually } from '../../support/eventually.js';
 import { settle } from '../../support/fake-clock.js';
 import { FakeKernel } from '../../support/fake-kernel.js';
+import { reportV3, toEx } from '../../support/packet-builder.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
 let folder: string;
@@ -241,4 +244,71 @@ test('stop releases every interface, leaves every group, empties the kernel and 
   expect(await kernel.mroute.dump()).toMatchObject({ entries: [], vifs: [] });
   expect(clock.due()).toBe(0);
   await expect(ControlClient.connect(socket)).rejects.toThrow('there is no such socket');
+});
+
+const RENAMED = `
+interfaces:
+  eth0: { owner: red, igmp: { groupFilter: [{ deny: 239.0.0.0/8 }] }, threshold: 3 }
+  eth1: { owner: red, igmp: true }
+static:
+  red: {}
+`;
+
+/** What the daemon says of a report for 239.1.2.3 there: the number of groups. */
+async function reportOn({ kernel, client }: Awaited<ReturnType<typeof started>>, ifindex: Ifindex): Promise<string[]> {
+  const payload = reportV3(toEx('239.1.2.3'));
+  kernel.igmp.receive({ ifindex, source: ip('10.9.0.7'), destination: ip('224.0.0.22'), payload });
+  return (await client.rows<{ interface: string; group: string }>('igmp.groups')).map(
+    (row) => `${row.interface} ${row.group}`,
+  );
+}
+
+test('a renamed interface has the configuration of its new name, whichever way it came there (C6)', async () => {
+  const it = await started('a', RENAMED);
+  const { kernel, clock, client } = it;
+  const [one, two] = [kernel.addDevice('eth1', '10.9.0.1/24'), kernel.addDevice('eth2', '10.9.0.2/24')];
+  await clock.run(0);
+  expect(await reportOn(it, one)).toEqual(['eth1 239.1.2.3']);
+  const rename = async (ifindex: Ifindex, ...names: readonly string[]) => {
+    for (const name of names) kernel.changeDevice(ifindex, { name });
+    await clock.run(0);
+  };
+  // eth0 denies what eth1 admits
+  await rename(one, 'eth0');
+  expect(await client.rows('groups')).not.toContainEqual(expect.objectContaining({ group: '239.1.2.3' }));
+  expect(await reportOn(it, one)).toEqual([]);
+  // a name without a configuration, and back again within one turn
+  await rename(one, 'eth7', 'eth1', 'eth0', 'eth1');
+  expect(await reportOn(it, one)).toEqual(['eth1 239.1.2.3']);
+  // a swap
+  await rename(two, 'eth0');
+  kernel.changeDevice(one, { name: 'tmp' });
+  kernel.changeDevice(two, { name: 'eth1' });
+  await rename(one, 'eth0');
+  expect(await reportOn(it, one)).toEqual([]);
+  expect(await reportOn(it, two)).toEqual(['eth1 239.1.2.3']);
+  // one that was deleted, and another one with its ifindex within the same turn
+  kernel.deleteDevice(two);
+  kernel.deleteDevice(one);
+  await settle();
+  kernel.addDevice('eth1', '10.9.0.1/24', { ifindex: one });
+  await clock.run(0);
+  expect(await reportOn(it, one)).toEqual(['eth1 239.1.2.3']);
+  expect((await it.shown()).slice(-2)).toEqual(['eth1 steady red igmp wants red', 'eth0 absent - - wants red']);
+});
+
+test('a rename in the middle of a hand-over ends it, and the new name is served (C6)', async () => {
+  const it = await started('a', `${RENAMED}  blue: {}\n`);
+  const { kernel, clock, call } = it;
+  const one = kernel.addDevice('eth1', '10.9.0.1/24');
+  await clock.run(0);
+  const moved = call('handover', { interface: 'eth1', from: 'red', to: 'blue' }).catch(() => undefined);
+  kernel.changeDevice(one, { name: 'eth0' });
+  await moved;
+  await clock.run(0);
+  await clock.run(6000);
+  expect((await it.shown()).slice(-2)).toEqual([
+    'eth0 steady red igmp wants red',
+    expect.stringContaining('eth1 absent'),
+  ]);
 });

@@ -84,6 +84,8 @@ export function link(ifindex: Ifindex, address?: string, change: Partial<Link> =
     pointToPoint: false,
     multicast: true,
     mtu: 1500,
+    port: undefined,
+    altNames: [],
     addresses,
     ...change,
   };

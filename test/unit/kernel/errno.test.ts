@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { errnoName, kernelError, refusal } from '../../../src/kernel/errno.js';
@@ -82,3 +82,29 @@ test('suspects are the processes that have such a socket open, ourselves not cou
   expect(formatSuspects(one)).toMatch(/^(smcrouted \(pid 812\)|pimd \(pid 813\))$/);
   expect(suspects(join(proc, 'nowhere'))).toEqual([]);
 });
+
+const SENT = 'eth1 (from 10.0.0.1 to 224.0.0.1)';
+
+test.each([
+  ['EPERM', 'output hook'],
+  ['EACCES', 'output hook'],
+  ['EINVAL', 'lost it'],
+  ['EADDRNOTAVAIL', 'lost it'],
+  ['ENETUNREACH', 'is down'],
+  ['ENETDOWN', 'is down'],
+  ['ENODEV', 'does not exist'],
+  ['ENOBUFS', 'queue'],
+  ['EMSGSIZE', 'MTU'],
+] as const)('a message that cannot be sent for %s names the interface and the likely cause (C6)', (code, cause) => {
+  const { message } = kernelError('sending IGMP', SENT, constants.errno[code]);
+  expect(message).toContain('eth1');
+  expect(message).toContain(cause);
+});
+
+test.each(['EINVAL', 'ENODEV', 'EADDRNOTAVAIL', 'ENOBUFS', 'ENOMEM', 'EPERM'] as const)(
+  'a join, and a vif, that are refused for %s have an advice of their own (C6)',
+  (code) => {
+    for (const op of ['joining a group', 'MRT_ADD_VIF'])
+      expect(kernelError(op, 'eth1', constants.errno[code]).advice).not.toContain('not expected');
+  },
+);

@@ -82,6 +82,8 @@ test('a link message gives name, flags and MTU; one of the bridge family gives n
     pointToPoint: false,
     multicast: true,
     mtu: 1500,
+    port: undefined,
+    altNames: [],
   });
   const ofBridge = NEWLINK_ETH1.slice();
   ofBridge[16] = 7;

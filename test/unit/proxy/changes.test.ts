@@ -112,32 +112,35 @@ test('a downstream that is deleted ends what was wanted there', async () => {
   expect(bed.calls()).toEqual([`leave eth0 ${G}`]);
 });
 
-test('an interface that gets the name of an upstream is one, and ceases to be one with its name', async () => {
+test('an interface that gets another name ceases to be an upstream, and is one again with its name (C6)', async () => {
   const bed = new Bed({ upstreams: [upstream('wan'), upstream('eth3')] });
+  const rename = async (name: string) => {
+    bed.kernel.changeDevice(bed.eth0, { name });
+    await bed.turn();
+    await bed.proxy.take(bed.eth0);
+    await bed.turn();
+  };
   await bed.serve(bed.eth0, bed.eth3);
   await bed.hears(bed.eth1, reportV2(G));
   expect(bed.calls()).toEqual([`join eth3 ${G} exclude`]);
   expect(await bed.flows(S1, H, bed.eth1)).toBe('eth1 -> eth3');
-  bed.kernel.changeDevice(bed.eth0, { name: 'wan' });
-  await bed.turn();
+  await rename('wan');
   expect(bed.calls()).toEqual([`join eth0 ${G} exclude`, `leave eth3 ${G}`]);
   expect(bed.shown(S1, H)).toBe('eth1 -> eth0');
-  bed.kernel.changeDevice(bed.eth0, { name: 'eth0' });
-  await bed.turn();
+  await rename('eth0');
   expect(bed.calls()).toEqual([`join eth3 ${G} exclude`, `leave eth0 ${G}`]);
   expect(bed.shown(S1, H)).toBe('eth1 -> eth3');
   expect(bed.memberships()).not.toContain('(*,*) wan proxy');
 });
 
-test('a downstream that gets the name of an upstream takes its wishes down, one with another name keeps them', async () => {
+test('the wishes of a downstream end with its name (C6)', async () => {
   const bed = new Bed({ upstreams: [upstream('eth0'), upstream('wan')] });
   await bed.serve();
   await bed.hears(bed.eth1, reportV2(G));
   await bed.hears(bed.eth2, reportV2(H));
-  bed.kernel.changeDevice(bed.eth1, { name: 'lan' });
-  await bed.turn();
-  expect(bed.proxy.groups()).toMatchObject([{ group: G, wantedBy: ['lan'] }, { group: H }]);
   bed.kernel.changeDevice(bed.eth1, { name: 'wan' });
+  await bed.turn();
+  await bed.proxy.take(bed.eth1);
   await bed.clock.run(500);
   expect(bed.proxy.groups()).toMatchObject([{ group: H, wantedBy: ['eth2'] }]);
   expect(bed.proxy.upstreams()).toMatchObject([{ groups: 1 }, { interface: 'wan', state: 'up' }]);

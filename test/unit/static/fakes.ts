@@ -28,6 +28,8 @@ export function link(ifindex: number, name: string): Link {
     pointToPoint: false,
     multicast: true,
     mtu: 1500,
+    port: undefined,
+    altNames: [],
     addresses: [],
   };
 }
