@@ -103,6 +103,14 @@ export class HostJoins {
     const group = parseIp(groupText);
     const source = sourceText === null ? undefined : parseIp(sourceText);
     if (!group.ok || source?.ok === false) return;
+    const range = source ? undefined : this.#parts.ssmRanges.find((one) => prefixContains(one, group.value));
+    if (range) {
+      this.#parts.log.error(
+        { evt: 'host.join.refused', ifname: name, group: groupText },
+        `left ${groupText} on ${name}, which mgmctl had joined: the source-specific range ${formatPrefix(range)} covers it now; join it with a source`,
+      );
+      return;
+    }
     const groups = this.#wishes.get(name) ?? new Map<IpAddress, Wish>();
     const wish: Wish = groups.get(group.value) ?? { any: false, sources: new Set() };
     if (source) wish.sources.add(source.value);

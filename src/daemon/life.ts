@@ -90,10 +90,10 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
     version: parts.version,
     control: { peerUid: peerUidReader(), groupId: groupIdOf('mgmd') },
     saved: inherited ? saved : undefined,
-    changed: () => state.save(daemon.state()),
+    changed: () => state.save(daemon.state(false)),
   });
   const windowEnded = (result: AdoptionResult) => endWindow(result, predecessor, kernel, service, log);
-  const warm = inherited ? { windowMs: windowOf(config), ended: windowEnded } : undefined;
+  const warm = inherited ? { windowMs: windowOf(config), answerMs: answerOf(config), ended: windowEnded } : undefined;
   const problem = await daemon.start(warm);
   if (problem) {
     log.error({ evt: 'control.refused' }, problem.message);
@@ -167,7 +167,7 @@ class Life {
     service.isWell();
     if (performance.now() >= this.#saveDueMs) {
       const startedMs = performance.now();
-      state.save(daemon.state());
+      state.save(daemon.state(false));
       this.#saveDueMs = startedMs + Math.max(BEAT_MS, (performance.now() - startedMs) / SAVING_SHARE) - BEAT_MS / 2;
     }
     const status = daemon.summary();
@@ -202,7 +202,7 @@ class Life {
   async #letGo(): Promise<readonly NamedDescriptor[]> {
     const { daemon, state, kernel, names } = this.#organs;
     await daemon.leave();
-    state.save(daemon.state());
+    state.save(daemon.state(true));
     return names.named(kernel.descriptors());
   }
 
@@ -258,6 +258,10 @@ async function stopAll(daemon: Daemon, kernel: Kernel, log: Log): Promise<void> 
 function startKernel(kernel: Kernel): void {
   const error = kernel.start();
   if (error) throw error;
+}
+
+function answerOf({ interfaces }: Config): number {
+  return SLACK_MS + Math.max(0, ...interfaces.map(({ igmp }) => igmp?.queryResponseIntervalMs ?? 0));
 }
 
 /** Never so short that hosts could not have answered every one of the startup queries. */

@@ -39,6 +39,12 @@ export interface SavedState {
   readonly joins: readonly SavedJoin[];
   /** By the protocol's name, as it saved it. */
   readonly protocols: Readonly<Record<string, unknown>>;
+  /** The next process follows at once; otherwise this one may have gone on for a while. */
+  readonly leaving: boolean;
+  /** What is left of the restart window; 0: it is over. */
+  readonly windowLeftMs: number;
+  /** Interfaces that clients of the control socket own, who may come back late. Undefined: not known. */
+  readonly guests: readonly string[] | undefined;
 }
 
 /** What was loaded, and how long ago it was saved. */
@@ -112,7 +118,17 @@ function readState(path: string, table: number): LoadedState | string {
   if (!isListOf(assignments, isAssignment)) return `${path}: "assignments" is not what it should be`;
   if (!isListOf(joins, isJoin)) return `${path}: "joins" is not what it should be`;
   if (!protocols) return `${path}: "protocols" is not what it should be`;
-  return { table, assignments, joins, protocols, ageMs };
+  const { leaving, windowLeftMs, guests } = value;
+  return {
+    table,
+    assignments,
+    joins,
+    protocols,
+    ageMs,
+    leaving: leaving === true,
+    windowLeftMs: typeof windowLeftMs === 'number' ? Math.max(0, windowLeftMs - ageMs) : 0,
+    guests: isListOf(guests, isText) ? guests : undefined,
+  };
 }
 
 function isListOf<T>(value: unknown, fits: (one: unknown) => one is T): value is readonly T[] {
@@ -132,6 +148,10 @@ function isJob(value: unknown): value is SavedJob {
 function isJoin(value: unknown): value is SavedJoin {
   const { interface: name, group, source } = fieldsOf(value) ?? {};
   return typeof name === 'string' && typeof group === 'string' && isTextOrNull(source);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }
 
 function isTextOrNull(value: unknown): value is string | null {

@@ -72,8 +72,13 @@ export interface DaemonParts {
 /** The kernel's table is a predecessor's (D-RST-1); at the end of the restart window what came of it. */
 export interface WarmStart {
   readonly windowMs: number;
+  /** In which hosts answer one query: no window of a process that has to ask is shorter. */
+  readonly answerMs: number;
   readonly ended: (result: AdoptionResult) => void;
 }
+
+/** The restart window where everything is known: joins that belong to it are made by then. */
+const SETTLED_MS = 2000;
 
 /** How often the manager compares its table with the kernel's (F02, F47). */
 const RECONCILE_MS = 60_000;
@@ -87,6 +92,7 @@ export class Daemon {
   readonly #joins: HostJoins;
   readonly #counters = new Counters();
   #control: ControlServer | undefined;
+  #inherited = { entries: 0, vifs: 0 };
 
   constructor(parts: DaemonParts) {
     const { config, kernel, clock, log, threshold, version } = parts;
@@ -155,6 +161,7 @@ export class Daemon {
     this.#joins.start();
     await this.#assignments.start();
     await this.manager.takeUp();
+    if (warm) this.#settleWindow(warm);
     // Not before: what waits in a predecessor's socket is about interfaces that somebody must be on.
     kernel.start?.();
     await this.manager.reconcile();
@@ -176,15 +183,55 @@ export class Daemon {
   }
 
   /** For a successor: what it could not know otherwise. */
-  state(): SavedState {
+  state(leaving: boolean): SavedState {
+    const { windowLeftMs } = this.manager;
     return {
+      leaving,
+      windowLeftMs,
+      guests: this.#guests(windowLeftMs > 0),
       table: this.#parts.config.table,
       assignments: this.#assignments.saved(),
       joins: this.#joins.saved(),
       protocols: Object.fromEntries(
-        [...this.#protocols].flatMap(([name, protocol]) => (protocol.saveState ? [[name, protocol.saveState()]] : [])),
+        [...this.#protocols].flatMap(([name, protocol]) =>
+          protocol.saveState ? [[name, protocol.saveState(leaving)]] : [],
+        ),
       ),
     };
+  }
+
+  /** Interfaces of clients that this process did not make; with those of its predecessor that may still come back. */
+  #guests(withLate: boolean): readonly string[] {
+    const interfaces = this.manager.snapshot().interfaces();
+    const now = interfaces.filter(({ owner }) => owner !== null && !this.#protocols.has(owner)).map(({ name }) => name);
+    return [...new Set([...now, ...((withLate && this.#parts.saved?.guests) || [])])];
+  }
+
+  /** Whether somebody who is not there yet may take the interface: a client of before, or a protocol that was refused. */
+  #isLate(name: string): boolean {
+    const { saved } = this.#parts;
+    if (!saved?.guests || saved.guests.includes(name)) return true;
+    return this.#assignments.list().some((one) => one.name === name && one.problem !== undefined);
+  }
+
+  /** The window of a predecessor goes on where it was; where nobody is waited for it is short. */
+  #settleWindow({ windowMs, answerMs }: WarmStart): void {
+    const { saved } = this.#parts;
+    if (saved && saved.windowLeftMs > 0)
+      this.manager.endWindowWithin(Math.max(saved.windowLeftMs, saved.leaving ? 0 : answerMs));
+    const owners = new Set(this.#assignments.list().flatMap(({ owner, igmp }) => [owner, igmp ? 'igmp' : undefined]));
+    const waits = [...this.#protocols].some(([name, one]) => owners.has(name) && one.hasSaidAll?.() !== true);
+    const isSettled = !waits && saved?.guests?.length === 0 && !this.#assignments.list().some(({ problem }) => problem);
+    if (isSettled) this.manager.endWindowWithin(SETTLED_MS);
+    const { entries, vifs } = this.#inherited;
+    const leftMs = Math.min(windowMs, this.manager.windowLeftMs);
+    const what = isSettled
+      ? 'what hosts want is known'
+      : `hosts have ${Math.round(leftMs / 1000)} s to say again what they want`;
+    this.#parts.log.info(
+      { evt: 'daemon.warm-start', entries, vifs },
+      `mgmd goes on with ${vifs} interfaces and ${entries} flows of a predecessor; ${what}`,
+    );
   }
 
   /** The line for `systemctl status`. */
@@ -205,12 +252,8 @@ export class Daemon {
   async #adopt({ windowMs, ended }: WarmStart): Promise<void> {
     const dump = await this.#parts.kernel.mroute.dump();
     if (dump instanceof KernelError) throw dump;
-    const [entries, vifs] = [dump.entries.length, dump.vifs.length];
-    this.#parts.log.info(
-      { evt: 'daemon.warm-start', entries, vifs },
-      `mgmd goes on with ${vifs} interfaces and ${entries} flows of a predecessor; hosts have ${windowMs / 1000} s to say again what they want`,
-    );
-    this.manager.adopt({ dump, windowMs, ended });
+    this.#inherited = { entries: dump.entries.length, vifs: dump.vifs.length };
+    this.manager.adopt({ dump, windowMs, ended, isLate: (name) => this.#isLate(name) });
   }
 
   #proxyOf({ proxy, igmp }: Config): ProxyModule | undefined {

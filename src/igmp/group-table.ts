@@ -19,6 +19,7 @@ import {
   sourceIsToAsk,
 } from './group-queries.js';
 import { DUE_MS, earliestTimerMs, expire, withdraw } from './group-timers.js';
+import { admitted, recall, type SavedGroup } from './group-memory.js';
 import { applyRecord, countUsable, leavesNothing, type RecordEnv, TABLE, type WireSources } from './group-v3.js';
 import { HostTable } from './host-table.js';
 import {
@@ -148,6 +149,19 @@ export class GroupTable {
   /** The hosts are asked from now on: after a response interval all of them have been heard. */
   restart(nowMs: number): void {
     this.#hosts?.trustFrom(nowMs + this.#config.queryResponseIntervalMs);
+  }
+
+  /** What hosts wanted of the process before this one, as far as they may ask for it today. */
+  restore(saved: SavedGroup): void {
+    const wanted = admitted(saved, this.#config);
+    if (!wanted || this.#groups.has(wanted.address)) return;
+    this.#env.host = wanted.lastReporter;
+    const group = this.#create(wanted.address, wanted.lastReporter);
+    if (!group) return;
+    recall(group, wanted, this.#env);
+    if (group.mode === 'include' && group.sourceCount === 0) return this.#forget(group);
+    group.hostsUnknownMs = this.#env.nowMs + this.#env.gmiMs;
+    this.#deadlines.noLaterThan(group, earliestTimerMs(group));
   }
 
   /** Before every message: the time, the variables in force, and whether leaves make this router ask. */

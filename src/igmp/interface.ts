@@ -8,6 +8,7 @@ import { OnLink } from '../base/on-link.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { type Counters, type DropReason, newCounters } from './counters.js';
 import type { MembershipChanges } from './group.js';
+import type { SavedGroup } from './group-memory.js';
 import { type GroupOutput, GroupTable } from './group-table.js';
 import { heardQueryTimeMs } from './intervals.js';
 import type { SharedBudgets } from './limits.js';
@@ -25,6 +26,7 @@ import {
 } from './packet.js';
 import { Querier } from './querier.js';
 import { ALL_SYSTEMS, type Message, refusal } from './reception.js';
+import type { SavedInterface } from './saved-state.js';
 
 export interface InterfaceOutput {
   readonly changes: MembershipChanges;
@@ -54,6 +56,9 @@ export interface LinkState {
   readonly isRouted?: (source: IpAddress) => boolean;
 }
 
+/** From the last answer of a host to its arrival here. */
+const ANSWERS_SLACK_MS = 1000;
+
 const DOWN: LinkState = { running: false, mtu: 0, primary: undefined, addresses: [] };
 
 export class IgmpInterface {
@@ -63,6 +68,7 @@ export class IgmpInterface {
   readonly querier: Querier;
   readonly #output: InterfaceOutput;
   #link: LinkState = DOWN;
+  #knownFromMs = Number.POSITIVE_INFINITY;
   #onLink = new OnLink([]);
   #sourcesPerQuery = 1;
   #out = new Uint8Array(QUERY_V3_LENGTH);
@@ -84,10 +90,35 @@ export class IgmpInterface {
     this.groups = new GroupTable(config, groups, budgets);
     this.querier = new Querier(config, {
       sendGeneralQuery: () => this.#sendGeneralQuery(),
-      started: (nowMs) => this.groups.restart(nowMs),
+      started: (nowMs) => this.#askedFrom(nowMs),
       querierLost: (to, version) => output.querierLost(to, version),
       querierGained: () => output.querierGained(),
     });
+  }
+
+  /** How long until all hosts have had time to answer the startup queries; 0: they had, Infinity: they are not being asked. */
+  knownInMs(nowMs: number): number {
+    return Math.max(0, this.#knownFromMs - nowMs);
+  }
+
+  /** Before the link is set: the process before this one knew its hosts, or was asking them. */
+  resume(nowMs: number, saved: SavedInterface): void {
+    this.#knownFromMs = nowMs + saved.knownInMs;
+    this.querier.resume(saved);
+  }
+
+  /** When the link is set. */
+  restore(nowMs: number, group: SavedGroup): void {
+    if (!this.#link.running) return;
+    this.groups.begin(nowMs, this.querier.timing, this.querier.role === 'querier');
+    this.groups.restore(group);
+  }
+
+  #askedFrom(nowMs: number): void {
+    const { startupQueryCount, startupQueryIntervalMs, queryResponseIntervalMs } = this.config;
+    this.#knownFromMs =
+      nowMs + (startupQueryCount - 1) * startupQueryIntervalMs + queryResponseIntervalMs + ANSWERS_SLACK_MS;
+    this.groups.restart(nowMs);
   }
 
   get address(): IpAddress | undefined {

@@ -82,6 +82,11 @@ export class MembershipSync implements MembershipChanges {
     this.#handle('enable');
   }
 
+  /** Calls wait for a later turn. */
+  get isBehind(): boolean {
+    return this.#backlog.size > 0;
+  }
+
   /** Before each message and each run of the timers. */
   beginStep(): void {
     this.#left = CALLS_PER_STEP;

@@ -27,7 +27,7 @@ import { Budget, type SharedBudgets } from './limits.js';
 import { TYPE } from './packet.js';
 import type { IgmpModuleParts } from './parts.js';
 import type { OtherQuerier } from './querier.js';
-import { readQueriers, saveQueriers } from './saved-state.js';
+import { type LeftInterface, packState, readInterfaces, readQueriers, type SavedInterface } from './saved-state.js';
 import { ServedInterface } from './served-interface.js';
 import {
   countersRow,
@@ -61,6 +61,8 @@ export class IgmpModule implements Protocol {
   readonly #budgets: SharedBudgets;
   /** Queriers that the process before knew, until their interfaces are taken. */
   readonly #recalled: Map<string, OtherQuerier>;
+  /** As it left its interfaces, when it ended a moment ago. */
+  readonly #resumed: Map<string, SavedInterface>;
   readonly #joins: KernelJoins;
   readonly #pull: Pull | undefined;
   #handle: Handle | undefined;
@@ -77,6 +79,7 @@ export class IgmpModule implements Protocol {
       hostSources: new Budget(MAX_TRACKED_SOURCES),
     };
     this.#recalled = readQueriers(parts.savedState);
+    this.#resumed = readInterfaces(parts.savedState);
     this.#joins = new KernelJoins({ membership: parts.membership, clock: parts.clock, log: this.#log });
     if ([...parts.interfaces.values()].some(({ pull }) => pull)) this.#pull = this.#makePull();
   }
@@ -118,29 +121,40 @@ export class IgmpModule implements Protocol {
     // Made before the answer, so that a disable that overtakes a late answer is not missed.
     if (!had) this.#served.set(ifindex, this.#serve(this.#handle, link, config));
     return whenAnswered(this.#parts.mgm.takeInterface(this.#handle, ifindex), (status) => {
-      if (status.code === 'NO_ERROR') this.#open(ifindex, link);
-      else if (!had) this.#forget(ifindex);
+      if (status.code === 'NO_ERROR') return whenAnswered(this.#open(ifindex, link), () => status);
+      if (!had) this.#forget(ifindex);
       return status;
     });
   }
 
   /** For the next process: see saved-state.ts. */
-  saveState(): unknown {
+  saveState(leaving: boolean): unknown {
     const nowMs = this.#parts.clock.nowMs();
     const queriers = new Map<string, OtherQuerier>();
-    for (const { named, igmp } of this.#served.values()) {
+    const left = new Map<string, LeftInterface>();
+    for (const served of this.#served.values()) {
+      const { named, igmp } = served;
       const other = igmp.querier.other(nowMs);
       if (other) queriers.set(named.name, other);
+      if (leaving) left.set(named.name, served.left());
     }
-    return saveQueriers(queriers);
+    return packState(queriers, left);
   }
 
-  #open(ifindex: Ifindex, { name }: Link): void {
+  /** Every host has had time to say what it wants, on every interface. */
+  hasSaidAll(): boolean {
+    const nowMs = Math.ceil(this.#parts.clock.nowMs());
+    return [...this.#served.values()].every(({ igmp }) => igmp.knownInMs(nowMs) === 0);
+  }
+
+  #open(ifindex: Ifindex, { name }: Link): Answer<void> {
     const served = this.#served.get(ifindex);
-    served?.open();
+    const opened = served?.open(this.#resumed.get(name));
+    this.#resumed.delete(name);
     const other = this.#recalled.get(name);
     this.#recalled.delete(name);
     if (other) served?.recallQuerier(other);
+    return opened;
   }
 
   /** The manager deletes the memberships itself (D-OWN-2). */
@@ -223,6 +237,7 @@ export class IgmpModule implements Protocol {
       creationAlert: (request) => this.#creationAlert(request),
       refusesSource: ({ source, group }, ifindex) => this.#served.get(ifindex)?.refuses(source, group) === true,
       interfaceGone: (ifindex) => this.#forget(ifindex),
+      mayStillWant: ({ source, group }, ifindex) => this.#served.get(ifindex)?.mayStillWant(source, group) === true,
       ...(this.#pull && pullCallbacks(this.#pull)),
     };
   }

@@ -4,6 +4,7 @@
  * - 'better-querier': a General Query from an address below the own one and not above the remembered querier's;
  * - 'worse-querier': from an address below the own one but above the remembered querier's. It keeps nothing alive, so that
  *   the loss of the best of three routers is noticed.
+ * - 'resume': as 'start', but the process before this one has asked the hosts, or begun to.
  * A query from a higher address, from 0.0.0.0 or from ourselves is no event at all.
  */
 
@@ -12,6 +13,7 @@ export type Role = 'down' | 'querier' | 'non-querier';
 
 export type QuerierEvent =
   | 'start'
+  | 'resume'
   | 'stop'
   | 'address-changed'
   | 'better-querier'
@@ -21,6 +23,7 @@ export type QuerierEvent =
 
 export type QuerierEffect =
   | 'begin-startup'
+  | 'resume-queries'
   | 'restore-variables'
   | 'adopt-variables'
   | 'send-general-query'
@@ -49,6 +52,7 @@ const SHUTDOWN = ['restore-variables', 'stop-other-querier-timer', 'stop-query-t
 export const QUERIER: { readonly [R in Role]: { readonly [E in QuerierEvent]?: Step } } = {
   down: {
     start: { next: 'querier', effects: STARTUP },
+    resume: { next: 'querier', effects: ['restore-variables', 'stop-other-querier-timer', 'resume-queries'] },
   },
   querier: {
     'query-timer': { next: 'querier', effects: ['send-general-query', 'start-query-timer'] },

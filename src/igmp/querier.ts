@@ -26,12 +26,19 @@ export interface OtherQuerier {
   readonly expiresInMs: number;
 }
 
+/** General queries that the process before this one had still to send. */
+export interface QueriesLeft {
+  readonly startupLeft: number;
+  readonly queryDueInMs: number;
+}
+
 export class Querier {
   #role: Role = 'down';
   #nowMs = 0;
   #heard: { readonly source: IpAddress; readonly query: Query } | undefined;
   #own: IpAddress = ANY4;
   #startupLeft = 0;
+  #resumed: QueriesLeft | undefined;
   #previous: { readonly querier: IpAddress; readonly untilMs: number } | undefined;
   readonly #config: IgmpInterfaceConfig;
   readonly #output: QuerierOutput;
@@ -70,7 +77,13 @@ export class Querier {
     this.#own = address ?? ANY4;
     if (this.#own === before) return;
     if (isAny(this.#own)) this.#handle('stop', nowMs);
-    else this.#handle(isAny(before) ? 'start' : 'address-changed', nowMs);
+    else this.#handle(isAny(before) ? (this.#resumed ? 'resume' : 'start') : 'address-changed', nowMs);
+    this.#resumed = undefined;
+  }
+
+  /** The first start goes on with the queries of the process before this one. */
+  resume(queries: QueriesLeft): void {
+    this.#resumed = queries;
   }
 
   /** A General Query from another router of the link (igmp.md section 10.1). */
@@ -123,6 +136,10 @@ export class Querier {
       case 'begin-startup':
         this.#startupLeft = this.#config.startupQueryCount;
         return this.#output.started(this.#nowMs);
+      case 'resume-queries':
+        this.#startupLeft = this.#resumed?.startupLeft ?? 0;
+        this.queryDueMs = this.#nowMs + Math.min(this.#resumed?.queryDueInMs ?? 0, this.#config.queryIntervalMs);
+        return;
       case 'restore-variables':
         this.timing = this.#config;
         return this.#setQuerier(undefined);

@@ -1,24 +1,82 @@
 /**
- * What the next process of this router needs of IGMP: who else is querier on a link. Without it two routers would both be it
- * until the other one asks again, and where only the querier forwards, packets would come twice. What hosts want is not
- * saved: they are asked at once.
+ * What the next process of this router needs of IGMP.
+ * - Who else is querier on a link. Without it two routers would both be it until the other one asks again, and where only the
+ *   querier forwards, packets would come twice.
+ * - Which of the startup queries are still to be sent, so that a reload sends none anew.
+ * - What hosts want, when the next process follows at once: it need not ask, and what its configuration forbids ends at once.
+ *   After a longer gap reports were lost, and the hosts are asked as at any start.
  */
 import { fieldsOf } from '../base/fields.js';
 import { formatIp, parseIp } from '../base/ip.js';
 import type { SavedProtocolState } from '../mgm/client.js';
+import { type SavedGroup, unpackGroup } from './group-memory.js';
 import type { OtherQuerier } from './querier.js';
+
+/** Until then the messages of hosts wait in the socket. */
+const FOLLOWS_AT_ONCE_MS = 3000;
+/** Groups of one interface and their sources; beyond it hosts are asked again. */
+const MOST_NUMBERS = 1_000_000;
+
+/** One interface as the process before left it. */
+export interface SavedInterface {
+  readonly startupLeft: number;
+  /** Until the next general query. */
+  readonly queryDueInMs: number;
+  /** Until all hosts have had time to answer; 0: they had. */
+  readonly knownInMs: number;
+  readonly groups: readonly SavedGroup[];
+}
+
+/** The same on its way out: groups are packed. */
+export interface LeftInterface {
+  readonly startupLeft: number;
+  readonly queryDueInMs: number;
+  readonly knownInMs: number;
+  readonly groups: readonly (readonly number[])[];
+}
 
 /** By interface name. */
 export type OtherQueriers = ReadonlyMap<string, OtherQuerier>;
 
-export function saveQueriers(queriers: OtherQueriers): unknown {
-  return [...queriers].map(([name, other]) => ({ interface: name, ...other, address: formatIp(other.address) }));
+export function packState(queriers: OtherQueriers, left: ReadonlyMap<string, LeftInterface>): unknown {
+  const interfaces = [...left].filter(
+    ([, { groups }]) => groups.reduce((sum, row) => sum + row.length, 0) < MOST_NUMBERS,
+  );
+  return {
+    queriers: [...queriers].map(([name, other]) => ({ interface: name, ...other, address: formatIp(other.address) })),
+    interfaces: interfaces.map(([name, one]) => ({ interface: name, ...one })),
+  };
 }
 
 /** What does not fit is left out: the link then elects as after any start. */
 export function readQueriers(saved: SavedProtocolState | undefined): Map<string, OtherQuerier> {
-  const entries = Array.isArray(saved?.state) ? (saved.state as readonly unknown[]) : [];
+  // Releases before 0.2 saved the queriers alone.
+  const entries = listOf(fieldsOf(saved?.state)?.['queriers'] ?? saved?.state);
   return new Map(entries.flatMap((entry) => readQuerier(entry, saved?.ageMs ?? 0)));
+}
+
+/** By interface name; empty when the process before ended too long ago, or left without a word. */
+export function readInterfaces(saved: SavedProtocolState | undefined): Map<string, SavedInterface> {
+  if (saved === undefined || saved.ageMs > FOLLOWS_AT_ONCE_MS) return new Map();
+  const entries = listOf(fieldsOf(saved.state)?.['interfaces']);
+  return new Map(entries.flatMap((entry) => readInterface(entry, saved.ageMs)));
+}
+
+function readInterface(entry: unknown, ageMs: number): readonly [string, SavedInterface][] {
+  const { interface: name, groups: rows, ...fields } = fieldsOf(entry) ?? {};
+  const [startupLeft, queryDueInMs, knownInMs] = ['startupLeft', 'queryDueInMs', 'knownInMs'].map((key) =>
+    numberOf(fields[key]),
+  );
+  if (typeof name !== 'string' || startupLeft === undefined || queryDueInMs === undefined || knownInMs === undefined)
+    return [];
+  const groups = listOf(rows).map((row) => unpackGroup(row, ageMs));
+  if (!groups.every((group) => group !== undefined)) return [];
+  const left = (ms: number): number => Math.max(0, ms - ageMs);
+  return [[name, { startupLeft, queryDueInMs: left(queryDueInMs), knownInMs: left(knownInMs), groups }]];
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? (value as readonly unknown[]) : [];
 }
 
 function readQuerier(entry: unknown, ageMs: number): readonly [string, OtherQuerier][] {

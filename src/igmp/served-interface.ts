@@ -12,14 +12,16 @@ import { JOIN, type MgmStatus, PROTOCOL } from '../mgm/client.js';
 import type { Timer } from '../port/clock.js';
 import type { Ifindex, IgmpPacket, Link } from '../port/kernel.js';
 import type { Fields, Log } from '../port/log.js';
-import { admitsSource } from './admission.js';
+import { admitsSource, groupRefusal } from './admission.js';
 import type { DropReason } from './counters.js';
 import type { Group, MembershipChanges } from './group.js';
+import { packGroup, type SavedGroup } from './group-memory.js';
 import { joinedGroups, type PullInterface } from './host-side.js';
 import { IgmpInterface, type InterfaceOutput, type LinkState } from './interface.js';
-import { MembershipSync, type SyncOutput } from './membership-sync.js';
+import { CALLS_PER_STEP, MembershipSync, type SyncOutput } from './membership-sync.js';
 import type { SharedParts } from './parts.js';
 import type { OtherQuerier } from './querier.js';
+import type { LeftInterface, SavedInterface } from './saved-state.js';
 import { StaticGroups } from './static-groups.js';
 import type { Named } from './view.js';
 
@@ -71,14 +73,54 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
     return this;
   }
 
-  /** The interface is ours: serves its hosts from now on. */
-  open(): void {
+  /**
+   * The interface is ours: serves its hosts from now on. `saved`: as the process before this one left it a moment ago; the answer
+   * comes when the manager has been told all of it.
+   */
+  open(saved?: SavedInterface): Answer<void> {
     this.#opened = true;
+    if (saved) this.igmp.resume(this.#nowMs(), saved);
     for (const [group, filter] of joinedGroups(this.config.joinGroups))
       this.#parts.joins.set({ holder: 'igmp-join', ifindex: this.ifindex, ifname: this.named.name, group, filter });
     const link = this.#parts.links.byIndex(this.ifindex);
     if (link !== undefined) this.linkChanged(link);
     this.ownerChanged();
+    return saved && this.#restore(saved.groups, 0);
+  }
+
+  /** In slices, as everything that may be much. */
+  #restore(groups: readonly SavedGroup[], from: number): Answer<void> {
+    this.sync.beginStep();
+    let at = from;
+    for (let calls = 0; calls < CALLS_PER_STEP; at++) {
+      const group = groups[at];
+      if (!group) break;
+      this.igmp.restore(this.#nowMs(), group);
+      calls += 1 + group.sources.length;
+    }
+    this.#arm();
+    if (at === groups.length && !this.sync.isBehind) return undefined;
+    return new Promise((resolve) => {
+      this.later(() => resolve(this.#opened ? this.#restore(groups, at) : undefined));
+    });
+  }
+
+  /** For the next process. */
+  left(): LeftInterface {
+    const nowMs = this.#nowMs();
+    const { querier, groups } = this.igmp;
+    return {
+      startupLeft: querier.startupLeft,
+      queryDueInMs: Math.min(querier.queryDueMs - nowMs, this.config.queryIntervalMs),
+      knownInMs: this.igmp.knownInMs(nowMs),
+      groups: Array.from(groups.groups(), (group) => packGroup(group, nowMs)),
+    };
+  }
+
+  /** A host that has not been heard yet may want packets of the flow. */
+  mayStillWant(source: IpAddress, group: IpAddress): boolean {
+    if (this.igmp.knownInMs(this.#nowMs()) === 0) return false;
+    return groupRefusal(this.config, group, false) === undefined && admitsSource(this.config, source);
   }
 
   /** Hosts have been asked; from here on another router does that, as before the restart. */

@@ -2,6 +2,7 @@
  * The table of a predecessor whose socket we hold (D-RST-1). Its vifs and entries are in the kernel and forward; nothing
  * of it is touched until somebody says something better. What it forwarded counts as wanted for the restart window, in
  * which hosts and protocols say again what they want; then each entry is decided anew, and what nobody spoke for goes.
+ * The window is for answers that may still come: an output that nobody could want under today's configuration ends at once.
  */
 import type { Answer } from '../base/answer.js';
 import { isLater } from '../base/answer.js';
@@ -11,6 +12,7 @@ import { type Core, flowName } from './core.js';
 import type { Courier } from './courier.js';
 import type { Creation } from './creation.js';
 import { DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
+import type { Rpf } from './rpf.js';
 import { inSlices } from './slices.js';
 import { Entry, type Interface } from './state.js';
 
@@ -29,15 +31,22 @@ export interface Predecessor {
   /** From now to the sweep. */
   readonly windowMs: number;
   readonly ended: (result: AdoptionResult) => void;
+  /** Somebody who is not there yet may take the interface of this name. Absent: of any. */
+  readonly isLate?: (name: string) => boolean;
 }
+
+/** No outputs that an entry can have: it is written whatever they are. */
+const OTHERS = -1;
 
 export class Adoption {
   readonly #core: Core;
   readonly #courier: Courier;
   readonly #creation: Creation;
+  readonly #rpf: Rpf;
   readonly #lifetimes: Lifetimes;
   #predecessor: Predecessor | undefined;
   #timer: Timer | undefined;
+  #endsAtMs = 0;
   #cancelSlices: (() => void) | undefined;
   /** Vifs that no interface has claimed yet. */
   readonly #vifs = new Map<Ifindex, Vif>();
@@ -46,8 +55,9 @@ export class Adoption {
   #taking = false;
   readonly #adopted = new Set<Entry>();
 
-  constructor(core: Core, parts: { courier: Courier; creation: Creation; lifetimes: Lifetimes }) {
+  constructor(core: Core, parts: { courier: Courier; creation: Creation; lifetimes: Lifetimes; rpf: Rpf }) {
     this.#core = core;
+    this.#rpf = parts.rpf;
     this.#courier = parts.courier;
     this.#creation = parts.creation;
     this.#lifetimes = parts.lifetimes;
@@ -61,7 +71,23 @@ export class Adoption {
       this.#vifs.set(ifindex, vif);
     }
     for (const seen of predecessor.dump.entries) if (!seen.unresolved && !seen.static) this.#claim(seen);
-    this.#timer = this.#core.ports.clock.after(predecessor.windowMs, () => this.#courier.enter(() => this.#end()));
+    this.#endAfter(predecessor.windowMs);
+  }
+
+  /** How much of the window is left; 0: it is over. */
+  get leftMs(): number {
+    return this.#predecessor ? Math.max(0, this.#endsAtMs - this.#core.nowMs) : 0;
+  }
+
+  /** The window ends after this long at the latest. */
+  endWithin(ms: number): void {
+    if (this.#timer && ms < this.leftMs) this.#endAfter(ms);
+  }
+
+  #endAfter(ms: number): void {
+    this.#timer?.cancel();
+    this.#endsAtMs = this.#core.nowMs + ms;
+    this.#timer = this.#core.ports.clock.after(ms, () => this.#courier.enter(() => this.#end()));
   }
 
   stop(): void {
@@ -89,7 +115,13 @@ export class Adoption {
   /** Whoever is configured is on its interfaces: from now on entries are taken up as their incoming interfaces are. */
   takeUp(): Answer<void> {
     this.#taking = true;
-    return this.takeUpEntries();
+    const taken = this.takeUpEntries();
+    for (const [flow, { source, group, iif }] of this.#pending) {
+      if (iif !== undefined && this.#isLate(iif)) continue;
+      this.#pending.delete(flow);
+      this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(source, group));
+    }
+    return taken;
   }
 
   takeUpEntries(): Answer<void> {
@@ -111,14 +143,49 @@ export class Adoption {
     // Nothing to lose: the next packet asks again, and gets the answer of today.
     if (seen.oifs.length === 0) return this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(seen.source, seen.group));
     const entry = new Entry(seen.source, seen.group, iif, this.#core.nowMs, DEFAULT_TIMEOUT_SEC);
-    entry.kept = entry.outputs = entry.writtenOutputs = this.#outputsOf(seen);
+    const passing = seen.oifs.filter(({ ifindex }) => this.#mayPass(entry, ifindex));
+    entry.kept = this.#bitsOf(passing.filter(({ ifindex }) => this.#mayStillWant(entry, ifindex)));
+    entry.outputs = this.#bitsOf(seen.oifs);
+    entry.writtenOutputs = this.#hasOldThreshold(seen) ? OTHERS : entry.outputs;
     entry.writtenIif = iif.vif;
     entry.writtenAt = this.#core.writes;
     entry.seenPackets = seen.packets - seen.wrongIf;
     this.#core.entries.set(entry);
     this.#lifetimes.restart(entry);
     this.#adopted.add(entry);
-    return this.#creation.adopt(entry);
+    if (passing.length === seen.oifs.length && !this.#isExpectedElsewhere(entry)) return this.#creation.adopt(entry);
+    return this.#creation.decideAgain(entry, () => true);
+  }
+
+  #isLate(ifindex: Ifindex): boolean {
+    const name = this.#core.ports.links.byIndex(ifindex)?.name;
+    return name !== undefined && (this.#predecessor?.isLate?.(name) ?? true);
+  }
+
+  /** Whoever is on the interface may hear of somebody who wants the flow, or a late owner may. */
+  #mayStillWant(flow: Entry, ifindex: Ifindex): boolean {
+    const on = this.#core.interfaces.get(ifindex);
+    if (!on) return this.#isLate(ifindex);
+    const clients = [on.owner, on.igmp].filter((client) => client !== undefined);
+    if (clients.some(({ callbacks }) => callbacks.mayStillWant?.(flow, ifindex) ?? true)) return true;
+    return !on.owner && this.#isLate(ifindex);
+  }
+
+  #mayPass(flow: Entry, oif: Ifindex): boolean {
+    const iif = flow.iif.ifindex;
+    return [flow.iif.decider, this.#core.interfaces.get(oif)?.decider].every(
+      (client) => client?.callbacks.mayPass?.(flow, iif, oif) ?? true,
+    );
+  }
+
+  /** The configuration itself says so: no route that may not be back yet. */
+  #isExpectedElsewhere({ source, iif }: Entry): boolean {
+    const found = this.#rpf.towards(source, iif.ifindex);
+    return found !== undefined && found !== 'local' && found.feeder === 'static' && found.ifindex !== iif.ifindex;
+  }
+
+  #hasOldThreshold({ oifs }: DumpedMfc): boolean {
+    return oifs.some(({ ifindex, ttl }) => (this.#core.interfaces.get(ifindex)?.threshold ?? ttl) !== ttl);
   }
 
   /**
@@ -142,7 +209,7 @@ export class Adoption {
     else this.#pending.set(flowName(seen), seen);
   }
 
-  #outputsOf({ oifs }: DumpedMfc): number {
+  #bitsOf(oifs: DumpedMfc['oifs']): number {
     let outputs = 0;
     for (const { ifindex } of oifs) {
       const vif = this.#core.interfaces.get(ifindex)?.vif ?? this.#vifs.get(ifindex);
@@ -179,6 +246,7 @@ export class Adoption {
     this.#adopted.clear();
     this.#predecessor?.ended({ adopted, kept, swept });
     this.#predecessor = undefined;
+    this.#timer = undefined;
   }
 
   #refusedUnlessGone(error: ReturnType<Core['ports']['mroute']['delMfc']>): void {

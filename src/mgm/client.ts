@@ -220,6 +220,13 @@ export interface ClientCallbacks {
    */
   refusesSource?(flow: MembershipKey, ifindex: Ifindex): boolean;
   wrongInterface?(event: WrongInterface): void;
+  /**
+   * Extension (D-RST-1), after a restart: whether somebody who has not spoken yet may want packets of the flow, which the
+   * predecessor let out by the interface. From the configuration, answered at once. Absent: yes.
+   */
+  mayStillWant?(flow: MembershipKey, ifindex: Ifindex): boolean;
+  /** Extension (D-RST-1): whether the configuration lets a flow of the predecessor in by `iif` and out by `oif`. Absent: yes. */
+  mayPass?(flow: MembershipKey, iif: Ifindex, oif: Ifindex): boolean;
   /** IGMP only, and IGMP must have both: from now on no Add and no Delete on the interface. Answering acknowledges. */
   disableIgmp?(ifindex: Ifindex): Answer<void>;
   /** IGMP only: the change is over. Add everything again in a later turn, never from inside, then say `resyncDone`. */
@@ -366,10 +373,12 @@ export interface Protocol {
   readonly name: string;
   /**
    * What the next process of this router needs so that the neighbours do not notice the change: a JSON value, in which times are
-   * what was left of them. It gets it back as `savedState` before its start. Changes nothing; whoever wants a restart like
+   * what was left of them. `leaving`: the next process follows at once. It gets it back as `savedState` before its start. Changes nothing; whoever wants a restart like
    * this does not call `stop`, which says goodbye to the neighbours.
    */
-  saveState?(): unknown;
+  saveState?(leaving: boolean): unknown;
+  /** Nothing that this protocol will want is still unknown to it, so that a restart window need not wait for it. */
+  hasSaidAll?(): boolean;
   /** Registers with the manager. */
   start(): MgmStatus;
   /** Releases everything and deregisters; leaves no timer behind. */

@@ -112,7 +112,7 @@ export class Manager implements MgmClient {
     this.#upcalls = new UpcallQueue(core, courier, (upcall) => this.#serve(upcall));
     this.#wrongInputs = new WrongInputs(core, { courier, rpf, creation });
     this.#registry = new Registry(core);
-    this.#adoption = new Adoption(core, { courier, creation, lifetimes });
+    this.#adoption = new Adoption(core, { courier, creation, lifetimes, rpf });
     const adoption = this.#adoption;
     this.#transitions = new Transitions(core, { ...parts, members, creation, adoption }, (client, reason) =>
       this.#declareDead(client, reason),
@@ -166,6 +166,16 @@ export class Manager implements MgmClient {
   /** The configured protocols are on their interfaces: the predecessor's entries become ours. */
   takeUp(): Answer<void> {
     return this.#courier.enter(() => this.#adoption.takeUp());
+  }
+
+  /** How much of the restart window is left, in milliseconds; 0: it is over, or there was none. */
+  get windowLeftMs(): number {
+    return this.#adoption.leftMs;
+  }
+
+  /** The restart window ends after so many milliseconds at the latest. */
+  endWindowWithin(ms: number): void {
+    this.#adoption.endWithin(ms);
   }
 
   /** Where protocols put what `monitor` shows of them. */

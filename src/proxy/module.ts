@@ -172,6 +172,10 @@ export class ProxyModule implements Protocol {
     });
   }
 
+  hasSaidAll(): boolean {
+    return true;
+  }
+
   groups(): readonly ProxyGroupRow[] {
     return [...this.eachGroup()];
   }
@@ -213,6 +217,9 @@ export class ProxyModule implements Protocol {
       localSource: (advice) => this.#localSource(advice),
       localQuerier: (advice) => this.#localQuerier(advice),
       wrongInterface: (event) => this.#wrongInterface(event),
+      // Upstream, groups may be asked for late. What hosts want is said by IGMP.
+      mayStillWant: (_flow, ifindex) => this.#upstreams.get(ifindex) !== undefined,
+      mayPass: ({ group }, iif, oif) => this.#rules.mayEverLeave(group, iif, oif),
       interfaceGone: (ifindex) => this.#forget(ifindex, 'gone'),
       interfaceLost: (ifindex) => this.#forget(ifindex, 'lost'),
       interfaceOffered: (ifindex) => this.#parts.links.byIndex(ifindex) !== undefined,

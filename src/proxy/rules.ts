@@ -43,6 +43,14 @@ export class Rules {
     return downstream !== undefined && this.#mayReach(flow, downstream);
   }
 
+  /** Whether the configuration alone lets a flow of the group in by one and out by the other; either may be another's. */
+  mayEverLeave(group: IpAddress, iif: Ifindex, out: Ifindex): boolean {
+    const { upstreams } = this.#parts;
+    const fromUpstream = upstreams.get(iif) !== undefined;
+    if (fromUpstream && !upstreams.admits(iif, group)) return false;
+    return upstreams.get(out) === undefined || (!fromUpstream && upstreams.admits(out, group));
+  }
+
   /** There are receivers behind `out`, as far as this protocol knows: everything from inside is wanted upstream. */
   isWanted({ source, group }: MembershipKey, out: Ifindex): boolean {
     if (this.#parts.upstreams.get(out)) return true;

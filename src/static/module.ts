@@ -83,6 +83,11 @@ export class StaticModule implements Protocol {
     return this.#releaseNext([...this.#asked].sort((a, b) => a - b));
   }
 
+  /** By a take all of its routes are known. */
+  hasSaidAll(): boolean {
+    return true;
+  }
+
   take(ifindex: Ifindex): Answer<MgmStatus> {
     if (this.#handle === undefined) return NOT_STARTED;
     const had = this.#asked.has(ifindex);
@@ -106,11 +111,24 @@ export class StaticModule implements Protocol {
   #callbacks(): ClientCallbacks {
     return {
       rpf: (request) => this.#rpf(request),
+      mayStillWant: (flow, ifindex) => this.#leadsTo(flow, ifindex),
+      mayPass: (flow, iif) => this.#leadsFrom(flow, iif),
       interfaceGone: (ifindex) => this.#forget(ifindex),
       interfaceLost: (ifindex) => this.#forget(ifindex),
       interfaceOffered: (ifindex) => this.#parts.links.byIndex(ifindex) !== undefined,
       interfaceGranted: (ifindex) => this.#granted(ifindex),
     };
+  }
+
+  #leadsTo(flow: MembershipKey, ifindex: Ifindex): boolean {
+    const name = this.#parts.links.byIndex(ifindex)?.name;
+    return name !== undefined && routeOf(this.#parts.config.routes, flow)?.oifs.includes(name) === true;
+  }
+
+  /** What no route is about may come in anywhere. */
+  #leadsFrom(flow: MembershipKey, ifindex: Ifindex): boolean {
+    const route = this.#owned.has(ifindex) ? routeOf(this.#parts.config.routes, flow) : undefined;
+    return route === undefined || route.iif === this.#parts.links.byIndex(ifindex)?.name;
   }
 
   /** Section 3.1: the configured iif, as long as this instance owns it (D-RPF-2); otherwise what the look-up gave. */

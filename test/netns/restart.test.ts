@@ -55,8 +55,12 @@ async function scene(net: Net): Promise<Scene> {
   return { upstream, service, receiver };
 }
 
-/** Whatever happens in `body`: every packet came once, and nobody upstream heard of a leave. */
-async function unnoticed({ receiver, upstream }: Omit<Scene, 'service'>, body: () => Promise<void>): Promise<void> {
+/** Whatever happens in `body`: every packet came once, and nobody upstream heard of a leave but of `leaving`. */
+async function unnoticed(
+  { receiver, upstream }: Omit<Scene, 'service'>,
+  body: () => Promise<void>,
+  leaving = 'nothing',
+): Promise<void> {
   const before = await receiver.report();
   await body();
   const seen = (await receiver.report()).received;
@@ -66,7 +70,7 @@ async function unnoticed({ receiver, upstream }: Omit<Scene, 'service'>, body: (
     lost: before.lost,
     duplicated: before.duplicated,
   });
-  expect(leaves(upstream)).toEqual([]);
+  expect(leaves(upstream).filter((record) => !record.includes(leaving))).toEqual([]);
 }
 
 function leaves(upstream: Capture): readonly string[] {
@@ -125,6 +129,37 @@ netnsTest(
     expect(after.filter(({ group, packets }) => !(packets > (before.get(group) ?? Infinity)))).toEqual([]);
   },
 );
+
+netnsTest('a reload that denies a group ends its stream at once, and the others lose nothing (D1)', async (net) => {
+  const on = await scene(net);
+  const out = () => on.service.ctl<readonly { group: string; oifs: readonly string[] }[]>('show', 'mfc');
+  const denied = readFileSync(on.service.configFile, 'utf8').replaceAll(
+    'igmp: {',
+    'igmp: { groupFilter: [{ deny: 239.1.1.1/32 }],',
+  );
+  await unnoticed(
+    on,
+    async () => {
+      writeFileSync(on.service.configFile, denied);
+      await on.service.signal('SIGHUP');
+      // no waiting here
+      expect(out().filter(({ oifs }) => oifs.length > 0)).toHaveLength(GROUPS - 1);
+      expect(out().find(({ group }) => group === FIRST)?.oifs ?? []).toEqual([]);
+    },
+    `${FIRST} `,
+  );
+  // an interface that goes as well, and nothing to repair
+  await unnoticed(
+    on,
+    async () => {
+      writeFileSync(on.service.configFile, denied.replace(/^ {2}spare: .*$/m, ''));
+      await on.service.signal('SIGHUP');
+    },
+    `${FIRST} `,
+  );
+  await eventually('the restart window to end', () => on.service.events('daemon.warm-start.ended').length > 0);
+  expect(on.service.events('kernel.repaired')).toEqual([]);
+});
 
 netnsTest('a reload with a mistake in the configuration changes nothing and says where it is', async (net) => {
   const on = await scene(net);

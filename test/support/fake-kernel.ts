@@ -101,6 +101,11 @@ export class FakeIgmp implements IgmpPort {
     return undefined;
   }
 
+  /** For tests: the process that subscribed is dead. */
+  forgetSubscribers(): void {
+    this.#subscribers.clear();
+  }
+
   /** For tests: a message came in. */
   receive(packet: Pick<IgmpPacket, 'ifindex' | 'source' | 'destination' | 'payload'> & Partial<IgmpPacket>): void {
     this.#subscribers.get(packet.payload[0]!)?.({ ttl: 1, routerAlert: true, ...packet });

@@ -22,6 +22,9 @@ const STATE: SavedState = {
   table: 253,
   assignments: [{ name: 'eth0', configured: { owner: null, igmp: true }, now: { owner: 'red', igmp: true } }],
   joins: [{ interface: 'eth0', group: '239.1.1.1', source: null }],
+  leaving: true,
+  windowLeftMs: 0,
+  guests: ['eth2'],
   protocols: { dvmrp: { anything: [1, 2, 3] } },
 };
 

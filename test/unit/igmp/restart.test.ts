@@ -1,7 +1,8 @@
 /** What a new process gets from the one before: who else is querier on a link (saved-state.ts). */
 import { expect, test } from 'vitest';
-import { queryV3 } from '../../support/packet-builder.js';
-import { Bed, ETH1, link } from './bed.js';
+import { ip } from '../../../src/base/ip.js';
+import { queryV3, reportV2, reportV3 } from '../../support/packet-builder.js';
+import { Bed, type BedOptions, ETH1, link, prefix, src } from './bed.js';
 
 /** Own address 10.0.0.5, so that there is room below. */
 const links = [link(ETH1, '10.0.0.5')];
@@ -12,7 +13,7 @@ function saved(): unknown {
   const bed = new Bed({ links });
   bed.hearQuery(queryV3({ qrv: 3, qqic: 60 }), '10.0.0.1');
   bed.goTo(55);
-  return JSON.parse(JSON.stringify(bed.module.saveState()));
+  return JSON.parse(JSON.stringify(bed.module.saveState(false)));
 }
 
 test('hosts are asked once at the start, and the other querier stays what it was, as long as it would have been', () => {
@@ -39,7 +40,7 @@ test('a querier that would be silent by now is forgotten, and one with a higher 
 });
 
 test('a router that is querier itself has nothing to save', () => {
-  expect(new Bed({ links }).module.saveState()).toEqual([]);
+  expect(new Bed({ links }).module.saveState(false)).toEqual({ queriers: [], interfaces: [] });
 });
 
 test.each([
@@ -61,4 +62,116 @@ test.each([
 ])('a state with %s changes nothing', (_what, state) => {
   const bed = new Bed({ links, savedState: { state, ageMs: 0 } });
   expect(row(bed).role).toBe('querier');
+});
+
+/** The next process, so many milliseconds after `bed` ended. */
+function after(bed: Bed, ageMs: number, options: BedOptions = {}): Bed {
+  const state: unknown = JSON.parse(JSON.stringify(bed.module.saveState(true)));
+  return new Bed({ ...options, savedState: { state, ageMs } });
+}
+
+const [A, B] = [src('a'), src('b')];
+const G = '239.1.1.1';
+const S = '239.1.1.2';
+
+/** What the next process tells the manager at its start. */
+function told(bed: Bed): readonly string[] {
+  void bed.module.take(ETH1);
+  return bed.mgm.drain().filter((call) => call !== 'take');
+}
+
+function withGroups(): Bed {
+  const bed = new Bed();
+  bed.goTo(100);
+  bed.hear(reportV3({ type: 4, group: G, sources: [B] }, { type: 5, group: S, sources: [A, B] }));
+  bed.hear(reportV2('239.1.1.3'), { to: '239.1.1.3' });
+  return bed;
+}
+
+test('who follows at once knows all groups, their modes, sources and what is left of their time, and asks nobody (D3)', () => {
+  const before = withGroups();
+  before.goTo(150);
+  const bed = after(before, 1000, { take: false });
+  expect(told(bed)).toEqual([`add (*,${G})`, `refuse (b,${G})`, `add (a,${S})`, `add (b,${S})`, 'add (*,239.1.1.3)']);
+  expect(bed.generalQueriesAt()).toEqual([]);
+  expect(bed.module.hasSaidAll()).toBe(true);
+  const shown = (one: Bed) => one.module.groups().map(({ group, expiresInMs }) => [group, expiresInMs]);
+  const left = shown(before).map(([group, ms]) => [group, typeof ms === 'number' ? ms - 1000 : ms]);
+  expect(shown(bed)).toEqual(left);
+  // the regular query comes when it would have come, and the groups end when they would have
+  bed.goTo(15);
+  expect(bed.generalQueriesAt()).toEqual([5.25]);
+  bed.goTo(221);
+  expect(bed.module.groups()).toEqual([]);
+});
+
+test.each([
+  [
+    'groupFilter',
+    { groupFilter: [{ action: 'deny', prefix: prefix('239.1.1.1/32') }] },
+    [`add (a,${S})`, `add (b,${S})`, 'add (*,239.1.1.3)'],
+  ],
+  ['boundary', { boundary: [prefix('239.1.1.2/31')] }, [`add (*,${G})`, `refuse (b,${G})`]],
+  ['ssmRanges', { ssmRanges: [prefix('239.1.0.0/16')] }, [`add (a,${S})`, `add (b,${S})`]],
+  [
+    'sourceFilter',
+    { sourceFilter: [{ action: 'deny', prefix: prefix(`${A}/32`) }] },
+    [`add (*,${G})`, `refuse (b,${G})`, `add (b,${S})`, 'add (*,239.1.1.3)'],
+  ],
+  ['maxGroups', { maxGroups: 1 }, [`add (*,${G})`, `refuse (b,${G})`]],
+] as const)('of what it knows, what %s forbids today is left out (D1)', (_key, config, calls) => {
+  expect(told(after(withGroups(), 300, { config, take: false }))).toEqual(calls);
+});
+
+test('who follows later asks, knows nobody, and says that hosts may still want what they may ask for (D3)', () => {
+  const config = { groupFilter: [{ action: 'deny', prefix: prefix('239.1.1.2/32') }] } as const;
+  const bed = after(withGroups(), 3500, { config });
+  expect(bed.module.groups()).toEqual([]);
+  expect(bed.generalQueriesAt()).toEqual([0]);
+  expect(bed.module.hasSaidAll()).toBe(false);
+  const may = (group: string) => bed.mgm.callbacks.mayStillWant?.({ source: ip(A), group: ip(group) }, ETH1);
+  expect([may(G), may(S)]).toEqual([true, false]);
+  bed.goTo(31.25 + 11);
+  expect(may(G)).toBe(false);
+});
+
+test('a reload between the startup queries sends the second one when it was due, once (D3)', () => {
+  const before = new Bed();
+  before.goTo(20);
+  const middle = after(before, 1000);
+  middle.goTo(5);
+  const bed = after(middle, 1000);
+  bed.goTo(20);
+  expect([...middle.generalQueriesAt(), ...bed.generalQueriesAt()]).toEqual([4.25]);
+  expect(bed.module.hasSaidAll()).toBe(true);
+});
+
+test.each([
+  ['a group that is no row', [[1]]],
+  ['a row with text', [[1, 1, 'x', 0, 0, 0]]],
+  ['an odd row', [[1, 1, 1, 0, 0, 0, 5]]],
+  ['a negative time', [[1, 1, -5, 0, 0, 0]]],
+])('a state with %s is a start without it (D3)', (_what, groups) => {
+  const one = { interface: 'eth1', startupLeft: 0, queryDueInMs: 5, knownInMs: 0, groups };
+  const bed = new Bed({ savedState: { state: { queriers: [], interfaces: [one] }, ageMs: 0 } });
+  expect(bed.generalQueriesAt()).toEqual([0]);
+});
+
+test('ten thousand groups are told in slices, and the take is answered when all of them are (D3)', async () => {
+  const before = new Bed();
+  before.goTo(100);
+  for (let n = 0; n < 100; n++) {
+    const records = Array.from({ length: 100 }, (_, m) => ({ type: 4, group: `239.2.${n}.${m}` }));
+    before.hear(reportV3(...records));
+  }
+  const bed = after(before, 500, { take: false });
+  let answered = false;
+  void Promise.resolve(bed.module.take(ETH1)).then(() => (answered = true));
+  // what the turn of the take says, and what later ones say
+  expect(bed.mgm.drain().length).toBeLessThanOrEqual(1100);
+  expect(answered).toBe(false);
+  await bed.clock.run(0);
+  expect(answered).toBe(true);
+  expect(bed.module.groups()).toHaveLength(10_000);
+  expect(bed.mgm.drain().length).toBeGreaterThan(8900);
 });

@@ -1,0 +1,99 @@
+/**
+ * What hosts want, carried over to the next process of this router: the groups of an interface as plain values, and back. Times
+ * are what is left of them. Hosts that are tracked are not carried over: until they are heard again, leaves are asked about.
+ */
+import { type IpAddress, ipv4, toU32 } from '../base/ip.js';
+import type { IgmpInterfaceConfig } from '../config/types.js';
+import { admitsSource, groupRefusal } from './admission.js';
+import type { Group, Mode } from './group.js';
+import type { RecordEnv } from './group-v3.js';
+
+export interface SavedSource {
+  readonly address: IpAddress;
+  /** 0 in EXCLUDE: refused. */
+  readonly leftMs: number;
+}
+
+export interface SavedGroup {
+  readonly address: IpAddress;
+  readonly mode: Mode;
+  /** In EXCLUDE. */
+  readonly leftMs: number;
+  readonly v1LeftMs: number;
+  readonly v2LeftMs: number;
+  readonly lastReporter: IpAddress;
+  readonly sources: readonly SavedSource[];
+}
+
+/** Numbers before the sources of a group: address, mode, three times, reporter. */
+const FIXED = 6;
+
+/** One group as a row of numbers: its own six, then address and time of each source. */
+export function packGroup(group: Group, nowMs: number): readonly number[] {
+  const left = (untilMs: number): number => Math.max(0, Math.ceil(untilMs - nowMs));
+  const { address, mode, timerMs, v1HostMs, v2HostMs, lastReporter } = group;
+  const row = [toU32(address), mode === 'exclude' ? 1 : 0, left(timerMs), left(v1HostMs), left(v2HostMs)];
+  row.push(toU32(lastReporter));
+  for (const source of group.sources?.values() ?? [])
+    row.push(toU32(source.address), source.expiryMs === 0 ? 0 : Math.max(1, left(source.expiryMs)));
+  return row;
+}
+
+/** Undefined for what is no such row. `ageMs`: how long ago it was packed. */
+export function unpackGroup(row: unknown, ageMs: number): SavedGroup | undefined {
+  if (!Array.isArray(row) || row.length < FIXED || row.length % 2 !== 0) return undefined;
+  const numbers = row as readonly unknown[];
+  if (!numbers.every((value): value is number => Number.isInteger(value) && Number(value) >= 0)) return undefined;
+  const [group = 0, exclude = 0, leftMs = 0, v1 = 0, v2 = 0, reporter = 0] = numbers;
+  const aged = (ms: number): number => Math.max(0, Math.ceil(ms - ageMs));
+  const sources: SavedSource[] = [];
+  for (let at = FIXED; at < numbers.length; at += 2) {
+    const sourceLeftMs = numbers[at + 1] ?? 0;
+    sources.push({ address: ipv4(numbers[at] ?? 0), leftMs: sourceLeftMs === 0 ? 0 : Math.max(1, aged(sourceLeftMs)) });
+  }
+  return {
+    address: ipv4(group),
+    mode: exclude === 1 ? 'exclude' : 'include',
+    leftMs: Math.max(1, aged(leftMs)),
+    v1LeftMs: aged(v1),
+    v2LeftMs: aged(v2),
+    lastReporter: ipv4(reporter),
+    sources,
+  };
+}
+
+/** What of the group hosts may ask for today; undefined: nothing. Where a source must be named, those named stay. */
+export function admitted(saved: SavedGroup, config: IgmpInterfaceConfig): SavedGroup | undefined {
+  const { address, mode } = saved;
+  if (groupRefusal(config, address, false) !== undefined) return undefined;
+  const anySource = mode === 'exclude' && groupRefusal(config, address, true) === undefined;
+  const sources = saved.sources
+    .filter((source) => admitsSource(config, source.address) && (anySource || source.leftMs > 0))
+    .slice(0, config.maxSourcesPerGroup);
+  if (anySource) return { ...saved, sources };
+  return sources.length === 0 ? undefined : { ...saved, mode: 'include', sources };
+}
+
+/** Into an empty group, routing is told. Everything counts for the host that reported last. */
+export function recall(
+  group: Group,
+  saved: SavedGroup,
+  { nowMs, host, changes, takeSource }: Pick<RecordEnv, 'nowMs' | 'host' | 'changes' | 'takeSource'>,
+): void {
+  const until = (leftMs: number): number => (leftMs === 0 ? 0 : nowMs + leftMs);
+  group.mode = saved.mode;
+  group.timerMs = saved.mode === 'exclude' ? until(saved.leftMs) : 0;
+  group.v1HostMs = until(saved.v1LeftMs);
+  group.v2HostMs = until(saved.v2LeftMs);
+  group.lastReporter = saved.lastReporter;
+  for (const { address, leftMs } of saved.sources) {
+    group.sources ??= new Map();
+    if (!takeSource(group)) break;
+    group.sources.set(address, { address, expiryMs: until(leftMs), queriesLeft: 0, seenIn: 0, host });
+  }
+  if (saved.mode === 'exclude') changes.joinGroup(group.address);
+  for (const { address, expiryMs } of group.sources?.values() ?? []) {
+    if (saved.mode === 'include') changes.joinSource(group.address, address);
+    else if (expiryMs === 0) changes.refuseSource(group.address, address);
+  }
+}
