@@ -33,6 +33,8 @@ export const DEFAULT_TABLE = 253;
 
 /** Entries, static entries, vifs, static vifs (MRT_FLUSH). */
 const FLUSH_EVERYTHING = 15;
+/** Entries and vifs, but not static ones. */
+const FLUSH_OWN = 5;
 /** Holds the change events of 10,000 writes in a row. */
 const CHANGE_BUFFER_BYTES = 4 * 1024 * 1024;
 
@@ -126,6 +128,10 @@ export class Mroute implements MroutePort {
     return refusal('MRT_FLUSH', this.#tableName(), this.#native.flush(FLUSH_EVERYTHING));
   }
 
+  flushOwn(): KernelError | undefined {
+    return refusal('MRT_FLUSH', this.#tableName(), this.#native.flush(FLUSH_OWN));
+  }
+
   setPim(on: boolean): KernelError | undefined {
     // A change of the PIM mode drags the assert mode along, so that one is set after it, always.
     return (
@@ -166,10 +172,12 @@ export class Mroute implements MroutePort {
     this.#onChange = handler;
   }
 
-  /** Empties the table and gives it up. A successor that shall find it full must hold a duplicate and kill this one instead. */
+  /**
+   * Gives the table up, and with it all that its owner wrote; what others wrote stays. A successor that shall find it full must
+   * hold a duplicate and kill this one instead.
+   */
   close(): void {
     this.#events?.close();
-    this.#native.flush(FLUSH_EVERYTHING);
     this.#native.done();
   }
 

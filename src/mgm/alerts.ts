@@ -54,8 +54,11 @@ export class Alerts {
   }
 
   /** Somebody else decides for an interface now, or nobody: the (s,g) that lie behind it are another's business (D-ALERT-3). */
-  signalSources(): void {
-    for (const record of [...this.#core.memberships.ofSources()]) this.signalKey(record);
+  *signalSources(): Generator<void, void> {
+    for (const record of this.#core.memberships.ofSources()) {
+      this.signalKey(record);
+      yield;
+    }
   }
 
   #putOff(record: KeyRecord, cause: Interface | undefined): boolean {

@@ -41,6 +41,8 @@ export class Core implements Events {
   /** Every interface in state G, P or PG, or on its way there. */
   readonly interfaces = new Map<Ifindex, Interface>();
   readonly byVif: (Interface | undefined)[] = [];
+  /** Bits of vifs that are gone from the kernel while entries may still name them. */
+  closingVifs = 0;
   readonly vifs = new VifTable();
   readonly clients = new Map<Handle, Client>();
   readonly memberships = new MembershipTable();

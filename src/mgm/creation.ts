@@ -128,7 +128,7 @@ export class Creation {
     return whenAnswered(this.#vetoes(entry, entry.iif, candidates), (vetoed) => {
       if (entry.deleted) return;
       for (const on of vetoed) if (!on.closed) entry.setOverride(on, 'off');
-      this.#forwarding.update(entry);
+      if (this.#forwarding.update(entry).turned) this.#lifetimes.restart(entry);
     });
   }
 

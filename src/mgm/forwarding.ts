@@ -41,7 +41,7 @@ export class Forwarding {
       bitsOf(memberships.get(ANY4, ANY4), stale, named?.client);
     if (named) outputs |= this.#namedBits(named, stale);
     for (const [on, override] of entry.overrides ?? []) {
-      if (override === 'on') outputs |= bitOf(on);
+      if (override === 'on' && !on.closed) outputs |= bitOf(on);
       else outputs &= ~bitOf(on);
     }
     return this.#withinScope(entry, (outputs | entry.kept) & ~bitOf(entry.iif));
@@ -124,7 +124,8 @@ export class Forwarding {
   candidates(key: MembershipKey, iif: Ifindex): Interface[] {
     const found = new Set<Interface>();
     for (const record of this.#core.memberships.matching(key)) {
-      for (const { on } of record.members) if (on.ifindex !== iif && !on.isBoundaryOf(key.group)) found.add(on);
+      for (const { on } of record.members)
+        if (on.ifindex !== iif && !on.closed && !on.isBoundaryOf(key.group)) found.add(on);
     }
     return [...found].sort((a, b) => a.ifindex - b.ifindex);
   }
@@ -142,13 +143,22 @@ export class Forwarding {
     }
     this.#core.emit('mfe.deleted', () => keyFields(entry));
   }
+
+  /** Takes all entries out of the kernel in one call, whatever their number; those that others wrote stay. */
+  removeAll(): void {
+    const { mroute } = this.#core.ports;
+    for (const { isStatic, source, group } of this.#core.entries) if (isStatic) mroute.delMfc(source, group);
+    const error = mroute.flushOwn();
+    if (error) this.#core.kernelRefused(error);
+    this.#core.entries.clear();
+  }
 }
 
 /** Interfaces of the key's members, without those of `except`; those of stale members only where `stale` has them. */
 function bitsOf(record: KeyRecord | undefined, stale: number, except: Client | undefined): number {
   let bits = 0;
   for (const member of record?.members ?? [])
-    if (!member.pending && member.client !== except)
+    if (!member.pending && member.client !== except && !member.on.closed)
       bits |= isStale(member) ? bitOf(member.on) & stale : bitOf(member.on);
   return bits;
 }

@@ -62,12 +62,11 @@ export class Handovers {
   #view({ ifindex, from, to }: HandoverRequest): HandoverView {
     const on = this.#core.interfaces.get(ifindex);
     const name = on?.name ?? this.#core.ports.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
-    const entries = [...this.#core.entries];
-    const counted = {
-      memberships: on?.keys.size ?? 0,
-      entriesAsIif: entries.filter((entry) => entry.iif === on).length,
-      entriesAsOif: entries.filter((entry) => on && entry.outputs & bitOf(on)).length,
-    };
+    const counted = { memberships: on?.keys.size ?? 0, entriesAsIif: 0, entriesAsOif: 0 };
+    for (const entry of on ? this.#core.entries : []) {
+      if (entry.iif === on) counted.entriesAsIif++;
+      else if (on && entry.outputs & bitOf(on)) counted.entriesAsOif++;
+    }
     return { interface: name, from, to, igmp: on?.igmp !== undefined, ...counted, done: false, code: 'NO_ERROR' };
   }
 

@@ -44,6 +44,7 @@ import { Reconciler } from './reconciler.js';
 import { Registry } from './registry.js';
 import { Rib } from './rib.js';
 import { Rpf } from './rpf.js';
+import { Slices } from './slices.js';
 import type { HandoverView, ManagerSnapshot } from './snapshot.js';
 import { type Client, type Entry, type Interface } from './state.js';
 import { Transitions } from './transition.js';
@@ -81,6 +82,7 @@ export class Manager implements MgmClient {
   readonly #enumerations: Enumerations;
   readonly #reader: MfeReader;
   readonly #reconciler: Reconciler;
+  readonly #slices: Slices;
   readonly #views: Views;
   #unwatchLinks: (() => void) | undefined;
 
@@ -95,7 +97,8 @@ export class Manager implements MgmClient {
       remove: (entry) => courier.enter(() => this.#expire(entry)),
     });
     const alerts = new Alerts(core, courier, rpf, (entry, timeoutSec) => lifetimes.restart(entry, timeoutSec));
-    const parts = { courier, rpf, forwarding, alerts, lifetimes };
+    const slices = new Slices(core, courier);
+    const parts = { courier, rpf, forwarding, alerts, lifetimes, slices };
     const members = new Members(core, { ...parts, admit: (entry, on) => this.#creation.admit(entry, on) });
     const budget = new EntryBudget(core, (entry) => courier.enter(() => this.#expire(entry)));
     const creation = new Creation(core, { ...parts, budget });
@@ -105,6 +108,7 @@ export class Manager implements MgmClient {
     this.#rib = new Rib(core, { ...parts, creation });
     this.#forwarding = forwarding;
     this.#lifetimes = lifetimes;
+    this.#slices = slices;
     this.#budget = budget;
     this.#alerts = alerts;
     this.#members = members;
@@ -122,6 +126,7 @@ export class Manager implements MgmClient {
     this.#reader = new MfeReader(core, forwarding);
     this.#reconciler = new Reconciler(core, forwarding, {
       reportFlow: (seen) => this.#answerFromDump(seen),
+      slices,
       isExpected: (seen) => adoption.awaits(seen),
       reservedVif: (ifindex) => adoption.reservedVif(ifindex),
     });
@@ -152,7 +157,9 @@ export class Manager implements MgmClient {
       this.#budget.stop();
       this.#upcalls.stop();
       for (const on of [...this.#core.interfaces.values()]) this.#transitions.interfaceGone(on);
-      for (const entry of [...this.#core.entries]) this.#forwarding.remove(entry);
+      this.#rib.stop();
+      this.#slices.stop();
+      this.#forwarding.removeAll();
       for (const client of clients) this.#courier.forget(client);
       return DONE;
     });

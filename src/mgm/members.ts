@@ -12,6 +12,7 @@ import { type Courier, DECISION_LIMIT_MS } from './courier.js';
 import { bitOf, type Forwarding } from './forwarding.js';
 import { cannotComplete, compareKeys, DONE, invalid, notFound } from './keys.js';
 import type { Lifetimes } from './lifetimes.js';
+import { type Slices, STEPS_PER_SLICE } from './slices.js';
 import {
   attributedTo,
   type Client,
@@ -27,6 +28,7 @@ export interface MembersParts {
   readonly forwarding: Forwarding;
   readonly alerts: Alerts;
   readonly lifetimes: Lifetimes;
+  readonly slices: Slices;
   /** Shows an existing entry to the owner of an interface that becomes a candidate of it; it may veto. */
   readonly admit: (entry: Entry, on: Interface) => Answer<void>;
 }
@@ -37,7 +39,7 @@ export class Members {
   readonly #forwarding: Forwarding;
   readonly #alerts: Alerts;
   readonly #lifetimes: Lifetimes;
-
+  readonly #slices: Slices;
   readonly #admit: (entry: Entry, on: Interface) => Answer<void>;
 
   constructor(core: Core, parts: MembersParts) {
@@ -46,6 +48,7 @@ export class Members {
     this.#forwarding = parts.forwarding;
     this.#alerts = parts.alerts;
     this.#lifetimes = parts.lifetimes;
+    this.#slices = parts.slices;
     this.#admit = parts.admit;
   }
 
@@ -90,14 +93,23 @@ export class Members {
       left.push({ record, by: attributedTo(member) });
       this.#remove(record, member);
     }
+    if (left.length > STEPS_PER_SLICE) return this.#slices.run(this.#leave(left, on));
     for (const { record, by } of left) this.#left(record, on, by);
   }
 
-  /** Everything on the interface goes, silently for those who held it: the interface itself is going. */
-  dropAll(on: Interface): void {
-    for (const record of [...on.keys]) {
+  *#leave(left: readonly { readonly record: KeyRecord; readonly by: Client }[], on: Interface): Generator<void, void> {
+    for (const { record, by } of left) {
+      this.#left(record, on, by);
+      yield;
+    }
+  }
+
+  /** Everything on the interface goes, silently for those who held it: the interface itself is going, and the entries follow. */
+  *dropAll(on: Interface): Generator<void, void> {
+    for (const record of on.keys) {
       for (const member of record.members.filter((one) => one.on === on)) this.#core.memberships.remove(record, member);
-      this.#left(record, on, undefined);
+      this.#alerts.signalKey(record, on);
+      yield;
     }
   }
 
@@ -130,9 +142,17 @@ export class Members {
     const { on } = member;
     this.#alerts.signalKey(record, on);
     if (on.phase === 'R') return DONE;
+    if (this.#core.entries.size > STEPS_PER_SLICE) {
+      this.#slices.run(this.#admitAll(on));
+      return DONE;
+    }
     const later = [...this.admissions(on)].filter(isLater);
     if (later.length === 0) return DONE;
     return Promise.all(later).then(() => (on.owner === member.client ? DONE : invalid('notOwner')));
+  }
+
+  *#admitAll(on: Interface): Generator<void, void> {
+    for (const admitted of this.admissions(on)) yield void admitted;
   }
 
   /** The owner's (*,*) counts from now on: each entry is shown to the owner, one a step. Nothing happens without one. */
@@ -140,7 +160,7 @@ export class Members {
     const member = on.owner && this.#core.memberships.get(ANY4, ANY4)?.find(on.owner, on);
     if (!member || isStale(member)) return;
     member.pending = false;
-    for (const entry of [...this.#core.entries]) if (entry.iif !== on) yield this.#admit(entry, on);
+    for (const entry of this.#core.entries) if (entry.iif !== on) yield this.#admit(entry, on);
   }
 
   /** D-LJ-2: the owner may keep existing entries off the interface before the kernel is touched. */
@@ -165,20 +185,35 @@ export class Members {
     const { on, client } = member;
     const alone = client === on.igmp && !on.owner;
     member.pending = false;
-    let error: KernelError | undefined;
-    const turned: Entry[] = [];
-    const opens = !this.#coveredByItsAll(member, record);
-    for (const entry of opens ? this.#core.entries.matching(record) : []) {
-      entry.clearOverride(on, 'off');
-      const refused = alone
-        ? client.callbacks.refusesSource?.(entry, on.ifindex)
-        : reply?.refuse.some((key) => key.source === entry.source && key.group === entry.group);
-      if (refused && entry.iif !== on) entry.setOverride(on, 'off');
-      error = this.#update(entry, turned) ?? error;
+    if (this.#core.entries.countMatching(record) === 0 || this.#coveredByItsAll(member, record)) {
+      this.#alerts.signalKey(record, on);
+      return DONE;
     }
+    const refused = new Set(reply?.refuse.map(({ source, group }) => this.#core.entries.get(source, group)));
+    for (const entry of this.#core.entries.matching(record)) {
+      entry.clearOverride(on, 'off');
+      const refuses = alone ? client.callbacks.refusesSource?.(entry, on.ifindex) : refused.has(entry);
+      if (refuses && entry.iif !== on) entry.setOverride(on, 'off');
+    }
+    return statusOf(this.#follow(record, on, attributedTo(member)));
+  }
+
+  /** The key's entries follow its members; of those that turn, who decides for their incoming interface hears, but for `by`. */
+  #follow(record: KeyRecord, on: Interface, by: Client | undefined): KernelError | undefined {
+    let error: KernelError | undefined;
+    const { entries } = this.#core;
+    const count = entries.countMatching(record);
     this.#alerts.signalKey(record, on);
-    for (const entry of turned) this.#alerts.signalEntry(entry, attributedTo(member), on);
-    return statusOf(error);
+    if (count > STEPS_PER_SLICE) this.#slices.run(this.#updates(record, on, by));
+    else for (const entry of count > 0 ? entries.matching(record) : []) error = this.#update(entry, by, on) ?? error;
+    return error;
+  }
+
+  *#updates(record: KeyRecord, on: Interface, by: Client | undefined): Generator<void, void> {
+    for (const entry of this.#core.entries.matching(record)) {
+      if (!entry.deleted) this.#update(entry, by, on);
+      yield;
+    }
   }
 
   /** An owner with (*,*) there has said by its vetoes what does not leave; a narrower key of its own says nothing new. */
@@ -199,16 +234,11 @@ export class Members {
   }
 
   #left(record: KeyRecord, on: Interface, by: Client | undefined): KernelError | undefined {
-    let error: KernelError | undefined;
-    const turned: Entry[] = [];
     for (const entry of this.#core.entries.matching(record)) {
       entry.clearOverride(on, 'on');
       entry.kept &= ~bitOf(on);
-      error = this.#update(entry, turned) ?? error;
     }
-    this.#alerts.signalKey(record, on);
-    for (const entry of turned) this.#alerts.signalEntry(entry, by, on);
-    return error;
+    return this.#follow(record, on, by);
   }
 
   /** FORWARD: one existing entry, one interface; nothing is remembered for a later entry (D-FLAG-1). */
@@ -220,20 +250,17 @@ export class Members {
     }
     entry.setOverride(on, override);
     if (override === 'off') entry.kept &= ~bitOf(on);
-    const turned: Entry[] = [];
-    const error = this.#update(entry, turned);
-    if (turned.length > 0) this.#alerts.signalEntry(entry, client, on);
-    return statusOf(error);
+    return statusOf(this.#update(entry, client, on));
   }
 
   /** D-MFE-3: an entry that turns positive or negative begins a new life. */
-  #update(entry: Entry, turned: Entry[]): KernelError | undefined {
-    const result = this.#forwarding.update(entry);
-    if (result.turned) {
-      turned.push(entry);
+  #update(entry: Entry, by: Client | undefined, on: Interface): KernelError | undefined {
+    const { turned, error } = this.#forwarding.update(entry);
+    if (turned) {
       this.#lifetimes.restart(entry);
+      this.#alerts.signalEntry(entry, by, on);
     }
-    return result.error;
+    return error;
   }
 }
 

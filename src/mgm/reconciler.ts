@@ -5,10 +5,13 @@
  */
 import { KernelError } from '../base/errors.js';
 import { formatIp } from '../base/ip.js';
+import { LogLimiter } from '../base/log-limiter.js';
 import type { Timer } from '../port/clock.js';
 import type { DumpedMfc, DumpedVif, Ifindex, MfcChange, MrouteDump, Vif } from '../port/kernel.js';
 import { type Core, flowName, keyFields } from './core.js';
 import { bitOf, type Forwarding } from './forwarding.js';
+import { ForeignEntries, MOST_SHOWN } from './foreign-entries.js';
+import type { Slices } from './slices.js';
 import type { Entry, Interface } from './state.js';
 
 /** Notifications of one burst lead to one comparison. Each that follows soon after another waits twice as long. */
@@ -17,6 +20,8 @@ const LONGEST_DELAY_MS = 10_000;
 /** An entry that differs again right after a repair is left alone for this long, then twice as long each time. */
 const REPAIR_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 600_000;
+/** Lines of a kind: some at once, then one in ten seconds (F54). */
+const [LINES, LINES_PER_SEC] = [10, 0.1];
 
 /** What became of the repairs of an entry. */
 interface Repairs {
@@ -29,6 +34,7 @@ export interface ReconcilerParts {
   readonly reportFlow: (entry: DumpedMfc) => void;
   /** An entry that is not ours yet, but nobody else's either. */
   readonly isExpected: (entry: DumpedMfc) => boolean;
+  readonly slices: Slices;
   /** The vif of an interface that nobody is on yet. */
   readonly reservedVif: (ifindex: Ifindex) => Vif | undefined;
 }
@@ -37,6 +43,7 @@ export class Reconciler {
   readonly #core: Core;
   readonly #forwarding: Forwarding;
   readonly #parts: ReconcilerParts;
+  readonly #limiter = new LogLimiter(LINES, LINES_PER_SEC);
   #timer: Timer | undefined;
   #suspicion: Timer | undefined;
   #suspicionDelayMs = SUSPICION_DELAY_MS;
@@ -45,8 +52,8 @@ export class Reconciler {
   readonly #repairs = new Map<Entry, Repairs>();
   #running = false;
   #again = false;
-  /** Entries somebody else wrote, by "source group", as the last dump showed them. */
-  foreign: ReadonlyMap<string, DumpedMfc> = new Map();
+  /** Entries somebody else wrote, as the last dump showed them. */
+  foreign = new ForeignEntries();
   unresolved: readonly DumpedMfc[] = [];
 
   constructor(core: Core, forwarding: Forwarding, parts: ReconcilerParts) {
@@ -91,12 +98,11 @@ export class Reconciler {
     const removed = new Set<string>();
     this.#core.removedSince = removed;
     const dump = await this.#core.ports.mroute.dump();
+    if (dump instanceof KernelError) this.#core.kernelRefused(dump);
+    else if (!this.#core.stopped) await this.#parts.slices.done(this.#comparison(dump, writesBefore, removed));
     this.#core.removedSince = undefined;
     this.#running = false;
-    if (this.#core.stopped) return;
-    if (dump instanceof KernelError) this.#core.kernelRefused(dump);
-    else this.#compare(dump, writesBefore, removed);
-    if (!this.#again) return;
+    if (this.#core.stopped || !this.#again) return;
     this.#again = false;
     await this.run();
   }
@@ -113,8 +119,11 @@ export class Reconciler {
     return repairs !== undefined && repairs.untilMs > this.#core.nowMs;
   }
 
+  /** Entries that name a vif which has just been given up are about to be written. */
   #same(entry: Entry, seen: DumpedMfc): boolean {
-    return seen.iif === entry.iif.ifindex && this.#outputsOf(seen) === entry.writtenOutputs;
+    if (entry.iif.closed) return true;
+    const outputs = (entry.writtenOutputs & ~this.#core.closingVifs) >>> 0;
+    return seen.iif === entry.iif.ifindex && this.#outputsOf(seen) === outputs;
   }
 
   #outputsOf(seen: DumpedMfc): number {
@@ -127,25 +136,35 @@ export class Reconciler {
     return outputs >>> 0;
   }
 
-  #compare(dump: MrouteDump, writesBefore: number, removed: ReadonlySet<string>): void {
+  /** One row a step: a table may be large. What is removed meanwhile is in `removed`. */
+  *#comparison(dump: MrouteDump, writesBefore: number, removed: ReadonlySet<string>): Generator<void, void> {
     this.#core.count('reconcile.runs');
     this.#forgetRepairs();
     this.#compareVifs(dump.vifs);
     const seenEntries = new Set<Entry>();
-    const foreign = new Map<string, DumpedMfc>();
+    const foreign = new ForeignEntries(this.foreign);
+    const unresolved: DumpedMfc[] = [];
     for (const seen of dump.entries) {
       const entry = this.#core.entries.get(seen.source, seen.group);
       if (entry) seenEntries.add(entry);
-      if (seen.unresolved) this.#parts.reportFlow(seen);
-      else if (!entry) {
-        if (!removed.has(flowName(seen)) && !this.#parts.isExpected(seen)) foreign.set(flowName(seen), seen);
-      } else if (entry.writtenAt <= writesBefore && !this.#same(entry, seen)) this.#repair(entry, 'changed');
+      if (seen.unresolved) {
+        if (unresolved.length < MOST_SHOWN) unresolved.push(seen);
+        this.#parts.reportFlow(seen);
+      } else if (entry) this.#compareEntry(entry, seen, writesBefore);
+      else if (!removed.has(flowName(seen)) && !this.#parts.isExpected(seen)) this.#handleForeign(foreign, seen);
+      yield;
     }
     for (const entry of this.#core.entries) {
       if (!seenEntries.has(entry) && entry.writtenAt <= writesBefore) this.#repair(entry, 'missing');
+      yield;
     }
-    this.unresolved = dump.entries.filter((seen) => seen.unresolved);
-    this.#handleForeign(foreign);
+    this.unresolved = unresolved;
+    this.foreign = foreign;
+  }
+
+  #compareEntry(entry: Entry, seen: DumpedMfc, writesBefore: number): void {
+    entry.isStatic ||= seen.static;
+    if (entry.writtenAt <= writesBefore && !this.#same(entry, seen)) this.#repair(entry, 'changed');
   }
 
   /** An entry that was not repaired again for twice its pause is as good as new. */
@@ -165,8 +184,10 @@ export class Reconciler {
     this.#core.count(`reconcile.${why}`);
     this.#core.count('reconcile.repaired');
     this.#core.emit('kernel.repaired', () => ({ ...keyFields(entry), why }));
+    const heldBack = this.#limiter.take(why, this.#core.nowMs);
+    if (heldBack === undefined) return;
     this.#core.ports.log.warn(
-      { evt: 'kernel.repaired', ...keyFields(entry), why },
+      { evt: 'kernel.repaired', ...keyFields(entry), why, heldBack },
       `somebody else ${why === 'missing' ? 'deleted' : 'changed'} the entry ${formatIp(entry.source)}, ${formatIp(entry.group)} in the kernel; written again`,
     );
   }
@@ -184,35 +205,41 @@ export class Reconciler {
     if (occupied) this.#core.ports.mroute.delVif(on.vif);
     const error = this.#core.ports.mroute.addVif(on.vif, on.ifindex);
     if (error) return this.#core.kernelRefused(error);
-    for (const entry of this.#core.entries) {
-      if (entry.iif === on || entry.outputs & bitOf(on)) this.#forwarding.write(entry, true);
-    }
+    this.#parts.slices.run(this.#rewrite(on));
     this.#core.count('reconcile.vifs');
     this.#core.emit('kernel.repaired', () => ({ interface: on.name, why: 'vif' }));
+    const heldBack = this.#limiter.take(`vif ${on.vif}`, this.#core.nowMs);
+    if (heldBack === undefined) return;
     this.#core.ports.log.warn(
-      { evt: 'kernel.repaired', ifname: on.name, vif: on.vif },
+      { evt: 'kernel.repaired', ifname: on.name, vif: on.vif, heldBack },
       `somebody else removed vif ${on.vif} (${on.name}) in the kernel; added again`,
     );
   }
 
-  #handleForeign(foreign: ReadonlyMap<string, DumpedMfc>): void {
-    const known = this.foreign;
-    const stays = new Map<string, DumpedMfc>();
-    for (const [name, seen] of foreign) {
-      if (!known.has(name)) this.#foreignAppeared(seen);
-      if (this.#core.config.foreign === 'leave') stays.set(name, seen);
-      else this.#removeForeign(seen);
+  *#rewrite(on: Interface): Generator<void, void> {
+    for (const entry of this.#core.entries) {
+      if (entry.iif === on || entry.outputs & bitOf(on)) this.#forwarding.write(entry, true);
+      yield;
     }
-    this.foreign = stays;
+  }
+
+  #handleForeign(foreign: ForeignEntries, seen: DumpedMfc): void {
+    const isNew = foreign.add(seen);
+    if (isNew) this.#foreignAppeared(seen);
+    if (this.#core.config.foreign === 'leave') return;
+    foreign.drop(seen);
+    this.#removeForeign(seen);
   }
 
   #foreignAppeared(seen: DumpedMfc): void {
     const fields = { source: formatIp(seen.source), group: formatIp(seen.group) };
     this.#core.count('reconcile.foreign');
     this.#core.emit('kernel.foreign-change', () => fields);
+    const heldBack = this.#limiter.take('foreign', this.#core.nowMs);
+    if (heldBack === undefined) return;
     const fate = this.#core.config.foreign === 'leave' ? 'left alone' : 'removed';
     this.#core.ports.log.warn(
-      { evt: 'kernel.foreign-change', ...fields },
+      { evt: 'kernel.foreign-change', ...fields, heldBack },
       `somebody else added the entry ${fields.source}, ${fields.group} to the kernel's table; ${fate} ("foreign" in the configuration decides)`,
     );
   }

@@ -67,11 +67,17 @@ export class Resync {
   }
 
   /** The interface goes: what was put off for it is signalled now. */
-  signalLeftovers(on: Interface): void {
-    for (const record of on.unsignalledKeys) this.#alerts.signalKey(record);
-    for (const entry of on.unsignalledEntries) if (!entry.deleted) this.#alerts.signalEntry(entry);
-    on.unsignalledKeys.clear();
-    on.unsignalledEntries.clear();
+  *signalLeftovers(on: Interface): Generator<void, void> {
+    for (const record of on.unsignalledKeys) {
+      on.unsignalledKeys.delete(record);
+      this.#alerts.signalKey(record);
+      yield;
+    }
+    for (const entry of on.unsignalledEntries) {
+      on.unsignalledEntries.delete(entry);
+      if (!entry.deleted) this.#alerts.signalEntry(entry);
+      yield;
+    }
   }
 
   /** The end of R, one small step at a time: what an owner that wants everything lets pass, sweep, decide anew, overwrite what differs, then the net alerts (D-OWN-5). */
@@ -82,7 +88,7 @@ export class Resync {
       yield;
     }
     on.departed = undefined;
-    for (const entry of [...this.#core.entries]) {
+    for (const entry of this.#core.entries) {
       if (entry.deleted) continue;
       if (entry.iif === on) {
         on.unsignalledEntries.add(entry);

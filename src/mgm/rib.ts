@@ -2,21 +2,26 @@
  * Routes that protocols feed into the multicast view of the routing table (interop.md section 7), and what follows from a
  * change of any route: entries whose source is covered are looked up again (D-MFE-4), alerts of (s,g) keys move (D-ALERT-3).
  */
-import { formatIp, formatPrefix, type IpAddress, isAny, maskOf, type Prefix, prefixContains } from '../base/ip.js';
+import { formatIp, formatPrefix, type IpAddress, maskOf, type Prefix } from '../base/ip.js';
 import { Lpm, NO_MATCH } from '../base/lpm.js';
+import type { Timer } from '../port/clock.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { Alerts } from './alerts.js';
 import type { FedRoute, MgmStatus } from './client.js';
 import type { Core } from './core.js';
+import type { Courier } from './courier.js';
 import type { Creation } from './creation.js';
 import type { Forwarding } from './forwarding.js';
 import { DONE, invalid } from './keys.js';
 import type { RouteFeeder, Rpf, Towards } from './rpf.js';
+import type { Slices } from './slices.js';
 import type { RibView } from './snapshot.js';
 import type { Client } from './state.js';
 
 /** RTPROT_MROUTED: what the kernel calls routes of a multicast routing daemon. */
 const MROUTED = 17;
+/** After a look at all entries that took longer: a pause of so many times that. */
+const [SHORT_MS, PAUSE_FACTOR] = [5, 4];
 
 interface HeldRoute extends FedRoute {
   readonly ifindex: Ifindex;
@@ -43,9 +48,11 @@ class Feed implements RouteFeeder {
     return this.#routes.filter((route) => route !== undefined);
   }
 
-  change(route: FedRoute): void {
-    const { prefix, ifindex } = route;
+  /** True: sources behind the prefix may be expected elsewhere now; a metric alone changes nothing. */
+  change(route: FedRoute): boolean {
+    const { prefix, ifindex, neighbor } = route;
     const known = this.#table.find(prefix);
+    const before = known === NO_MATCH ? undefined : this.#routes[known];
     if (ifindex !== undefined) {
       const id = known === NO_MATCH ? (this.#free.pop() ?? this.#routes.length) : known;
       this.#routes[id] = { ...route, ifindex };
@@ -55,6 +62,7 @@ class Feed implements RouteFeeder {
       this.#routes[known] = undefined;
       this.#free.push(known);
     }
+    return before?.ifindex !== ifindex || before?.neighbor !== neighbor;
   }
 
   lookup(source: IpAddress): Towards | undefined {
@@ -66,20 +74,35 @@ class Feed implements RouteFeeder {
   }
 }
 
+export interface RibParts {
+  readonly courier: Courier;
+  readonly rpf: Rpf;
+  readonly creation: Creation;
+  readonly forwarding: Forwarding;
+  readonly alerts: Alerts;
+  readonly slices: Slices;
+}
+
 export class Rib {
   readonly #core: Core;
+  readonly #parts: RibParts;
   readonly #rpf: Rpf;
-  readonly #creation: Creation;
-  readonly #forwarding: Forwarding;
-  readonly #alerts: Alerts;
   readonly #feeds = new Map<Client, Feed>();
+  /** Prefixes whose routes have changed since the entries were last looked up. */
+  #due = new Lpm();
+  #isDue = false;
+  #isBusy = false;
+  #timer: Timer | undefined;
 
-  constructor(core: Core, parts: { rpf: Rpf; creation: Creation; forwarding: Forwarding; alerts: Alerts }) {
+  constructor(core: Core, parts: RibParts) {
     this.#core = core;
+    this.#parts = parts;
     this.#rpf = parts.rpf;
-    this.#creation = parts.creation;
-    this.#forwarding = parts.forwarding;
-    this.#alerts = parts.alerts;
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   /** All of the changes, or none when one names an interface that the client does not own. */
@@ -89,9 +112,9 @@ export class Rib {
     const foreign = changes.find(({ ifindex }) => ifindex !== undefined && !feed.owns(ifindex));
     if (foreign)
       return invalid('notOwner', `${client.name} does not own the interface of ${formatPrefix(foreign.prefix)}`);
-    for (const change of changes) feed.change(change);
+    const changed = changes.filter((change) => feed.change(change)).map(({ prefix }) => prefix);
     this.#core.count('rib.changes', changes.length);
-    this.#changed(changes.map(({ prefix }) => prefix));
+    if (changed.length > 0) this.#changed(changed);
     return DONE;
   }
 
@@ -106,8 +129,7 @@ export class Rib {
 
   /** The kernel's routes may have changed for these destinations. */
   routesChanged(prefix: Prefix): void {
-    this.#rpf.forget();
-    this.#decideAgain((source) => prefixContains(prefix, source));
+    this.#changed([prefix]);
   }
 
   /** May be read bit by bit while routes change. */
@@ -138,23 +160,51 @@ export class Rib {
     return feed;
   }
 
-  /** A full table is ten thousand prefixes: each entry looks itself up among them, not each of them among the entries. */
+  /**
+   * A full table is ten thousand prefixes: each entry looks itself up among them, not each of them among the entries. Changes that
+   * come while that goes on wait for its end, and then for a multiple of the time it took, so that routes which flap do not use
+   * up the processor.
+   */
   #changed(prefixes: readonly Prefix[]): void {
     this.#rpf.forget();
-    const changed = new Lpm();
-    for (const prefix of prefixes) changed.insert(prefix, 0);
-    this.#decideAgain((source) => changed.lookup(source) !== NO_MATCH);
+    for (const prefix of prefixes) this.#due.insert(prefix, 0);
+    this.#isDue ||= prefixes.length > 0;
+    if (!this.#isBusy) this.#walk();
+  }
+
+  #walk(): void {
+    if (!this.#isDue || this.#core.stopped) return;
+    const changed = this.#due;
+    this.#due = new Lpm();
+    this.#isDue = false;
+    this.#isBusy = true;
+    this.#parts.slices.run(this.#decideAgain((source) => changed.lookup(source) !== NO_MATCH));
   }
 
   /** What was silenced for want of a route asks anew. */
-  #decideAgain(covers: (source: IpAddress) => boolean): void {
-    for (const entry of [...this.#core.entries]) {
+  *#decideAgain(covers: (source: IpAddress) => boolean): Generator<void, void> {
+    const startedMs = this.#core.nowMs;
+    const { forwarding, creation, alerts } = this.#parts;
+    for (const entry of this.#core.entries) {
+      yield;
       if (entry.deleted || !covers(entry.source)) continue;
-      if (entry.unowned) this.#forwarding.remove(entry);
-      else void this.#creation.decideAgain(entry, (on) => on === entry.iif);
+      if (entry.unowned) forwarding.remove(entry);
+      else void creation.decideAgain(entry, (on) => on === entry.iif);
     }
-    for (const record of [...this.#core.memberships]) {
-      if (!isAny(record.source) && covers(record.source)) this.#alerts.signalKey(record);
+    for (const record of this.#core.memberships.ofSources()) {
+      yield;
+      if (covers(record.source)) alerts.signalKey(record);
     }
+    this.#pause(this.#core.nowMs - startedMs);
+  }
+
+  #pause(tookMs: number): void {
+    const goOn = () => {
+      this.#timer = undefined;
+      this.#isBusy = false;
+      this.#parts.courier.enter(() => this.#walk());
+    };
+    if (tookMs < SHORT_MS) return goOn();
+    this.#timer = this.#core.ports.clock.after(PAUSE_FACTOR * tookMs, goOn);
   }
 }

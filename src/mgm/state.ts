@@ -182,6 +182,8 @@ export class Entry implements MembershipKey, Queued, Aged<Entry> {
   /** Nobody was known towards the source when it was made (D-RPF-3). */
   unowned = false;
   deleted = false;
+  /** Somebody else has written it: it is static in the kernel from then on (K-29). */
+  isStatic = false;
   /** For `entry-ages.ts`: among which it stands, since when, and its places there. */
   rank: 'none' | 'negative' | 'wanted' = 'none';
   rankedAtMs = 0;

@@ -30,6 +30,12 @@ class GroupSourceMap<T extends MembershipKey> {
     return this.#groups.size;
   }
 
+  countOfGroup(group: IpAddress): number {
+    const held = this.#groups.get(group);
+    if (held === undefined) return 0;
+    return held instanceof Map ? held.size : 1;
+  }
+
   ofGroup(group: IpAddress): Iterable<T> {
     const held = this.#groups.get(group);
     if (held === undefined) return [];
@@ -139,9 +145,24 @@ export class EntryTable extends GroupSourceMap<Entry> {
     this.ages.remove(entry);
   }
 
-  /** The entries a membership key speaks about: one, those of a group, or all. */
+  /** All of them are gone, in the kernel too. */
+  clear(): void {
+    for (const entry of this) {
+      entry.deleted = true;
+      this.delete(entry);
+    }
+  }
+
+  /** How many entries a membership key speaks about. */
+  countMatching(key: MembershipKey): number {
+    if (key.group === ANY4) return this.size;
+    if (key.source === ANY4) return this.countOfGroup(key.group);
+    return this.get(key.source, key.group) ? 1 : 0;
+  }
+
+  /** The entries a membership key speaks about: one, those of a group, or all. They may go while one looks at them. */
   matching(key: MembershipKey): Iterable<Entry> {
-    if (key.group === ANY4) return [...this];
+    if (key.group === ANY4) return this;
     if (key.source === ANY4) return this.ofGroup(key.group);
     const entry = this.get(key.source, key.group);
     return entry ? [entry] : [];

@@ -15,10 +15,12 @@ import { ACKNOWLEDGE_LIMIT_MS, type Courier, type Outcome } from './courier.js';
 import type { Creation } from './creation.js';
 import { bitOf, type Forwarding } from './forwarding.js';
 import { cannotComplete, DONE, invalid } from './keys.js';
+import type { Lifetimes } from './lifetimes.js';
 import type { Members } from './members.js';
 import { OWNERSHIP, type OwnershipEvent, refusal } from './ownership.js';
 import { Resync, type ResyncParts } from './resync.js';
 import type { Rpf } from './rpf.js';
+import type { Slices } from './slices.js';
 import { type Client, type Entry, Interface, isIgmp } from './state.js';
 
 /** D-LIN-11: what a router must have joined to hear v3 reports and leaves. */
@@ -43,11 +45,13 @@ export class Transitions {
   readonly #rpf: Rpf;
   readonly #adoption: Adoption;
   readonly #resync: Resync;
+  readonly #lifetimes: Lifetimes;
+  readonly #slices: Slices;
   readonly #declareDead: (client: Client, reason: string) => void;
 
   constructor(
     core: Core,
-    parts: ResyncParts & { rpf: Rpf; adoption: Adoption },
+    parts: ResyncParts & { rpf: Rpf; adoption: Adoption; slices: Slices },
     declareDead: (client: Client, reason: string) => void,
   ) {
     this.#core = core;
@@ -58,6 +62,8 @@ export class Transitions {
     this.#alerts = parts.alerts;
     this.#rpf = parts.rpf;
     this.#adoption = parts.adoption;
+    this.#lifetimes = parts.lifetimes;
+    this.#slices = parts.slices;
     this.#resync = new Resync(core, parts);
     this.#declareDead = declareDead;
   }
@@ -172,14 +178,19 @@ export class Transitions {
       this.#controlGroups(on, true);
     } else this.#setOwner(on, change.client);
     // Flows that were silenced because nobody served this interface may be wanted now: their next packet asks again.
-    for (const entry of [...this.#core.entries]) {
-      if (entry.unowned) this.#forwarding.remove(entry);
-      else if (entry.named?.ifindexes.includes(on.ifindex)) this.#creation.outputsChanged(entry);
-    }
-    this.#alerts.signalSources();
+    this.#slices.run(this.#askAgain(on));
     void this.#adoption.takeUpEntries();
     this.#announce(on, change);
     return DONE;
+  }
+
+  *#askAgain(on: Interface): Generator<void, void> {
+    for (const entry of this.#core.entries) {
+      if (entry.unowned) this.#forwarding.remove(entry);
+      else if (entry.named?.ifindexes.includes(on.ifindex)) this.#creation.outputsChanged(entry);
+      yield;
+    }
+    yield* this.#alerts.signalSources();
   }
 
   /** Steps 3 to 9 of section 4.4: disable, acknowledged; the data changes; enable, acknowledged; the answer. */
@@ -273,14 +284,15 @@ export class Transitions {
   /** PG -> P, G -> U, also when IGMP died (D-OWN-2). In T the running change closes what nobody is on any more. */
   #igmpLeaves(on: Interface): void {
     const igmp = on.igmp!;
-    this.#members.dropClient(on, igmp);
+    // Where nobody stays, all goes with the interface.
+    if (on.owner || on.phase === 'T') this.#members.dropClient(on, igmp);
     on.igmp = undefined;
     on.querier = undefined;
     on.resyncing.delete(igmp);
     this.#controlGroups(on, false);
     if (on.phase === 'T') return;
+    if (on.state === 'U') return this.#close(on, false);
     if (on.phase === 'R' && on.resyncing.size === 0) this.#resync.finish(on);
-    if (on.state === 'U') this.#close(on, false);
   }
 
   #setOwner(on: Interface, owner: Client | undefined): void {
@@ -322,6 +334,8 @@ export class Transitions {
 
   #newVif({ name, ifindex }: Link): Vif | MgmStatus {
     const { vifs } = this.#core;
+    // A number that is not clear of entries yet comes back only when it has to.
+    if (vifs.free === 0) this.#slices.finish();
     const vif = vifs.allocate();
     if (vif === undefined) {
       const full = `the kernel has ${vifs.used} vifs and all are in use`;
@@ -335,8 +349,8 @@ export class Transitions {
   }
 
   /**
-   * Nobody is on the interface any more: its memberships go, what comes in by it is decided anew or goes, and no entry
-   * in the kernel names its vif when the number is given back (D-LIN-13).
+   * Nobody is on the interface any more: at once no packet passes it. Then its memberships go, what comes in by it is decided
+   * anew or goes, and no entry in the kernel names its vif when the number is given back (D-LIN-13).
    */
   #close(on: Interface, gone: boolean): void {
     this.#resync.cancel(on);
@@ -344,21 +358,36 @@ export class Transitions {
     on.phase = 'steady';
     this.#core.interfaces.delete(on.ifindex);
     this.#rpf.forget();
-    this.#members.dropAll(on);
-    for (const entry of [...this.#core.entries]) {
-      entry.clearOverride(on);
-      entry.kept &= ~bitOf(on);
-      if (entry.iif !== on) this.#forwarding.update(entry);
-      else if (gone) this.#forwarding.remove(entry);
-      else this.#leaveIif(on, entry);
-    }
-    this.#resync.signalLeftovers(on);
-    this.#alerts.signalSources();
     if (gone) this.#core.ports.membership.interfaceGone(on.ifindex);
     const error = this.#core.ports.mroute.delVif(on.vif);
     if (error && error.code !== 'EADDRNOTAVAIL') this.#core.kernelRefused(error);
     this.#core.byVif[on.vif] = undefined;
+    this.#core.closingVifs |= bitOf(on);
+    if (!this.#core.stopped) this.#slices.run(this.#clear(on, gone));
+  }
+
+  /** The interface passes nothing any more; here the memberships and entries that name it follow. */
+  *#clear(on: Interface, gone: boolean): Generator<void, void> {
+    yield* this.#members.dropAll(on);
+    for (const entry of this.#core.entries) {
+      if (!entry.deleted) this.#leave(on, entry, gone);
+      yield;
+    }
+    yield* this.#resync.signalLeftovers(on);
+    yield* this.#alerts.signalSources();
+    this.#core.closingVifs &= ~bitOf(on);
     this.#core.vifs.giveBack(on.vif);
+  }
+
+  #leave(on: Interface, entry: Entry, gone: boolean): void {
+    entry.clearOverride(on);
+    entry.kept &= ~bitOf(on);
+    if (entry.iif !== on) {
+      if (!this.#forwarding.update(entry).turned) return;
+      this.#lifetimes.restart(entry);
+      this.#alerts.signalEntry(entry, undefined, on);
+    } else if (gone) this.#forwarding.remove(entry);
+    else this.#leaveIif(on, entry);
   }
 
   /** An entry that came in by an interface nobody is on any more: another look-up, or none at all. */

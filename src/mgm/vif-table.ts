@@ -13,6 +13,10 @@ export class VifTable {
     return VIFS - this.#free.length;
   }
 
+  get free(): number {
+    return this.#free.length;
+  }
+
   /** Undefined: all 32 are in use. */
   allocate(): Vif | undefined {
     return this.#free.shift();

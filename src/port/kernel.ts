@@ -89,6 +89,8 @@ export interface MroutePort {
   delMfc(source: IpAddress, group: IpAddress): KernelError | undefined;
   /** Deletes what a foreign socket or an unresolved flow left; ENOENT is not an error here. */
   flushAll(): KernelError | undefined;
+  /** Deletes every entry and vif that its owner wrote, in one call. */
+  flushOwn(): KernelError | undefined;
   /** PIM mode of the table: WRONGVIF also for interfaces that are not outputs. */
   setPim(on: boolean): KernelError | undefined;
   mfcCounters(source: IpAddress, group: IpAddress): MfcCounters | KernelError;

@@ -103,10 +103,11 @@ export interface MrouteCalls {
   addMfc: number;
   delMfc: number;
   flushAll: number;
+  flushOwn: number;
 }
 
 export class FakeMroute implements MroutePort {
-  readonly calls: MrouteCalls = { addVif: 0, delVif: 0, addMfc: 0, delMfc: 0, flushAll: 0 };
+  readonly calls: MrouteCalls = { addVif: 0, delVif: 0, addMfc: 0, delMfc: 0, flushAll: 0, flushOwn: 0 };
   /** Every accepted addMfc, in order, with its outputs as written. */
   readonly written: Mfc[] = [];
   pim = false;
@@ -158,6 +159,15 @@ export class FakeMroute implements MroutePort {
     for (const entry of [...this.#entries.values()]) this.#delMfc(entry.source, entry.group);
     for (const flow of [...this.#unresolved.values()]) this.#forget(flow);
     this.#vifs.fill(undefined);
+    return undefined;
+  }
+
+  flushOwn(): KernelError | undefined {
+    const refused = this.#called('flushOwn', 'MRT_FLUSH', 'the multicast routing table');
+    if (refused) return refused;
+    for (const entry of [...this.#entries.values()]) if (!entry.static) this.#delMfc(entry.source, entry.group);
+    for (const flow of [...this.#unresolved.values()]) this.#forget(flow);
+    for (const [vif, slot] of this.#vifs.entries()) if (slot && !slot.static) this.#vifs[vif] = undefined;
     return undefined;
   }
 

@@ -157,6 +157,15 @@ const VIFS_AND_ENTRIES: readonly ContractCase[] = [
     },
   },
   {
+    title: 'flushing what the owner wrote leaves nothing where nobody else wrote',
+    async run(ground) {
+      addVifs(ground);
+      succeeds(ground.mroute.addMfc(entry(VIN, [VOUT])));
+      succeeds(ground.mroute.flushOwn());
+      assert.deepEqual(await ground.mroute.dump(), { entries: [], vifs: [] });
+    },
+  },
+  {
     title: 'flushing leaves no entry and no vif',
     async run(ground) {
       addVifs(ground);
