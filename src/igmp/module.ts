@@ -149,7 +149,8 @@ export class IgmpModule implements Protocol {
 
   #open(ifindex: Ifindex, { name }: Link): Answer<void> {
     const served = this.#served.get(ifindex);
-    const opened = served?.open(this.#resumed.get(name));
+    const saved = this.#resumed.get(name);
+    const opened = served?.open(saved?.version === served.config.version ? saved : undefined);
     this.#resumed.delete(name);
     const other = this.#recalled.get(name);
     this.#recalled.delete(name);

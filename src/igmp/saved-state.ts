@@ -19,6 +19,8 @@ const MOST_NUMBERS = 1_000_000;
 
 /** One interface as the process before left it. */
 export interface SavedInterface {
+  /** As configured then; hosts of another version have to be asked. */
+  readonly version: number;
   readonly startupLeft: number;
   /** Until the next general query. */
   readonly queryDueInMs: number;
@@ -29,6 +31,7 @@ export interface SavedInterface {
 
 /** The same on its way out: groups are packed. */
 export interface LeftInterface {
+  readonly version: number;
   readonly startupLeft: number;
   readonly queryDueInMs: number;
   readonly knownInMs: number;
@@ -64,15 +67,21 @@ export function readInterfaces(saved: SavedProtocolState | undefined): Map<strin
 
 function readInterface(entry: unknown, ageMs: number): readonly [string, SavedInterface][] {
   const { interface: name, groups: rows, ...fields } = fieldsOf(entry) ?? {};
-  const [startupLeft, queryDueInMs, knownInMs] = ['startupLeft', 'queryDueInMs', 'knownInMs'].map((key) =>
-    numberOf(fields[key]),
+  const [version, startupLeft, queryDueInMs, knownInMs] = ['version', 'startupLeft', 'queryDueInMs', 'knownInMs'].map(
+    (key) => numberOf(fields[key]),
   );
-  if (typeof name !== 'string' || startupLeft === undefined || queryDueInMs === undefined || knownInMs === undefined)
+  if (
+    typeof name !== 'string' ||
+    version === undefined ||
+    startupLeft === undefined ||
+    queryDueInMs === undefined ||
+    knownInMs === undefined
+  )
     return [];
   const groups = listOf(rows).map((row) => unpackGroup(row, ageMs));
   if (!groups.every((group) => group !== undefined)) return [];
   const left = (ms: number): number => Math.max(0, ms - ageMs);
-  return [[name, { startupLeft, queryDueInMs: left(queryDueInMs), knownInMs: left(knownInMs), groups }]];
+  return [[name, { version, startupLeft, queryDueInMs: left(queryDueInMs), knownInMs: left(knownInMs), groups }]];
 }
 
 function listOf(value: unknown): readonly unknown[] {

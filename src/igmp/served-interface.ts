@@ -110,6 +110,7 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
     const nowMs = this.#nowMs();
     const { querier, groups } = this.igmp;
     return {
+      version: this.config.version,
       startupLeft: querier.startupLeft,
       queryDueInMs: Math.min(querier.queryDueMs - nowMs, this.config.queryIntervalMs),
       knownInMs: this.igmp.knownInMs(nowMs),

@@ -153,7 +153,8 @@ export class Adoption {
     this.#core.entries.set(entry);
     this.#lifetimes.restart(entry);
     this.#adopted.add(entry);
-    if (passing.length === seen.oifs.length && !this.#isExpectedElsewhere(entry)) return this.#creation.adopt(entry);
+    const isCertain = iif.decider?.callbacks.mayPass !== undefined || passing.length < seen.oifs.length;
+    if (!isCertain && !this.#isExpectedElsewhere(entry)) return this.#creation.adopt(entry);
     return this.#creation.decideAgain(entry, () => true);
   }
 

@@ -225,7 +225,10 @@ export interface ClientCallbacks {
    * predecessor let out by the interface. From the configuration, answered at once. Absent: yes.
    */
   mayStillWant?(flow: MembershipKey, ifindex: Ifindex): boolean;
-  /** Extension (D-RST-1): whether the configuration lets a flow of the predecessor in by `iif` and out by `oif`. Absent: yes. */
+  /**
+   * Extension (D-RST-1): whether the configuration lets a flow of the predecessor in by `iif` and out by `oif`. Absent: yes. Who has it
+   * answers `rpf` from the configuration alone, so that flows which come in by its interfaces are decided at once.
+   */
   mayPass?(flow: MembershipKey, iif: Ifindex, oif: Ifindex): boolean;
   /** IGMP only, and IGMP must have both: from now on no Add and no Delete on the interface. Answering acknowledges. */
   disableIgmp?(ifindex: Ifindex): Answer<void>;

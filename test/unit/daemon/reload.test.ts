@@ -221,6 +221,23 @@ proxy: { upstreams: [{ interface: wan${groups} }] }
   });
 });
 
+test('a group that the configuration wanted, and no host, ends when the file does not name it any more (D1)', async () => {
+  const router = await new Router().start(
+    changed('lan: { igmp: true }', 'lan: { igmp: { staticGroups: [{ group: 239.1.1.1 }] } }'),
+  );
+  await router.pass(60);
+  await router.packet(ASKED);
+  expect(router.leaves(ASKED)).toBe('lan');
+  await router.next(BASE);
+  expect(['', '-']).toContain(router.leaves(ASKED));
+});
+
+test('what the file adds counts at once for what flows already (D1)', async () => {
+  const router = await flowing();
+  await router.next(changed('to: [dmz]', 'to: [dmz, wan2]'));
+  expect(router.leaves(ROUTED).split(' ').sort()).toEqual(['dmz', 'wan2']);
+});
+
 test('a source that hosts named goes on when ssmRanges come over its group (D1)', async () => {
   const router = await flowing();
   router.host('lan', { type: 5, group: '239.1.1.2', sources: [SOURCE] });

@@ -123,6 +123,12 @@ test.each([
   expect(told(after(withGroups(), 300, { config, take: false }))).toEqual(calls);
 });
 
+test('where another version is configured hosts are asked in it, whatever was known (D3)', () => {
+  const bed = after(withGroups(), 300, { config: { version: 2 } });
+  expect(bed.module.groups()).toEqual([]);
+  expect(bed.generalQueriesAt()).toEqual([0]);
+});
+
 test('who follows later asks, knows nobody, and says that hosts may still want what they may ask for (D3)', () => {
   const config = { groupFilter: [{ action: 'deny', prefix: prefix('239.1.1.2/32') }] } as const;
   const bed = after(withGroups(), 3500, { config });
@@ -152,7 +158,7 @@ test.each([
   ['an odd row', [[1, 1, 1, 0, 0, 0, 5]]],
   ['a negative time', [[1, 1, -5, 0, 0, 0]]],
 ])('a state with %s is a start without it (D3)', (_what, groups) => {
-  const one = { interface: 'eth1', startupLeft: 0, queryDueInMs: 5, knownInMs: 0, groups };
+  const one = { interface: 'eth1', version: 3, startupLeft: 0, queryDueInMs: 5, knownInMs: 0, groups };
   const bed = new Bed({ savedState: { state: { queriers: [], interfaces: [one] }, ageMs: 0 } });
   expect(bed.generalQueriesAt()).toEqual([0]);
 });
