@@ -14,7 +14,7 @@ import type { OtherQuerier } from './querier.js';
 
 /** Until then the messages of hosts wait in the socket. */
 const FOLLOWS_AT_ONCE_MS = 3000;
-/** Groups of one interface and their sources; beyond it hosts are asked again. */
+/** Numbers of all groups and their sources, some 10 MB of text; hosts of interfaces beyond it are asked again. */
 const MOST_NUMBERS = 1_000_000;
 
 /** One interface as the process before left it. */
@@ -42,9 +42,13 @@ export interface LeftInterface {
 export type OtherQueriers = ReadonlyMap<string, OtherQuerier>;
 
 export function packState(queriers: OtherQueriers, left: ReadonlyMap<string, LeftInterface>): unknown {
-  const interfaces = [...left].filter(
-    ([, { groups }]) => groups.reduce((sum, row) => sum + row.length, 0) < MOST_NUMBERS,
-  );
+  let room = MOST_NUMBERS;
+  const interfaces = [...left].filter(([, { groups }]) => {
+    const numbers = groups.reduce((sum, row) => sum + row.length, 0);
+    if (numbers > room) return false;
+    room -= numbers;
+    return true;
+  });
   return {
     queriers: [...queriers].map(([name, other]) => ({ interface: name, ...other, address: formatIp(other.address) })),
     interfaces: interfaces.map(([name, one]) => ({ interface: name, ...one })),

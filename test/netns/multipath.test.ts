@@ -53,3 +53,34 @@ netnsTest(
     await eventually('its entry to follow', () => moved() === 'wan1');
   },
 );
+
+netnsTest(
+  'a default route with two next hops: one goes down and comes back, and all sources pass meanwhile and after (C1)',
+  async (net) => {
+    const router = net.router('router');
+    const first = net.host('first', router, 'wan1', '10.0.1');
+    const second = net.host('second', router, 'wan2', '10.0.2');
+    const host = net.host('host', router, 'lan', '10.2.0');
+    const twoHops = ['default', 'nexthop', 'via', '10.0.1.2', 'weight', '3', 'nexthop', 'via', '10.0.2.2'];
+    router.ip('route', 'add', ...twoHops);
+    const daemon = await router.daemon(config);
+    const receiver = await host.receiver({ address: '10.2.0.2' });
+    await receiver.join(G);
+    for (let n = 1; n <= SOURCES; n++) await sends(n % 2 === 0 ? first : second, `172.16.0.${n}`);
+    await eventually('all of them', async () => (await receiver.report()).flows === SOURCES);
+    const by = (name: string) =>
+      daemon.ctl<readonly { iif: string }[]>('show', 'mfc').filter(({ iif }) => iif === name).length;
+    // when one side loses its carrier, its sources are expected on the other
+    second.ip('link', 'set', 'eth0', 'down');
+    await eventually('the entries to leave wan2', () => by('wan2') === 0);
+    expect(by('wan1')).toBe(SOURCES);
+    // and when it is back, they are taken where their packets arrive, while the others stay
+    second.ip('link', 'set', 'eth0', 'up');
+    second.ip('route', 'replace', 'default', 'via', '10.0.2.1');
+    router.ip('route', 'replace', ...twoHops);
+    await eventually('them to come back', () => by('wan2') === SOURCES / 2);
+    const { received } = await receiver.report();
+    await eventually('packets of all', async () => (await receiver.report()).received > received + SOURCES * 20);
+    expect(by('wan1')).toBe(SOURCES / 2);
+  },
+);

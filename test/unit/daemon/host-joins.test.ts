@@ -127,3 +127,13 @@ test('what a state file says that is no address is left out', () => {
   joins.start();
   expect(joins.saved()).toEqual([]);
 });
+
+test('a join of before without a source, in a range that is source-specific now, is left and told; one with a source stays (D1)', () => {
+  const { links, membership } = new FakeKernel();
+  const log = new RecordingLog();
+  const saved = ['10.0.0.5', null].map((source, n) => ({ interface: 'eth0', group: `232.1.1.${n}`, source }));
+  const joins = new HostJoins({ links, membership, log, ssmRanges: [SSM], saved });
+  joins.start();
+  expect(joins.saved()).toEqual([saved[0]]);
+  expect(log.complaints()).toHaveLength(1);
+});

@@ -1,6 +1,7 @@
 /** What a new process gets from the one before: who else is querier on a link (saved-state.ts). */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
+import { packState } from '../../../src/igmp/saved-state.js';
 import { queryV3, reportV2, reportV3 } from '../../support/packet-builder.js';
 import { Bed, type BedOptions, ETH1, link, prefix, src } from './bed.js';
 
@@ -180,4 +181,12 @@ test('ten thousand groups are told in slices, and the take is answered when all 
   expect(answered).toBe(true);
   expect(bed.module.groups()).toHaveLength(10_000);
   expect(bed.mgm.drain().length).toBeGreaterThan(8900);
+});
+
+test('what is handed over is bounded: an interface with too much of it is asked again (D3)', () => {
+  const row = Array.from({ length: 600_000 }, () => 1);
+  const one = { version: 3, startupLeft: 0, queryDueInMs: 1, knownInMs: 0, groups: [row] };
+  const names = new Map(['eth0', 'eth1', 'eth2'].map((name, n) => [name, n === 2 ? { ...one, groups: [] } : one]));
+  const packed = packState(new Map(), names) as { interfaces: readonly { interface: string }[] };
+  expect(packed.interfaces.map((kept) => kept.interface)).toEqual(['eth0', 'eth2']);
 });
