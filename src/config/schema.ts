@@ -242,6 +242,8 @@ export const dvmrpSchema = keyed({
   allowNonPruners: flag.default(false),
   maxRoutes: integer(1, 1_000_000).default(20_000),
   maxRoutesPerNeighbor: integer(1, 1_000_000).default(10_000),
+  maxPrunes: integer(1, 1_000_000).default(65_536),
+  maxPrunesPerNeighbor: integer(1, 1_000_000).default(16_384),
   neighbors2: oneOf('off', 'on-link', 'any').default('on-link'),
   originateDefault: leaf('true, false or a metric from 1 to 31', (raw) => {
     if (typeof raw === 'boolean') return raw ? 1 : 0;

@@ -170,6 +170,9 @@ export interface DvmrpConfig {
   readonly allowNonPruners: boolean;
   readonly maxRoutes: number;
   readonly maxRoutesPerNeighbor: number;
+  /** Prunes of neighbours that are kept. */
+  readonly maxPrunes: number;
+  readonly maxPrunesPerNeighbor: number;
   /** Whose questions about our neighbours are answered. */
   readonly neighbors2: 'off' | 'on-link' | 'any';
   /** The default route is told with this metric; undefined: it is not. */

@@ -3,11 +3,11 @@
  * (dvmrp.md section 9). Tables only; forwarding.ts decides.
  */
 import type { Queued } from '../base/deadline-heap.js';
-import { type IpAddress, isAny, type Prefix, toU32 } from '../base/ip.js';
+import { ANY4, type IpAddress, ipv4, isAny, maskOf, type Prefix, toU32 } from '../base/ip.js';
 import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
 import { UpstreamRecord } from './graft-state.js';
-import { ReceivedPrunes } from './prune-state.js';
+import { PruneCounts, ReceivedPrunes } from './prune-state.js';
 
 /** One (S,G) with an entry. */
 export class Flow implements MembershipKey {
@@ -16,38 +16,84 @@ export class Flow implements MembershipKey {
    * told: while an interface changes hands, hosts are not known yet.
    */
   readonly told = new Map<Ifindex, boolean>();
-  /** What it belongs to; undefined: no route covers the source. */
+  /** What it belongs to; undefined: no route covers the source. Only `Branch` and the table write it. */
   branch: Branch | undefined;
-  /** It leaves by no interface, of whatever owner. */
-  empty = true;
-  /** Packets on the right interface at the last look, and when there had come some. */
+  /** Packets on the right interface at the last look. */
   packets = 0;
-  dataMs: number;
   /** The group is asked for elsewhere on behalf of this flow (interop.md section 6). */
   pulls: Ifindex | undefined;
+  #iif: Ifindex;
+  #empty = true;
+  #dataMs: number;
 
   constructor(
     readonly source: IpAddress,
     readonly group: IpAddress,
-    public iif: Ifindex,
+    iif: Ifindex,
     nowMs: number,
   ) {
-    this.dataMs = nowMs;
+    this.#iif = iif;
+    this.#dataMs = nowMs;
+  }
+
+  get iif(): Ifindex {
+    return this.#iif;
+  }
+
+  set iif(iif: Ifindex) {
+    this.#change(() => (this.#iif = iif));
+  }
+
+  /** It leaves by no interface, of whatever owner. */
+  get empty(): boolean {
+    return this.#empty;
+  }
+
+  set empty(empty: boolean) {
+    if (empty !== this.#empty) this.#change(() => (this.#empty = empty));
+  }
+
+  /** When there had come some packets at the last look. */
+  get dataMs(): number {
+    return this.#dataMs;
+  }
+
+  dataCame(nowMs: number): void {
+    this.#dataMs = nowMs;
+    this.branch?.heard(this);
+  }
+
+  #change(set: () => void): void {
+    if (!this.#empty) this.branch?.count(this, -1);
+    set();
+    if (!this.#empty) this.branch?.count(this, 1);
   }
 }
+
+/** Flows looked at for the one with the latest data, when that has gone. */
+const LOOKS = 64;
 
 /** The state of one (source network, group): a branch of the delivery tree that is pruned and grafted as one. */
 export class Branch implements Queued {
   readonly flows = new Set<Flow>();
-  readonly received = new ReceivedPrunes();
+  readonly received: ReceivedPrunes;
   readonly upstream = new UpstreamRecord();
   queuedMs = 0;
   heapIndex = -1;
+  /** Flows that leave somewhere, by where they come in. */
+  readonly #leaving = new Map<Ifindex, number>();
+  /** That with the latest data. */
+  #latest: Flow | undefined;
+  /** Where the next look at the counters of many flows begins. */
+  #looks: Iterator<Flow, undefined> | undefined;
 
   constructor(
     readonly prefix: Prefix,
     readonly group: IpAddress,
-  ) {}
+    prunes: PruneCounts,
+  ) {
+    this.received = new ReceivedPrunes(prunes);
+  }
 
   get dueMs(): number {
     return Math.min(this.received.earliestMs, this.upstream.dueMs);
@@ -57,6 +103,61 @@ export class Branch implements Queued {
   get idle(): boolean {
     return this.flows.size === 0 && this.received.size === 0 && this.upstream.state === 'none';
   }
+
+  /** Whether some flow that comes in there leaves somewhere. */
+  leaves(iif: Ifindex | undefined): boolean {
+    return iif !== undefined && this.#leaving.has(iif);
+  }
+
+  /** The flow that had data last; of very many perhaps one of the others, when that has gone. */
+  get latest(): Flow | undefined {
+    if (this.#latest) return this.#latest;
+    let looks = LOOKS;
+    for (const flow of this.flows) {
+      if (looks-- === 0) break;
+      this.heard(flow);
+    }
+    return this.#latest;
+  }
+
+  add(flow: Flow): void {
+    flow.branch = this;
+    this.flows.add(flow);
+    if (!flow.empty) this.count(flow, 1);
+    if (this.#latest) this.heard(flow);
+  }
+
+  delete(flow: Flow): void {
+    flow.branch = undefined;
+    this.flows.delete(flow);
+    if (!flow.empty) this.count(flow, -1);
+    if (flow === this.#latest) this.#latest = undefined;
+  }
+
+  heard(flow: Flow): void {
+    if (!this.#latest || flow.dataMs > this.#latest.dataMs) this.#latest = flow;
+  }
+
+  count({ iif }: Flow, change: 1 | -1): void {
+    const leaving = (this.#leaving.get(iif) ?? 0) + change;
+    if (leaving > 0) this.#leaving.set(iif, leaving);
+    else this.#leaving.delete(iif);
+  }
+
+  /** Up to `count` flows; of more than that others each time. */
+  *some(count: number): Generator<Flow> {
+    if (this.flows.size <= count) return yield* [...this.flows];
+    for (let left = count; left > 0; left--) {
+      this.#looks ??= this.flows.values();
+      const step: IteratorResult<Flow, undefined> = this.#looks.next();
+      if (step.done) this.#looks = undefined;
+      else yield step.value;
+    }
+  }
+}
+
+export function networkOf(address: IpAddress, length: number): Prefix {
+  return { network: length === 0 ? ANY4 : ipv4(toU32(address) & toU32(maskOf(length))), length };
 }
 
 export function prefixKey({ network, length }: Prefix): number {
@@ -64,8 +165,12 @@ export function prefixKey({ network, length }: Prefix): number {
 }
 
 export class FlowTable {
+  readonly prunes = new PruneCounts();
+  /** Flows that no route covers. */
+  readonly homeless = new Set<Flow>();
   readonly #flows = new Map<IpAddress, Map<IpAddress, Flow>>();
   readonly #branches = new Map<IpAddress, Map<number, Branch>>();
+  readonly #byPrefix = new Map<number, Set<Branch>>();
 
   flow(source: IpAddress, group: IpAddress): Flow | undefined {
     return this.#flows.get(group)?.get(source);
@@ -75,12 +180,23 @@ export class FlowTable {
     const sources = this.#flows.get(flow.group);
     if (sources) sources.set(flow.source, flow);
     else this.#flows.set(flow.group, new Map([[flow.source, flow]]));
+    this.homeless.add(flow);
   }
 
-  deleteFlow({ source, group }: Flow): void {
+  deleteFlow(flow: Flow): void {
+    const { source, group } = flow;
     const sources = this.#flows.get(group);
     sources?.delete(source);
     if (sources?.size === 0) this.#flows.delete(group);
+    this.homeless.delete(flow);
+  }
+
+  /** Puts the flow under a branch, or under none. */
+  move(flow: Flow, branch: Branch | undefined): void {
+    flow.branch?.delete(flow);
+    if (branch) this.homeless.delete(flow);
+    else this.homeless.add(flow);
+    branch?.add(flow);
   }
 
   /** Those a key speaks about: one, those of a group, or all. */
@@ -105,19 +221,49 @@ export class FlowTable {
     if (!branches) this.#branches.set(group, (branches = new Map<number, Branch>()));
     const key = prefixKey(prefix);
     let branch = branches.get(key);
-    if (!branch) branches.set(key, (branch = new Branch(prefix, group)));
+    if (branch) return branch;
+    branches.set(key, (branch = new Branch(prefix, group, this.prunes)));
+    const same = this.#byPrefix.get(key);
+    if (same) same.add(branch);
+    else this.#byPrefix.set(key, new Set([branch]));
     return branch;
   }
 
-  deleteBranch({ prefix, group }: Branch): void {
+  deleteBranch(branch: Branch): void {
+    const { prefix, group } = branch;
+    const key = prefixKey(prefix);
     const branches = this.#branches.get(group);
-    branches?.delete(prefixKey(prefix));
-    if (branches?.size === 0) this.#branches.delete(group);
+    // Whoever works on one that has gone meanwhile must not take out its successor.
+    if (branches?.get(key) !== branch) return;
+    branches.delete(key);
+    if (branches.size === 0) this.#branches.delete(group);
+    const same = this.#byPrefix.get(key);
+    same?.delete(branch);
+    if (same?.size === 0) this.#byPrefix.delete(key);
   }
 
   /** Those of one group, or with the wildcard all. */
   *branches(group: IpAddress): Generator<Branch> {
     if (!isAny(group)) yield* this.#branches.get(group)?.values() ?? [];
     else for (const branches of this.#branches.values()) yield* branches.values();
+  }
+
+  /** Those of exactly this source network. */
+  branchesOf(prefix: Prefix): Iterable<Branch> {
+    return this.#byPrefix.get(prefixKey(prefix)) ?? [];
+  }
+
+  /** Those of wider source networks. */
+  *branchesAbove({ network, length }: Prefix): Generator<Branch> {
+    for (let wider = length - 1; wider >= 0; wider--) yield* this.branchesOf(networkOf(network, wider));
+  }
+
+  /** Those of one group whose network holds the source. */
+  *branchesWith(source: IpAddress, group: IpAddress): Generator<Branch> {
+    if (!this.#branches.has(group)) return;
+    for (let length = 32; length >= 0; length--) {
+      const branch = this.branch(networkOf(source, length), group);
+      if (branch) yield branch;
+    }
   }
 }

@@ -2,24 +2,26 @@
  * Which flows leave by which of our interfaces, and what that asks of the upstream router: the outgoing lists of
  * dvmrp.md section 8.2, prunes received and sent (10), grafts (11), entries that go while a prune lives on (8.4).
  *
- * Every event changes one of the inputs (a route, a dependent, a prune, a member) and ends in `#settle`, which computes the
+ * Every event changes one of the inputs (a route, a dependent, a prune, a member) and ends in `Settling.settle`, which computes the
  * interfaces of a flow anew and tells the manager of the difference. Whether the flow leaves the router at all is the
  * manager's to know, because other protocols have interfaces too; from that follows prune or graft in `Pruning.reconsider`.
+ * What touches many flows is done in slices (settling.ts), the first at once.
  */
-import { ANY4, type IpAddress, ipv4, isAny, maskOf, type Prefix, prefixContains, toU32 } from '../base/ip.js';
-import { Lpm, NO_MATCH } from '../base/lpm.js';
+import { ANY4, type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
 import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { Random } from '../port/random.js';
 import { Doubts } from './doubts.js';
-import { type Branch, Flow, FlowTable } from './flows.js';
+import { type Branch, Flow, FlowTable, networkOf } from './flows.js';
 import type { Graft } from './graft.js';
 import { sameUpstream, type Upstream } from './graft-state.js';
 import { LocalMembers } from './members.js';
 import { acceptedLifetimeMs, type Prune } from './prune.js';
-import { dependentsWant, Pruning } from './pruning.js';
+import { Pruning } from './pruning.js';
+import type { ReceivedPrune } from './prune-state.js';
 import { Pulls } from './pulls.js';
 import type { SavedPrune, SavedRequest } from './saved-state.js';
+import { Settling } from './settling.js';
 import type { DeliveryRoute, ForwardingConfig, ForwardingOutput, Surroundings } from './surroundings.js';
 
 /** Why a received prune changes nothing; names of counters. */
@@ -30,27 +32,32 @@ export type PruneDrop =
   | 'notDependent'
   | 'onIncoming'
   | 'outOfScope'
-  | 'shortLifetime';
+  | 'shortLifetime'
+  | 'pruneLimit';
 
 const HOST_LENGTH = 32;
+/** Branches that something is due for, per turn of the event loop. */
+const DUE_PER_TURN = 256;
 
 export class Forwarding {
   readonly members = new LocalMembers();
   readonly #around: Surroundings;
-  readonly #output: ForwardingOutput;
   readonly #config: ForwardingConfig;
   readonly #table = new FlowTable();
   readonly #pruning: Pruning;
   readonly #pulls: Pulls;
   readonly #doubts: Doubts;
+  readonly #settling: Settling;
 
   constructor(around: Surroundings, output: ForwardingOutput, config: ForwardingConfig, random: Random) {
     this.#around = around;
-    this.#output = output;
     this.#config = config;
     const drop = (flow: Flow): void => this.#drop(flow);
     const { members } = this;
     this.#pruning = new Pruning({ around, output, config, random, table: this.#table, members, drop });
+    const { table, pruning } = { table: this.#table, pruning: this.#pruning };
+    const attach = (flow: Flow): boolean => this.#attach(flow);
+    this.#settling = new Settling({ around, output, table, members, pruning, attach, drop });
     this.#doubts = new Doubts({
       around,
       table: this.#table,
@@ -67,7 +74,7 @@ export class Forwarding {
   }
 
   get nextDeadlineMs(): number {
-    return Math.min(this.#pruning.nextDeadlineMs, this.#doubts.nextDeadlineMs);
+    return Math.min(this.#pruning.nextDeadlineMs, this.#doubts.nextDeadlineMs, this.#settling.nextDeadlineMs);
   }
 
   branches(): Iterable<Branch> {
@@ -80,7 +87,7 @@ export class Forwarding {
   incoming(nowMs: number, { source, group }: MembershipKey, iif: Ifindex, dataCame: boolean): void {
     const flow = this.#table.flow(source, group) ?? this.#newFlow(nowMs, source, group, iif);
     flow.iif = iif;
-    if (dataCame) flow.dataMs = nowMs;
+    if (dataCame) flow.dataCame(nowMs);
     this.#attach(flow);
     this.#pull(flow);
   }
@@ -91,7 +98,7 @@ export class Forwarding {
     flow.iif = iif;
     this.#attach(flow);
     this.#pull(flow);
-    return asked.filter((ifindex) => !this.#decide(flow, ifindex));
+    return asked.filter((ifindex) => !this.#settling.decide(flow, ifindex));
   }
 
   /** D-LJ-2: a member has come; of these entries, those that must not leave there for all that. */
@@ -104,22 +111,22 @@ export class Forwarding {
     this.members.add(ifindex, key);
     const refused = entries.filter(({ source, group }) => {
       const flow = this.#table.flow(source, group);
-      return flow !== undefined && !this.#decide(flow, ifindex);
+      return flow !== undefined && !this.#settling.decide(flow, ifindex);
     });
-    this.#pruning.reconsiderGroup(nowMs, key.group);
+    this.#settling.reconsiderGroup(nowMs, key.group);
     this.#doubts.wanted(nowMs, key);
     return refused;
   }
 
   memberLeft(nowMs: number, ifindex: Ifindex, key: MembershipKey): void {
     this.members.delete(ifindex, key);
-    this.#settleAll(nowMs, key);
-    this.#pruning.reconsiderGroup(nowMs, key.group);
+    this.#settling.settleAll(nowMs, key);
+    this.#settling.reconsiderGroup(nowMs, key.group);
   }
 
   memberRefuses(nowMs: number, ifindex: Ifindex, key: MembershipKey, refused: boolean): void {
     this.members.refuse(ifindex, key, refused);
-    this.#settleAll(nowMs, key);
+    this.#settling.settleAll(nowMs, key);
   }
 
   /** An entry that comes in by us leaves somewhere now; by another component's doing. */
@@ -144,18 +151,12 @@ export class Forwarding {
   keyWanted(nowMs: number, key: MembershipKey): void {
     if (!isAny(key.group)) this.#pruning.wish(key, true);
     this.#doubts.wanted(nowMs, key);
-    for (const branch of [...this.#table.branches(key.group)]) {
-      if (!isAny(key.source) && !prefixContains(branch.prefix, key.source)) continue;
-      if (branch.flows.size === 0) this.#pruning.graft(nowMs, branch);
-      for (const flow of [...branch.flows]) this.#look(flow);
-      this.#pruning.reconsider(nowMs, branch);
-    }
+    this.#settling.keyWanted(nowMs, key);
   }
 
   keyUnwanted(nowMs: number, key: MembershipKey): void {
     if (!isAny(key.group)) this.#pruning.wish(key, false);
-    for (const flow of [...this.#table.flows(key)]) this.#look(flow);
-    this.#pruning.reconsiderGroup(nowMs, key.group);
+    this.#settling.keyUnwanted(nowMs, key);
   }
 
   entryGone({ source, group }: MembershipKey): void {
@@ -179,9 +180,17 @@ export class Forwarding {
     if (!includes(route.dependents(ifindex), neighbor)) return 'notDependent';
     const lifetimeMs = acceptedLifetimeMs(prune.lifetimeMs, this.#config.maxReceivedPruneMs);
     if (lifetimeMs === undefined) return 'shortLifetime';
-    branch.received.set(ifindex, neighbor, host, nowMs + lifetimeMs);
-    this.#settleBranch(nowMs, branch);
+    if (!branch.received.has(ifindex, neighbor, host) && this.#prunesAreFull(from)) return 'pruneLimit';
+    if (branch.received.set(ifindex, neighbor, host, nowMs + lifetimeMs)) this.#settling.settleFor(nowMs, branch, host);
+    else this.#pruning.reconsider(nowMs, branch);
     return undefined;
+  }
+
+  /** Whose prune is not kept goes on getting the data. */
+  #prunesAreFull({ ifindex, neighbor }: Upstream): boolean {
+    const { prunes } = this.#table;
+    const { maxPrunes, maxPrunesPerNeighbor } = this.#config;
+    return prunes.total >= maxPrunes || prunes.of(ifindex, neighbor) >= maxPrunesPerNeighbor;
   }
 
   /** Section 11.3 from step 4 on; the acknowledgement is the caller's. */
@@ -193,15 +202,13 @@ export class Forwarding {
     if (!branch || branch.upstream.state === 'none') this.#doubts.wanted(nowMs, hostOf(graft, route));
     if (!branch) return;
     const host = maskLength === HOST_LENGTH ? graft.source : undefined;
-    branch.received.retain(
-      (one) => one.neighbor !== neighbor || one.ifindex !== ifindex || (host !== undefined && one.host !== host),
-    );
-    this.#settleBranch(nowMs, branch);
+    if (branch.received.grafted(ifindex, neighbor, host)) this.#settling.settleFor(nowMs, branch, host);
+    else this.#pruning.reconsider(nowMs, branch);
   }
 
   /** Section 11.4. True: a graft was pending for it. */
   ackReceived(from: Upstream, { source, group }: Graft): boolean {
-    for (const branch of this.#table.branches(group)) {
+    for (const branch of this.#table.branchesWith(source, group)) {
       if (!branch.upstream.acknowledge(source, from)) continue;
       this.#pruning.queue(branch);
       return true;
@@ -211,22 +218,23 @@ export class Forwarding {
 
   /** It has started anew: its prunes are gone, and what we asked of it is forgotten (section 4). */
   neighborRestarted(nowMs: number, neighbor: Upstream): void {
-    for (const branch of [...this.#table.branches(ANY4)]) {
-      const dropped = branch.received.retain((one) => !sameUpstream(one, neighbor));
+    const subject = `restarted ${neighbor.ifindex} ${neighbor.neighbor}`;
+    this.#settling.everyBranch(nowMs, subject, (branch) => {
+      const dropped = branch.received.retain((ifindex, from) => !sameUpstream({ ifindex, neighbor: from }, neighbor));
       const forgotten = sameUpstream(branch.upstream.to, neighbor);
       if (forgotten) branch.upstream.reset();
-      if (dropped || forgotten) this.#settleBranch(nowMs, branch);
-    }
+      if (dropped || forgotten) this.#settling.settleBranch(this.#settling.nowMs, branch);
+    });
   }
 
   /** Section 5.2 step 4: nothing that was asked of it is waited for. */
   upstreamLost(neighbor: Upstream): void {
-    for (const branch of [...this.#table.branches(ANY4)]) {
-      if (!sameUpstream(branch.upstream.to, neighbor)) continue;
+    this.#settling.everyBranch(this.#settling.nowMs, `lost ${neighbor.ifindex} ${neighbor.neighbor}`, (branch) => {
+      if (!sameUpstream(branch.upstream.to, neighbor)) return;
       branch.upstream.reset();
       this.#pruning.queue(branch);
       this.#pruning.forgetIdle(branch);
-    }
+    });
   }
 
   // What an earlier life of ours knew; the route and who depends on it are there, `routesChanged` follows
@@ -253,18 +261,12 @@ export class Forwarding {
 
   /** Routes for these prefixes came, went, or changed in any respect. */
   routesChanged(nowMs: number, prefixes: Iterable<Prefix>): void {
-    const changed = new Lpm();
-    for (const prefix of prefixes) changed.insert(prefix, 0);
-    for (const flow of [...this.#table.flows({ source: ANY4, group: ANY4 })])
-      if (changed.lookup(flow.source) !== NO_MATCH) this.#attach(flow);
-    for (const branch of [...this.#table.branches(ANY4)])
-      if (changed.lookup(branch.prefix.network) !== NO_MATCH) this.#settleBranch(nowMs, branch);
+    this.#settling.routesChanged(nowMs, prefixes);
   }
 
   /** What may pass an interface is another thing now: it came up, or its first or last neighbour came or went. */
   interfaceChanged(nowMs: number): void {
-    for (const branch of [...this.#table.branches(ANY4)]) this.#settleBranch(nowMs, branch);
-    this.#settleAll(nowMs, { source: ANY4, group: ANY4 });
+    this.#settling.settleEverything(nowMs);
   }
 
   /** Not ours any more. */
@@ -285,32 +287,40 @@ export class Forwarding {
     for (const branch of [...this.#table.branches(ANY4)]) this.#table.deleteBranch(branch);
     this.#pruning.clear();
     this.#doubts.clear();
+    this.#settling.clear();
   }
 
   // Time
 
   timeout(nowMs: number): void {
-    for (let due = this.#pruning.takeDue(nowMs); due; due = this.#pruning.takeDue(nowMs)) this.#branchDue(nowMs, due);
+    for (let left = DUE_PER_TURN; left > 0; left--) {
+      const due = this.#pruning.takeDue(nowMs);
+      if (!due) break;
+      this.#branchDue(nowMs, due);
+    }
     this.#doubts.timeout(nowMs);
+    this.#settling.timeout(nowMs);
   }
 
   /** Every now and then: which flows still have data, and which are gone without a word. */
   sweep(nowMs: number): void {
-    for (const branch of [...this.#table.branches(ANY4)]) {
-      this.#pruning.sample(nowMs, branch);
-      this.#pruning.reconsider(nowMs, branch);
-    }
-    for (const flow of [...this.#table.flows({ source: ANY4, group: ANY4 })]) if (!flow.branch) this.#look(flow);
+    this.#settling.sweep(nowMs);
   }
 
   #branchDue(nowMs: number, branch: Branch): void {
-    const ended = branch.received.retain(({ expiresMs }) => expiresMs > nowMs);
+    const ended = this.#endPrunes(nowMs, branch);
     const { upstream } = branch;
     if (upstream.state === 'pruned' && upstream.expiresMs <= nowMs) upstream.reset();
     if (upstream.nextMs <= nowMs) this.#pruning.repeat(nowMs, branch);
-    if (ended) this.#settleBranch(nowMs, branch);
+    if (ended.length > 0) this.#settling.settleAfter(nowMs, branch, ended);
     this.#pruning.queue(branch);
     this.#pruning.forgetIdle(branch);
+  }
+
+  #endPrunes(nowMs: number, branch: Branch): readonly ReceivedPrune[] {
+    const ended: ReceivedPrune[] = [];
+    for (let one = branch.received.takeExpired(nowMs); one; one = branch.received.takeExpired(nowMs)) ended.push(one);
+    return ended;
   }
 
   *#wantedGroups(): Generator<IpAddress> {
@@ -326,27 +336,22 @@ export class Forwarding {
     return flow;
   }
 
-  /** Puts the flow where its longest route says. */
-  #attach(flow: Flow): void {
+  /** Puts the flow where its longest route says. True: it was elsewhere. */
+  #attach(flow: Flow): boolean {
     const route = this.#around.route(flow.source);
     const branch = route && this.#table.branchFor(route.prefix, flow.group);
-    if (flow.branch === branch) return;
-    this.#detach(flow);
-    flow.branch = branch;
-    branch?.flows.add(flow);
-  }
-
-  #detach(flow: Flow): void {
-    const { branch } = flow;
-    if (!branch) return;
-    flow.branch = undefined;
-    branch.flows.delete(flow);
-    this.#pruning.forgetIdle(branch);
+    if (flow.branch === branch) return false;
+    const before = flow.branch;
+    this.#table.move(flow, branch);
+    if (before) this.#pruning.forgetIdle(before);
+    return true;
   }
 
   #drop(flow: Flow): void {
-    this.#detach(flow);
+    const { branch } = flow;
+    this.#table.move(flow, undefined);
     this.#table.deleteFlow(flow);
+    if (branch) this.#pruning.forgetIdle(branch);
     if (flow.pulls !== undefined) this.#pulls.delete(flow.pulls, flow.group);
     flow.pulls = undefined;
   }
@@ -366,69 +371,11 @@ export class Forwarding {
     return this.#config.ssmRanges.some((range) => prefixContains(range, group));
   }
 
-  // Outgoing interfaces
-
-  /** Section 8.2 for one flow and one interface of ours. */
-  #leaves({ source, group, branch, iif }: Flow, ifindex: Ifindex): boolean {
-    if (ifindex === iif || !this.#around.passes(ifindex, group)) return false;
-    const route = branch && this.#around.routeFor(branch.prefix);
-    if (branch && route && dependentsWant(branch, route, ifindex, source)) return true;
-    return this.members.wants(ifindex, source, group) && (route?.isDesignated(ifindex) ?? true);
-  }
-
-  /** Notes what the manager will be told in answer to its question. */
-  #decide(flow: Flow, ifindex: Ifindex): boolean {
-    const on = this.#leaves(flow, ifindex);
-    flow.told.set(ifindex, on);
-    return on;
-  }
-
-  #settleAll(nowMs: number, key: MembershipKey): void {
-    for (const flow of [...this.#table.flows(key)]) this.#settle(nowMs, flow);
-  }
-
-  /** Tells the manager what differs, then thinks of the upstream. */
-  #settle(nowMs: number, flow: Flow): void {
-    let changed = false;
-    for (const ifindex of this.#around.interfaces()) {
-      const was = flow.told.get(ifindex);
-      if (ifindex === flow.iif || was === undefined) continue;
-      const on = this.#decide(flow, ifindex);
-      if (on === was) continue;
-      changed = true;
-      this.#output.forward(flow, ifindex, on);
-    }
-    if (!changed) return;
-    this.#look(flow);
-    this.#pruning.reconsider(nowMs, flow.branch);
-  }
-
-  #settleBranch(nowMs: number, branch: Branch): void {
-    const route = this.#around.routeFor(branch.prefix);
-    branch.received.retain(
-      ({ ifindex, neighbor }) =>
-        route !== undefined && ifindex !== route.iif && includes(route.dependents(ifindex), neighbor),
-    );
-    for (const flow of [...branch.flows]) this.#settle(nowMs, flow);
-    this.#pruning.reconsider(nowMs, branch);
-  }
-
-  /** Asks the manager whether the entry leaves by any interface at all. */
-  #look(flow: Flow): void {
-    const outputs = this.#output.hasOutputs(flow);
-    if (outputs === undefined) this.#drop(flow);
-    else flow.empty = !outputs;
-  }
-
   /** Section 10.2 step 3: the longest match of the source, or what exactly the mask names. */
   #routeMeant(source: IpAddress, maskLength: number | undefined): DeliveryRoute | undefined {
     if (maskLength === undefined || maskLength === HOST_LENGTH) return this.#around.route(source);
     return this.#around.routeFor(networkOf(source, maskLength));
   }
-}
-
-function networkOf(source: IpAddress, length: number): Prefix {
-  return { network: ipv4(toU32(source) & toU32(maskOf(length))), length };
 }
 
 /** Some routers name the network in place of the host. */

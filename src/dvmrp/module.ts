@@ -93,6 +93,7 @@ const WARNED: ReadonlySet<Drop> = new Set<Drop>([
   'neighborElsewhere',
   'routeLimit',
   'neighborRouteLimit',
+  'pruneLimit',
   'connectedNetwork',
 ]);
 

@@ -15,6 +15,8 @@ import type { DeliveryRoute, ForwardingConfig, ForwardingOutput, Surroundings } 
 
 /** Data this recent is worth a prune when the last output goes (section 10.3). */
 const RECENT_MS = 30_000;
+/** Flows of a branch whose counters are read at a time; each is a system call. */
+const SAMPLES = 64;
 
 export interface PruningParts {
   readonly around: Surroundings;
@@ -74,10 +76,6 @@ export class Pruning {
     if (!wanted && wishes?.size === 0) this.#elsewhere.delete(group);
   }
 
-  reconsiderGroup(nowMs: number, group: IpAddress): void {
-    for (const branch of [...this.#parts.table.branches(group)]) this.reconsider(nowMs, branch);
-  }
-
   /** Prune or graft, whichever the branch needs now. */
   reconsider(nowMs: number, branch: Branch | undefined): void {
     if (!branch) return;
@@ -119,15 +117,14 @@ export class Pruning {
       return this.#parts.output.sendGraft(to, { source, group }, prefix);
     }
     this.sample(nowMs, branch);
-    const dataCame = [...branch.flows].some(({ dataMs }) => dataMs > upstream.sentMs);
+    const dataCame = (branch.latest?.dataMs ?? 0) > upstream.sentMs;
     if (!upstream.pruneAgain(nowMs, dataCame, this.#parts.random)) return;
     this.#parts.output.sendPrune(to, { source, group, lifetimeMs: upstream.remainingMs(nowMs) }, prefix);
   }
 
   /** Some flow leaves somewhere, or would if there were data. */
   isWanted(branch: Branch, route: DeliveryRoute): boolean {
-    for (const flow of branch.flows) if (!flow.empty && flow.iif === route.iif) return true;
-    return this.#wouldLeave(branch, route) || this.#isWantedElsewhere(branch);
+    return branch.leaves(route.iif) || this.#wouldLeave(branch, route) || this.#isWantedElsewhere(branch);
   }
 
   #wouldLeave(branch: Branch, route: DeliveryRoute): boolean {
@@ -152,7 +149,7 @@ export class Pruning {
   /** Section 10.3. */
   #prune(nowMs: number, branch: Branch, to: Upstream): void {
     const { upstream, group, prefix } = branch;
-    const latest = newest(branch.flows);
+    const { latest } = branch;
     if (!latest || nowMs - latest.dataMs > RECENT_MS || !this.#parts.around.canPrune(to)) return;
     const { source } = latest;
     const longestMs = branch.received.earliestMs - nowMs;
@@ -180,17 +177,16 @@ export class Pruning {
     this.queue(branch);
   }
 
-  /** Reads the counters: which flows have had data since the last look. */
+  /** Reads the counters, of very many flows those of some: which have had data since the last look. */
   sample(nowMs: number, branch: Branch): void {
-    for (const flow of [...branch.flows]) {
-      const packets = this.#parts.output.packets(flow);
-      if (packets === undefined) {
-        this.#parts.drop(flow);
-        continue;
-      }
-      if (packets > flow.packets) flow.dataMs = nowMs;
-      flow.packets = packets;
-    }
+    for (const flow of branch.some(SAMPLES)) this.look(nowMs, flow);
+  }
+
+  look(nowMs: number, flow: Flow): void {
+    const packets = this.#parts.output.packets(flow);
+    if (packets === undefined) return this.#parts.drop(flow);
+    if (packets > flow.packets) flow.dataCame(nowMs);
+    flow.packets = packets;
   }
 }
 
@@ -203,11 +199,4 @@ export function dependentsWant(branch: Branch, route: DeliveryRoute, ifindex: If
 function upstreamOf(route: DeliveryRoute | undefined): Upstream | undefined {
   if (route?.iif === undefined || route.upstream === undefined) return undefined;
   return { ifindex: route.iif, neighbor: route.upstream };
-}
-
-/** The flow that had data last. */
-function newest(flows: Iterable<Flow>): Flow | undefined {
-  let latest: Flow | undefined;
-  for (const flow of flows) if (!latest || flow.dataMs > latest.dataMs) latest = flow;
-  return latest;
 }

@@ -53,6 +53,9 @@ export interface ForwardingConfig {
   readonly pruneLifetimeMs: number;
   readonly maxReceivedPruneMs: number;
   readonly pruneRetransmit: boolean;
+  /** Received prunes that are kept, of everybody and of each neighbour. */
+  readonly maxPrunes: number;
+  readonly maxPrunesPerNeighbor: number;
   /** A group that somebody inside sends to counts as wanted from outside. */
   readonly membersAreSenders: boolean;
   readonly ssmRanges: readonly Prefix[];

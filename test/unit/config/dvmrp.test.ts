@@ -53,6 +53,8 @@ test('the defaults are those of section 16', () => {
     allowNonPruners: false,
     maxRoutes: 20_000,
     maxRoutesPerNeighbor: 10_000,
+    maxPrunes: 65_536,
+    maxPrunesPerNeighbor: 16_384,
     neighbors2: 'on-link',
     originateDefault: undefined,
     membersAreSenders: true,

@@ -52,6 +52,8 @@ export const CONFIG: ForwardingConfig = {
   pruneLifetimeMs: 7_200_000,
   maxReceivedPruneMs: 10_800_000,
   pruneRetransmit: true,
+  maxPrunes: 65_536,
+  maxPrunesPerNeighbor: 16_384,
   membersAreSenders: false,
   ssmRanges: [prefixOf('232.0.0.0/8')],
 };
