@@ -12,6 +12,8 @@ export interface SavedSource {
   readonly address: IpAddress;
   /** 0 in EXCLUDE: refused. */
   readonly leftMs: number;
+  /** For whom it counts (limits.ts). */
+  readonly host: IpAddress;
 }
 
 export interface SavedGroup {
@@ -22,34 +24,41 @@ export interface SavedGroup {
   readonly v1LeftMs: number;
   readonly v2LeftMs: number;
   readonly lastReporter: IpAddress;
+  /** For whom it counts. */
+  readonly host: IpAddress;
   readonly sources: readonly SavedSource[];
 }
 
-/** Numbers before the sources of a group: address, mode, three times, reporter. */
-const FIXED = 6;
+/** Numbers before the sources of a group: address, mode, three times, reporter, host. */
+const FIXED = 7;
+/** Numbers of a source: address, time, host. */
+const PER_SOURCE = 3;
 
-/** One group as a row of numbers: its own six, then address and time of each source. */
+/** One group as a row of numbers: its own, then those of each source. */
 export function packGroup(group: Group, nowMs: number): readonly number[] {
   const left = (untilMs: number): number => Math.max(0, Math.ceil(untilMs - nowMs));
-  const { address, mode, timerMs, v1HostMs, v2HostMs, lastReporter } = group;
+  const { address, mode, timerMs, v1HostMs, v2HostMs, lastReporter, host } = group;
   const row = [toU32(address), mode === 'exclude' ? 1 : 0, left(timerMs), left(v1HostMs), left(v2HostMs)];
-  row.push(toU32(lastReporter));
-  for (const source of group.sources?.values() ?? [])
-    row.push(toU32(source.address), source.expiryMs === 0 ? 0 : Math.max(1, left(source.expiryMs)));
+  row.push(toU32(lastReporter), toU32(host));
+  for (const source of group.sources?.values() ?? []) {
+    const leftMs = source.expiryMs === 0 ? 0 : Math.max(1, left(source.expiryMs));
+    row.push(toU32(source.address), leftMs, toU32(source.host));
+  }
   return row;
 }
 
 /** Undefined for what is no such row. `ageMs`: how long ago it was packed. */
 export function unpackGroup(row: unknown, ageMs: number): SavedGroup | undefined {
-  if (!Array.isArray(row) || row.length < FIXED || row.length % 2 !== 0) return undefined;
+  if (!Array.isArray(row) || row.length < FIXED || (row.length - FIXED) % PER_SOURCE !== 0) return undefined;
   const numbers = row as readonly unknown[];
   if (!numbers.every((value): value is number => Number.isInteger(value) && Number(value) >= 0)) return undefined;
-  const [group = 0, exclude = 0, leftMs = 0, v1 = 0, v2 = 0, reporter = 0] = numbers;
+  const [group = 0, exclude = 0, leftMs = 0, v1 = 0, v2 = 0, reporter = 0, host = 0] = numbers;
   const aged = (ms: number): number => Math.max(0, Math.ceil(ms - ageMs));
   const sources: SavedSource[] = [];
-  for (let at = FIXED; at < numbers.length; at += 2) {
-    const sourceLeftMs = numbers[at + 1] ?? 0;
-    sources.push({ address: ipv4(numbers[at] ?? 0), leftMs: sourceLeftMs === 0 ? 0 : Math.max(1, aged(sourceLeftMs)) });
+  for (let at = FIXED; at < numbers.length; at += PER_SOURCE) {
+    const [address = 0, sourceLeftMs = 0, sourceHost = 0] = numbers.slice(at, at + PER_SOURCE);
+    const left = sourceLeftMs === 0 ? 0 : Math.max(1, aged(sourceLeftMs));
+    sources.push({ address: ipv4(address), leftMs: left, host: ipv4(sourceHost) });
   }
   return {
     address: ipv4(group),
@@ -58,6 +67,7 @@ export function unpackGroup(row: unknown, ageMs: number): SavedGroup | undefined
     v1LeftMs: aged(v1),
     v2LeftMs: aged(v2),
     lastReporter: ipv4(reporter),
+    host: ipv4(host),
     sources,
   };
 }
@@ -74,26 +84,27 @@ export function admitted(saved: SavedGroup, config: IgmpInterfaceConfig): SavedG
   return sources.length === 0 ? undefined : { ...saved, mode: 'include', sources };
 }
 
-/** Into an empty group, routing is told. Everything counts for the host that reported last. */
+/** Into an empty group, routing is told. */
 export function recall(
   group: Group,
   saved: SavedGroup,
-  { nowMs, host, changes, takeSource }: Pick<RecordEnv, 'nowMs' | 'host' | 'changes' | 'takeSource'>,
+  env: Pick<RecordEnv, 'nowMs' | 'changes'>,
+  takeSource: (group: Group, host: IpAddress) => boolean,
 ): void {
-  const until = (leftMs: number): number => (leftMs === 0 ? 0 : nowMs + leftMs);
+  const until = (leftMs: number): number => (leftMs === 0 ? 0 : env.nowMs + leftMs);
   group.mode = saved.mode;
   group.timerMs = saved.mode === 'exclude' ? until(saved.leftMs) : 0;
   group.v1HostMs = until(saved.v1LeftMs);
   group.v2HostMs = until(saved.v2LeftMs);
   group.lastReporter = saved.lastReporter;
-  for (const { address, leftMs } of saved.sources) {
+  for (const { address, leftMs, host } of saved.sources) {
     group.sources ??= new Map();
-    if (!takeSource(group)) break;
+    if (!takeSource(group, host)) continue;
     group.sources.set(address, { address, expiryMs: until(leftMs), queriesLeft: 0, seenIn: 0, host });
   }
-  if (saved.mode === 'exclude') changes.joinGroup(group.address);
+  if (saved.mode === 'exclude') env.changes.joinGroup(group.address);
   for (const { address, expiryMs } of group.sources?.values() ?? []) {
-    if (saved.mode === 'include') changes.joinSource(group.address, address);
-    else if (expiryMs === 0) changes.refuseSource(group.address, address);
+    if (saved.mode === 'include') env.changes.joinSource(group.address, address);
+    else if (expiryMs === 0) env.changes.refuseSource(group.address, address);
   }
 }

@@ -155,10 +155,12 @@ export class GroupTable {
   restore(saved: SavedGroup): void {
     const wanted = admitted(saved, this.#config);
     if (!wanted || this.#groups.has(wanted.address)) return;
-    this.#env.host = wanted.lastReporter;
-    const group = this.#create(wanted.address, wanted.lastReporter);
+    const group = this.#create(wanted.address, wanted.host);
     if (!group) return;
-    recall(group, wanted, this.#env);
+    recall(group, wanted, this.#env, (of, host) => {
+      this.#env.host = host;
+      return this.#takeSource(of);
+    });
     if (group.mode === 'include' && group.sourceCount === 0) return this.#forget(group);
     group.hostsUnknownMs = this.#env.nowMs + this.#env.gmiMs;
     this.#deadlines.noLaterThan(group, earliestTimerMs(group));

@@ -155,9 +155,9 @@ test('a reload between the startup queries sends the second one when it was due,
 
 test.each([
   ['a group that is no row', [[1]]],
-  ['a row with text', [[1, 1, 'x', 0, 0, 0]]],
-  ['an odd row', [[1, 1, 1, 0, 0, 0, 5]]],
-  ['a negative time', [[1, 1, -5, 0, 0, 0]]],
+  ['a row with text', [[1, 1, 'x', 0, 0, 0, 0]]],
+  ['half a source', [[1, 1, 1, 0, 0, 0, 0, 5]]],
+  ['a negative time', [[1, 1, -5, 0, 0, 0, 0]]],
 ])('a state with %s is a start without it (D3)', (_what, groups) => {
   const one = { interface: 'eth1', version: 3, startupLeft: 0, queryDueInMs: 5, knownInMs: 0, groups };
   const bed = new Bed({ savedState: { state: { queriers: [], interfaces: [one] }, ageMs: 0 } });
@@ -189,4 +189,19 @@ test('what is handed over is bounded: an interface with too much of it is asked 
   const names = new Map(['eth0', 'eth1', 'eth2'].map((name, n) => [name, n === 2 ? { ...one, groups: [] } : one]));
   const packed = packState(new Map(), names) as { interfaces: readonly { interface: string }[] };
   expect(packed.interfaces.map((kept) => kept.interface)).toEqual(['eth0', 'eth2']);
+});
+
+test('groups count for the hosts they counted for, so that limits refuse nothing that was there (D3)', () => {
+  const config = { maxGroups: 256 };
+  const before = new Bed({ config });
+  before.goTo(100);
+  const groups = Array.from({ length: 250 }, (_, n) => `239.3.0.${n}`);
+  // each from a host of its own, then all from one that came last
+  for (const [n, group] of groups.entries())
+    before.hear(reportV3({ type: 4, group }), { from: `10.0.0.${1 + (n % 200)}` });
+  before.hear(reportV3(...groups.map((group) => ({ type: 2, group }))), { from: '10.0.0.222' });
+  const known = before.module.groups().length;
+  const bed = after(before, 300, { config });
+  expect(bed.module.groups()).toHaveLength(known);
+  expect(known).toBeGreaterThan(240);
 });
