@@ -3,7 +3,10 @@
  * it is told to the kernel again when the interface is created anew (F08).
  */
 import { formatIp, formatPrefix, type IpAddress, parseIp, type Prefix, prefixContains } from '../base/ip.js';
+import { LogLimiter } from '../base/log-limiter.js';
+import type { Counters } from '../control/counters.js';
 import type { MgmStatus } from '../mgm/client.js';
+import type { Clock, Timer } from '../port/clock.js';
 import {
   ANY_SOURCE_FILTER,
   type Link,
@@ -17,6 +20,13 @@ import type { SavedJoin } from './state-file.js';
 
 /** The holder's name behind the membership gate. */
 const HOLDER = 'manual';
+/** Joins on all interfaces together; a group is one for any source, and one for each source. */
+export const MAX_JOINS = 16_384;
+/** Groups told to the kernel in one turn of the event loop: some milliseconds. */
+const SLICE = 256;
+/** Log lines about refused joins: this many at once, then one in ten seconds. */
+const LOG_BURST = 5;
+const LOG_PER_SECOND = 0.1;
 
 interface Wish {
   any: boolean;
@@ -33,11 +43,17 @@ export interface HostJoinsParts {
   readonly saved?: readonly SavedJoin[] | undefined;
   /** Something changed that a successor should know. */
   readonly changed?: () => void;
+  readonly counters?: Counters;
+  readonly clock?: Clock;
 }
 
 export class HostJoins {
   readonly #parts: HostJoinsParts;
   readonly #wishes = new Map<string, Map<IpAddress, Wish>>();
+  readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
+  /** What is still to be told to the kernel. */
+  readonly #turns = new Set<Timer>();
+  #count = 0;
   #unsubscribe: () => void = () => undefined;
 
   constructor(parts: HostJoinsParts) {
@@ -64,20 +80,28 @@ export class HostJoins {
   /** Leaves everything. */
   stop(): void {
     this.#unsubscribe();
+    for (const turn of this.#turns) turn.cancel();
     for (const link of this.#parts.links.links()) this.#unset(link, link.name);
     this.#wishes.clear();
+    this.#count = 0;
   }
 
   join(link: Link, group: IpAddress, source: IpAddress | undefined): MgmStatus {
     const range = source === undefined ? this.#parts.ssmRanges.find((one) => prefixContains(one, group)) : undefined;
     if (range) return sourceMissing(group, range);
-    const groups = this.#wishes.get(link.name) ?? new Map<IpAddress, Wish>();
-    const before = groups.get(group);
-    const wish = { any: source === undefined || before?.any === true, sources: new Set(before?.sources) };
-    if (source !== undefined) wish.sources.add(source);
+    const groups = this.#groupsOn(link.name);
+    const wish = groups.get(group) ?? { any: false, sources: new Set<IpAddress>() };
+    if (has(wish, source)) return { code: 'NO_ERROR' };
+    if (this.#count >= MAX_JOINS) return this.#tooMany(link, group);
+    add(wish, source);
     const error = this.#parts.membership.set(HOLDER, link.ifindex, group, filterOf(wish));
-    if (error) return { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'kernelRefused', message: error.message };
-    this.#wishes.set(link.name, groups.set(group, wish));
+    if (error) {
+      remove(wish, source);
+      this.#parts.membership.set(HOLDER, link.ifindex, group, filterOf(wish)); // as it was before
+      return { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'kernelRefused', message: error.message };
+    }
+    groups.set(group, wish);
+    this.#count++;
     this.#parts.changed?.();
     return { code: 'NO_ERROR' };
   }
@@ -85,10 +109,9 @@ export class HostJoins {
   leave(link: Link, group: IpAddress, source: IpAddress | undefined): MgmStatus {
     const groups = this.#wishes.get(link.name);
     const wish = groups?.get(group);
-    if (!groups || !wish || !(source === undefined ? wish.any : wish.sources.has(source)))
-      return notJoined(link, group);
-    if (source === undefined) wish.any = false;
-    else wish.sources.delete(source);
+    if (!groups || !wish || !has(wish, source)) return notJoined(link, group);
+    remove(wish, source);
+    this.#count--;
     const filter = filterOf(wish);
     if (!filter) groups.delete(group);
     const error = this.#parts.membership.set(HOLDER, link.ifindex, group, filter);
@@ -111,11 +134,31 @@ export class HostJoins {
       );
       return;
     }
-    const groups = this.#wishes.get(name) ?? new Map<IpAddress, Wish>();
-    const wish: Wish = groups.get(group.value) ?? { any: false, sources: new Set() };
-    if (source) wish.sources.add(source.value);
-    else wish.any = true;
-    this.#wishes.set(name, groups.set(group.value, wish));
+    const groups = this.#groupsOn(name);
+    const wish = groups.get(group.value) ?? { any: false, sources: new Set<IpAddress>() };
+    if (has(wish, source?.value) || this.#count >= MAX_JOINS) return;
+    add(wish, source?.value);
+    groups.set(group.value, wish);
+    this.#count++;
+  }
+
+  #groupsOn(name: string): Map<IpAddress, Wish> {
+    let groups = this.#wishes.get(name);
+    if (!groups) this.#wishes.set(name, (groups = new Map()));
+    return groups;
+  }
+
+  #tooMany({ name }: Link, group: IpAddress): MgmStatus {
+    const { counters, clock, log } = this.#parts;
+    counters?.count('joins.refused');
+    const message = `mgmctl has joined ${MAX_JOINS} groups and sources already; leave some of them first`;
+    const heldBack = this.#lines.take('limit', clock?.nowMs() ?? 0);
+    if (heldBack !== undefined)
+      log.error(
+        { evt: 'host.join.refused', ifname: name, group: formatIp(group), code: 'limit', heldBack },
+        `cannot join ${formatIp(group)} on ${name}: ${message}`,
+      );
+    return { code: 'ERROR_CAN_NOT_COMPLETE', message };
   }
 
   /** What was joined on one that was removed went with it. */
@@ -123,21 +166,52 @@ export class HostJoins {
     if (kind === 'added') this.#setAll(link);
   }
 
-  #setAll(link: Link): void {
-    for (const [group, wish] of this.#wishes.get(link.name) ?? []) {
-      const error = this.#parts.membership.set(HOLDER, link.ifindex, group, filterOf(wish));
-      if (!error) continue;
-      this.#parts.log.error(
-        { evt: 'host.join.refused', ifname: link.name, group: formatIp(group), code: error.code },
-        `${formatIp(group)} is not joined on ${link.name}, as it was before: ${error.message}`,
-      );
+  /** Everything that is wished on it, a slice a turn. */
+  #setAll(link: Link, groups: Iterator<IpAddress> = [...(this.#wishes.get(link.name)?.keys() ?? [])].values()): void {
+    for (let room = SLICE; room > 0 || !this.#parts.clock; room--) {
+      const next = groups.next();
+      if (next.done) return;
+      this.#set(link, next.value);
     }
+    const turn = this.#parts.clock?.after(0, () => {
+      this.#turns.delete(turn!);
+      if (this.#parts.links.byIndex(link.ifindex)?.name === link.name) this.#setAll(link, groups);
+    });
+    this.#turns.add(turn!);
   }
 
+  #set(link: Link, group: IpAddress): void {
+    const wish = this.#wishes.get(link.name)?.get(group);
+    const error = wish && this.#parts.membership.set(HOLDER, link.ifindex, group, filterOf(wish));
+    if (!error) return;
+    this.#parts.counters?.count('joins.refused');
+    const heldBack = this.#lines.take('refused', this.#parts.clock?.nowMs() ?? 0);
+    if (heldBack === undefined) return;
+    this.#parts.log.error(
+      { evt: 'host.join.refused', ifname: link.name, group: formatIp(group), code: error.code, heldBack },
+      `cannot join ${formatIp(group)} on ${link.name}, as it was before: ${error.message}`,
+    );
+  }
+
+  /** Newest first, as the kernel finds them fastest. */
   #unset(link: Link, name: string): void {
-    for (const group of this.#wishes.get(name)?.keys() ?? [])
+    for (const group of [...(this.#wishes.get(name)?.keys() ?? [])].reverse())
       this.#parts.membership.set(HOLDER, link.ifindex, group, undefined);
   }
+}
+
+function has({ any, sources }: Wish, source: IpAddress | undefined): boolean {
+  return source === undefined ? any : sources.has(source);
+}
+
+function add(wish: Wish, source: IpAddress | undefined): void {
+  if (source === undefined) wish.any = true;
+  else wish.sources.add(source);
+}
+
+function remove(wish: Wish, source: IpAddress | undefined): void {
+  if (source === undefined) wish.any = false;
+  else wish.sources.delete(source);
 }
 
 function filterOf({ any, sources }: Wish): MembershipFilter | undefined {

@@ -28,6 +28,7 @@ import { runtimeFolder } from './runtime-folder.js';
 import { isServiceStopping } from './service-job.js';
 import { groupIdOf, obtainKernel, peerUidReader, reportLeftovers } from './start.js';
 import { StateFile } from './state-file.js';
+import { StateSaver } from './state-saver.js';
 import { SystemClock } from './system-clock.js';
 import { Daemon } from './wiring.js';
 
@@ -81,7 +82,8 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
     reportLeftovers(kernel, log);
   }
   if (service.keepsDescriptors && !(inherited && stored.length > 0)) keepRouting(service, names, kernel);
-  const daemon = new Daemon({
+  const saver = new StateSaver({ clock, save: () => state.save(daemon.state(false)) });
+  const daemon: Daemon = new Daemon({
     config,
     kernel: { ...kernel, start: () => startKernel(kernel) },
     clock,
@@ -90,7 +92,7 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
     version: parts.version,
     control: { peerUid: peerUidReader(), groupId: groupIdOf('mgmd') },
     saved: inherited ? saved : undefined,
-    changed: () => state.save(daemon.state(false)),
+    changed: () => saver.changed(),
   });
   const windowEnded = (result: AdoptionResult) => endWindow(result, predecessor, kernel, service, log);
   const warm = inherited ? { windowMs: windowOf(config), answerMs: answerOf(config), ended: windowEnded } : undefined;
@@ -101,12 +103,13 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
     if (!inherited) await stopAll(daemon, kernel, log);
     return problem.inUse ? EXIT.unavailable : EXIT.osError;
   }
-  return new Life(parts, { service, state, names, kernel, daemon }).serve(warm !== undefined);
+  return new Life(parts, { service, state, saver, names, kernel, daemon }).serve(warm !== undefined);
 }
 
 interface Organs {
   readonly service: ServiceManager;
   readonly state: StateFile;
+  readonly saver: StateSaver;
   readonly names: DescriptorNames;
   readonly kernel: Kernel;
   readonly daemon: Daemon;
@@ -124,7 +127,7 @@ class Life {
   }
 
   async serve(warm: boolean): Promise<ExitCode> {
-    const { service, daemon, kernel } = this.#organs;
+    const { service, daemon, kernel, saver } = this.#organs;
     const { given, log, wakes } = this.#parts;
     this.#sayThatWeServe(warm);
     const beat = setInterval(() => this.#beat(), Math.min(BEAT_MS, (service.watchdogMs ?? Infinity) / 2));
@@ -148,6 +151,7 @@ class Life {
       log.info({ evt: 'daemon.left' }, 'mgmd ends; the service manager keeps its sockets, and streams go on');
       return EXIT.done;
     }
+    saver.stop();
     await stopAll(daemon, kernel, log);
     return EXIT.done;
   }
@@ -200,8 +204,9 @@ class Life {
 
   /** The control socket closes, the state is saved; the kernel's table and memberships stay as they are. */
   async #letGo(): Promise<readonly NamedDescriptor[]> {
-    const { daemon, state, kernel, names } = this.#organs;
+    const { daemon, state, saver, kernel, names } = this.#organs;
     await daemon.leave();
+    saver.stop();
     state.save(daemon.state(true));
     return names.named(kernel.descriptors());
   }

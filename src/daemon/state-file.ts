@@ -61,6 +61,8 @@ interface Envelope extends SavedState {
 export class StateFile {
   readonly #path: string;
   readonly #log: Log;
+  /** Read once: a save must not fail for want of a descriptor to read it with. */
+  readonly #life = lifeOf();
   #refused = false;
 
   constructor(path: string, log: Log) {
@@ -70,7 +72,7 @@ export class StateFile {
 
   /** False when it could not be written, which is logged once in a row. */
   save(state: SavedState): boolean {
-    const envelope: Envelope = { format: FORMAT, life: lifeOf(), savedAtMs: monotonicMs(), ...state };
+    const envelope: Envelope = { format: FORMAT, life: this.#life, savedAtMs: monotonicMs(), ...state };
     const written = replaceOwn(this.#path, JSON.stringify(envelope));
     if (!written.ok && !this.#refused) this.#sayThatItFailed(written.error);
     this.#refused = !written.ok;

@@ -128,9 +128,9 @@ export class Daemon {
       told: () => this.manager.told(),
     });
     const { ssmRanges } = config.igmp;
-    this.#joins = new HostJoins({ links, membership, log, ssmRanges, saved: saved?.joins, changed });
-    const snapshot = this.manager.snapshot();
     const counters = this.#counters;
+    this.#joins = new HostJoins({ links, membership, clock, log, counters, ssmRanges, saved: saved?.joins, changed });
+    const snapshot = this.manager.snapshot();
     const assignments = this.#assignments;
     const prepareIgmp = (name: string) => {
       if (!igmpConfigs.has(name)) igmpConfigs.set(name, defaultIgmpConfig(config.igmp, boundaryOf(config, name)));

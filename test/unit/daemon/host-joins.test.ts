@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
-import { formatIp, ip } from '../../../src/base/ip.js';
-import { HostJoins } from '../../../src/daemon/host-joins.js';
-import { settle } from '../../support/fake-clock.js';
+import { formatIp, ip, type IpAddress, ipv4 } from '../../../src/base/ip.js';
+import { Counters } from '../../../src/control/counters.js';
+import { HostJoins, MAX_JOINS } from '../../../src/daemon/host-joins.js';
+import type { MembershipPort } from '../../../src/port/kernel.js';
+import { FakeClock, settle } from '../../support/fake-clock.js';
 import { FakeKernel } from '../../support/fake-kernel.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
@@ -78,6 +80,53 @@ test('a join that the kernel refuses is answered with its reason and not kept', 
   expect(joins.join(gone, GROUP, undefined)).toMatchObject({ code: 'ERROR_CAN_NOT_COMPLETE', detail: 'kernelRefused' });
   expect(joins.leave(gone, GROUP, undefined).code).toBe('ERROR_NOT_FOUND');
   expect(held()).toEqual([]);
+});
+
+test('mgmctl may join so many groups and sources; one more is refused with what to do, until one is left (A5)', () => {
+  const kernel = new FakeKernel();
+  const { links } = kernel;
+  const [log, counters] = [new RecordingLog(), new Counters()];
+  const calls: (string | undefined)[] = [];
+  const membership = Object.assign(Object.create(kernel.membership) as MembershipPort, {
+    set: (_holder: string, _on: number, _group: IpAddress, filter: { mode: string } | undefined) =>
+      void calls.push(filter?.mode),
+  });
+  const joins = new HostJoins({ links, membership, log, counters, ssmRanges: [SSM] });
+  kernel.addDevice('eth0', '10.0.0.1/24');
+  const link = links.byName('eth0')!;
+  const groupOf = (n: number) => ipv4(0xef010000 + n);
+  for (let n = 0; n < MAX_JOINS; n++) expect(joins.join(link, groupOf(n), undefined).code).toBe('NO_ERROR');
+  expect(joins.join(link, groupOf(0), undefined).code).toBe('NO_ERROR'); // it is joined already
+  for (let n = 0; n < 100; n++)
+    expect(joins.join(link, groupOf(MAX_JOINS + n), undefined)).toMatchObject({
+      code: 'ERROR_CAN_NOT_COMPLETE',
+      message: 'mgmctl has joined 16384 groups and sources already; leave some of them first',
+    });
+  expect(counters.get('joins.refused')).toBe(100);
+  expect(log.of('host.join.refused')).toHaveLength(5);
+  expect(calls).toHaveLength(MAX_JOINS);
+  joins.leave(link, groupOf(7), undefined);
+  expect(joins.join(link, groupOf(MAX_JOINS), undefined).code).toBe('NO_ERROR');
+});
+
+test('many joins are told to the kernel in slices when their interface comes, but for what was left meanwhile (A5)', async () => {
+  const clock = new FakeClock();
+  const kernel = new FakeKernel();
+  const { links, membership } = kernel;
+  const saved = Array.from({ length: 1000 }, (_, n) => ({
+    interface: 'eth0',
+    group: formatIp(ipv4(0xef010000 + n)),
+    source: null,
+  }));
+  const joins = new HostJoins({ links, membership, log: new RecordingLog(), clock, ssmRanges: [SSM], saved });
+  joins.start();
+  kernel.addDevice('eth0', '10.0.0.1/24');
+  await settle();
+  expect(membership.counters().joins).toBe(256);
+  joins.leave(links.byName('eth0')!, ip('239.1.3.0'), undefined);
+  clock.advance(0);
+  expect(membership.counters().joins).toBe(999);
+  expect(clock.due()).toBe(0);
 });
 
 test('stop leaves everything', () => {
