@@ -99,11 +99,14 @@ int DescriptorBag::List(std::vector<UniqueFd>& out) const {
 int DescriptorBag::Add(int fd) const { return Put(fd_.get(), std::span(&fd, 1)); }
 
 int DescriptorBag::Repack(std::span<const int> fds) const {
-  std::vector<UniqueFd> before;
-  int error = 0;
-  do error = Take(fd_.get(), 0, before);
-  while (error == 0);
-  if (error != EAGAIN) return error;
+  // What was in is let go message by message, so that few descriptors are needed; where even they are not free (EMFILE) the
+  // kernel has let go of them by itself.
+  for (;;) {
+    std::vector<UniqueFd> before;
+    const int error = Take(fd_.get(), 0, before);
+    if (error == EAGAIN) break;
+    if (error != 0 && error != EMFILE) return error;
+  }
   for (size_t at = 0; at < fds.size(); at += kPerMessage) {
     if (const int refused = Put(fd_.get(), fds.subspan(at, std::min(kPerMessage, fds.size() - at)))) return refused;
   }

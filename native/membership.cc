@@ -1,7 +1,9 @@
 #include "membership.h"
 
 #include <netinet/in.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -49,6 +51,17 @@ bool Holds(int fd, int ifindex, uint32_t group) {
   return ::getsockopt(fd, IPPROTO_IP, MCAST_MSFILTER, &filter, &length) == 0;
 }
 
+// Descriptors that memberships leave to others.
+constexpr rlim_t kReserve = 128;
+constexpr size_t kSpareInBag = 16;
+
+// Descriptors are numbered from the lowest that is free, so a high number says that few are left.
+bool IsReserved(int fd) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+  return static_cast<rlim_t>(fd) >= limit.rlim_cur - std::min(kReserve, limit.rlim_cur / 4);
+}
+
 }  // namespace
 
 int MembershipPool::Open(int adopt_fd, uint32_t mark) {
@@ -65,29 +78,50 @@ int MembershipPool::Open(int adopt_fd, uint32_t mark) {
     bag_.emplace(std::move(bag));
     if (const int error = bag_->List(found)) return error;
   }
-  for (UniqueFd& fd : found) sockets_.push_back({.fd = std::move(fd), .full = false, .held = 0});
+  for (UniqueFd& fd : found) {
+    room_.insert(sockets_.size());
+    sockets_.push_back({.fd = std::move(fd)});
+  }
   adopted_ = sockets_.size();
+  in_bag_ = bag_ ? adopted_ : 0;
   return sockets_.empty() ? Grow() : 0;
 }
 
 int MembershipPool::Grow() {
   UniqueFd fd;
   if (const int error = OpenSocket(kUdp, fd)) return error;
+  // The last descriptors of the process are for everything else: files, control connections, netlink.
+  if (const int error = IsReserved(fd.get()) ? EMFILE : 0) return error;
   if (mark_ != 0) {
     if (const int error = SetOption(fd.get(), SOL_SOCKET, SO_MARK, mark_)) return error;
   }
   if (bag_) {
-    int error = bag_->Add(fd.get());
-    if (error == EAGAIN) {
-      std::vector<int> all;
-      for (const Member& member : sockets_) all.push_back(member.fd.get());
-      all.push_back(fd.get());
-      error = bag_->Repack(all);
-    }
-    if (error != 0) return error;
+    if (const int error = PutIntoBag(fd.get())) return error;
   }
-  sockets_.push_back({.fd = std::move(fd), .full = false, .held = 0});
+  const size_t at = vacant_.empty() ? sockets_.size() : *vacant_.begin();
+  if (at == sockets_.size()) sockets_.emplace_back();
+  sockets_[at] = {.fd = std::move(fd)};
+  vacant_.erase(at);
+  room_.insert(at);
   return 0;
+}
+
+int MembershipPool::PutIntoBag(int fd) {
+  in_bag_++;
+  const int error = bag_->Add(fd);
+  if (error != EAGAIN) return error;
+  std::vector<int> all = OpenSockets();
+  all.push_back(fd);
+  in_bag_ = all.size();
+  return bag_->Repack(all);
+}
+
+std::vector<int> MembershipPool::OpenSockets() const {
+  std::vector<int> all;
+  for (const Member& member : sockets_) {
+    if (member.fd.get() >= 0) all.push_back(member.fd.get());
+  }
+  return all;
 }
 
 std::optional<size_t> MembershipPool::Find(uint64_t key, int ifindex, uint32_t group) {
@@ -103,33 +137,42 @@ std::optional<size_t> MembershipPool::Find(uint64_t key, int ifindex, uint32_t g
 
 void MembershipPool::Forget(uint64_t key, size_t socket) {
   socket_of_.erase(key);
-  sockets_[socket].held--;
-  sockets_[socket].full = false;
+  room_.insert(socket);
+  if (--sockets_[socket].held == 0 && socket >= adopted_) GiveBack(socket);
 }
 
-// Makes a new membership on the newest socket that has room, on a new socket when none has.
+// Closes an empty socket when there is room on another one, so that a group that comes and goes opens none each time.
+void MembershipPool::GiveBack(size_t socket) {
+  if (room_.size() < 2) return;
+  room_.erase(socket);
+  vacant_.insert(socket);
+  sockets_[socket].fd = UniqueFd();
+  // The bag keeps what it holds open: it is packed anew when more than half of that has been given back.
+  const size_t open = socket_count();
+  if (!bag_ || in_bag_ <= 2 * open + kSpareInBag) return;
+  // A refusal costs nothing but the kernel's memory, and it is tried again with the next one.
+  if (bag_->Repack(OpenSockets()) == 0) in_bag_ = open;
+}
+
+// Makes a new membership on the first socket that has room, on a new socket when none has: so the later ones become empty.
 template <typename Call>
 int MembershipPool::AddNew(uint64_t key, Call call) {
-  for (size_t i = sockets_.size(); i-- > 0;) {
-    if (sockets_[i].full) continue;
+  for (;;) {
+    const bool opened = room_.empty();
+    if (opened) {
+      if (const int error = Grow()) return error;
+    }
+    const size_t i = *room_.begin();
     const int error = call(sockets_[i].fd.get());
     if (error == 0) {
       socket_of_.emplace(key, i);
       sockets_[i].held++;
       return 0;
     }
-    if (error != ENOBUFS) return error;
     // An empty socket that has no room says that there is no room at all, so another one would not help.
-    if (sockets_[i].held == 0 && i >= adopted_) return error;
-    sockets_[i].full = true;
+    if (error != ENOBUFS || (sockets_[i].held == 0 && i >= adopted_)) return error;
+    room_.erase(i);
   }
-  if (const int error = Grow()) return error;
-  const size_t last = sockets_.size() - 1;
-  const int error = call(sockets_[last].fd.get());
-  if (error != 0) return error;
-  socket_of_.emplace(key, last);
-  sockets_[last].held++;
-  return 0;
 }
 
 int MembershipPool::Join(int ifindex, uint32_t group) {
@@ -201,10 +244,10 @@ int MembershipPool::Duplicate() {
   if (!bag_) {
     DescriptorBag bag;
     if (const int error = DescriptorBag::Create(bag)) return -error;
-    std::vector<int> all;
-    for (const Member& member : sockets_) all.push_back(member.fd.get());
+    const std::vector<int> all = OpenSockets();
     if (const int error = bag.Repack(all)) return -error;
     bag_.emplace(std::move(bag));
+    in_bag_ = all.size();
   }
   return mgmd::Duplicate(bag_->get());
 }
@@ -214,6 +257,8 @@ void MembershipPool::Close() {
   socket_of_.clear();
   // Newest first: the kernel's list of an interface is searched from its newest entry.
   while (!sockets_.empty()) sockets_.pop_back();
+  room_.clear();
+  vacant_.clear();
   bag_.reset();
 }
 

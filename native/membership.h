@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -36,23 +37,30 @@ class MembershipPool {
   // Closes all sockets; the kernel leaves what only they held. Afterwards every call answers EBADF.
   void Close();
 
-  [[nodiscard]] size_t socket_count() const { return sockets_.size(); }
+  // Sockets that are open now. One whose memberships have all been left is closed, but for a spare one.
+  [[nodiscard]] size_t socket_count() const { return sockets_.size() - vacant_.size(); }
 
  private:
   struct Member {
-    UniqueFd fd;
-    bool full;      // the last new membership was refused with ENOBUFS
-    uint32_t held;  // memberships known to be on it
+    UniqueFd fd;        // invalid: its place is vacant
+    uint32_t held = 0;  // memberships known to be on it
   };
 
   template <typename Call>
   int AddNew(uint64_t key, Call call);
+  // Opens one more socket, in a vacant place where there is one.
   int Grow();
+  int PutIntoBag(int fd);
+  void GiveBack(size_t socket);
+  [[nodiscard]] std::vector<int> OpenSockets() const;
   std::optional<size_t> Find(uint64_t key, int ifindex, uint32_t group);
   void Forget(uint64_t key, size_t socket);
 
   std::vector<Member> sockets_;
   std::unordered_map<uint64_t, size_t> socket_of_;  // (ifindex, group) -> index in sockets_
+  std::set<size_t> room_;    // sockets that may have room
+  std::set<size_t> vacant_;  // places whose socket has been given back
+  size_t in_bag_ = 0;        // sockets in the bag, those given back since it was packed among them
   size_t adopted_ = 0;  // the first so many sockets may hold memberships that socket_of_ does not know yet
   std::optional<DescriptorBag> bag_;
   uint32_t mark_ = 0;

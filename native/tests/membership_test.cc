@@ -2,6 +2,7 @@
 #include "membership.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -31,6 +32,54 @@ TEST_CASE("joins beyond a socket's limit go to further sockets, which are used a
   CHECK(pool.Leave(kLoopback, kGroup) == EADDRNOTAVAIL);
   for (uint32_t i = 0; i < 100; i++) REQUIRE(pool.Join(kLoopback, kGroup + i) == 0);
   CHECK(pool.socket_count() == sockets);
+}
+
+TEST_CASE("sockets are given back when their groups are left, and places that are free are used before new sockets (A5)") {
+  mgmd::MembershipPool pool;
+  REQUIRE(pool.Open(-1) == 0);
+  const mgmd::UniqueFd keeper(pool.Duplicate());
+  REQUIRE(keeper.get() >= 0);
+  for (uint32_t i = 0; i < 1000; i++) REQUIRE(pool.Join(kLoopback, kGroup + i) == 0);
+  const size_t most = pool.socket_count();
+  CHECK(most == 50);
+  for (uint32_t i = 0; i < 1000; i++) {
+    if (i % 20 != 0) REQUIRE(pool.Leave(kLoopback, kGroup + i) == 0);
+  }
+  CHECK(pool.socket_count() == most);  // one group on each
+  for (uint32_t i = 1000; i < 1950; i++) REQUIRE(pool.Join(kLoopback, kGroup + i) == 0);
+  CHECK(pool.socket_count() == most);
+  for (uint32_t i = 0; i < 1950; i++) pool.Leave(kLoopback, kGroup + i);
+  CHECK(pool.socket_count() == 1);
+  // what keeps the sockets alive for a successor lets go of them as well
+  mgmd::MembershipPool successor;
+  REQUIRE(successor.Open(pool.Duplicate()) == 0);
+  CHECK(successor.socket_count() < most / 2);
+  for (uint32_t i = 0; i < 100; i++) REQUIRE(pool.Join(kLoopback, kGroup + i) == 0);
+  mgmd::MembershipPool second;
+  REQUIRE(second.Open(pool.Duplicate()) == 0);
+  for (uint32_t i = 0; i < 100; i++) CHECK(second.Join(kLoopback, kGroup + i) == EADDRINUSE);
+}
+
+TEST_CASE("when descriptors run out a join is refused, what is held stays, and there is room again afterwards (A5)") {
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const rlimit few{.rlim_cur = 128, .rlim_max = before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+  mgmd::MembershipPool pool;
+  REQUIRE(pool.Open(-1) == 0);
+  uint32_t joined = 0;
+  int error = 0;
+  while (joined < 10000 && (error = pool.Join(kLoopback, kGroup + joined)) == 0) joined++;
+  CHECK(error == EMFILE);
+  CHECK(joined >= 20 * 60);
+  CHECK(pool.Join(kLoopback, kGroup + joined) == EMFILE);
+  const mgmd::UniqueFd other(::open("/dev/null", O_RDONLY | O_CLOEXEC));  // not the last descriptors
+  CHECK(other.get() >= 0);
+  CHECK(pool.Leave(kLoopback, kGroup) == 0);
+  CHECK(pool.Join(kLoopback, kGroup + joined) == 0);
+  CHECK(pool.Join(kLoopback, kGroup) == EMFILE);
+  CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  CHECK(pool.Join(kLoopback, kGroup) == 0);
 }
 
 TEST_CASE("the last source to be left leaves the group") {
