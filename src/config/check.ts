@@ -134,8 +134,8 @@ function interfaceOf(
   return { name, owner, igmp, dvmrp, threshold, boundary };
 }
 
-function proxyOf({ upstreams, requireQuerier, leaveDelay, wildcardGroups }: ProxyValues): ProxyConfig {
-  return { upstreams, requireQuerier, leaveDelayMs: leaveDelay, wildcardGroups };
+function proxyOf({ upstreams, requireQuerier, leaveDelay, maxJoins, wildcardGroups }: ProxyValues): ProxyConfig {
+  return { upstreams, requireQuerier, leaveDelayMs: leaveDelay, maxJoins, wildcardGroups };
 }
 
 /** Instances are told apart by their order in the file: component ids 0, 1, ... */

@@ -289,6 +289,7 @@ export const proxySchema = keyed({
   upstreams: z.array(upstreamSchema, UPSTREAMS).nonempty(UPSTREAMS),
   requireQuerier: flag.default(true),
   leaveDelay: duration(0, 60_000).default(500),
+  maxJoins: integer(1, 1_000_000).default(8192),
   wildcardGroups: list(group, 'a list of groups'),
 });
 

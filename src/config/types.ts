@@ -139,6 +139,8 @@ export interface ProxyConfig {
   readonly requireQuerier: boolean;
   /** A group that nobody wants any more is left upstream after this long. */
   readonly leaveDelayMs: number;
+  /** Memberships upstream, one for a group, or for every ten sources of one. */
+  readonly maxJoins: number;
   /** What is joined upstream when a dense protocol on this router wants everything. */
   readonly wildcardGroups: readonly IpAddress[];
 }

@@ -81,6 +81,7 @@ export type LogEvent =
   | 'pause.gate.refused'
   | 'pause.pin.refused'
   | 'proxy.join.refused'
+  | 'proxy.limit.reached'
   | 'proxy.ssm.refused'
   | 'proxy.upstream.changed'
   | 'proxy.upstream.refused'

@@ -18,13 +18,28 @@ export interface JoinsParts {
   wanted(group: IpAddress): SourceFilter | undefined;
   /** The upstream to ask; `current` is the one asked so far. */
   carrier(group: IpAddress, current: Ifindex | undefined): Ifindex | undefined;
-  /** False: the kernel refused. */
-  join(group: IpAddress, to: Asked): boolean;
+  /** Memberships at most; see `membershipsOf`. */
+  readonly maxJoins?: number;
+  /** False: the kernel refused; 'noRoom': it has no descriptors or no memory for it, and holds what it held. */
+  join(group: IpAddress, to: Asked): boolean | 'noRoom';
+  /** There is no room for the group: it waits until another one is left. */
+  overBudget?(group: IpAddress): void;
   leave(group: IpAddress, from: Asked): void;
 }
 
-/** Groups per turn of the event loop: some milliseconds with one system call each. */
+/** Groups per turn of the event loop: some milliseconds with one system call each. One with many sources counts for more. */
 export const JOINS_SLICE = 256;
+/** net.ipv4.igmp_max_msf: a longer list takes several memberships. */
+const SOURCES_PER_MEMBERSHIP = 10;
+
+/** See `#tryWaiting`. */
+const MORE_TRIED = 16;
+const ONE: SourceFilter = { mode: 'exclude', sources: [] };
+
+/** Memberships that the kernel needs for it. */
+export function membershipsOf({ mode, sources }: SourceFilter): number {
+  return mode === 'exclude' ? 1 : Math.max(1, Math.ceil(sources.length / SOURCES_PER_MEMBERSHIP));
+}
 
 export class Joins {
   readonly #parts: JoinsParts;
@@ -33,6 +48,14 @@ export class Joins {
   /** When each is left; the delay is the same for all, so the first is the earliest. */
   readonly #leaving = new Map<IpAddress, number>();
   readonly #refused = new Set<IpAddress>();
+  /** Those that there is no room for, the first one first; of these what was asked before still is. */
+  readonly #waiting = new Set<IpAddress>();
+  /** Memberships of all that is asked. */
+  #used = 0;
+  /** Of these, what has been given up since those that wait were tried. */
+  #freed = 0;
+  /** The kernel had no room; it is not tried before something is left, or `markRefused`. */
+  #kernelFull = false;
 
   constructor(parts: JoinsParts) {
     this.#parts = parts;
@@ -47,13 +70,26 @@ export class Joins {
     for (const group of this.#asked.keys()) this.#changed.add(group);
   }
 
-  /** Those that the kernel refused are asked again. */
+  /** Those that the kernel refused are asked again, and if it had no room, those that wait. */
   markRefused(): void {
     for (const group of this.#refused) this.#changed.add(group);
+    if (!this.#kernelFull) return;
+    this.#kernelFull = false;
+    for (const group of this.#waiting) this.#changed.add(group);
   }
 
   get anyRefused(): boolean {
     return this.#refused.size > 0;
+  }
+
+  /** Groups that there is no room for. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /** Memberships of what is asked. */
+  get used(): number {
+    return this.#used;
   }
 
   /** Undefined: nothing to do. */
@@ -68,15 +104,17 @@ export class Joins {
     const left: [IpAddress, Asked][] = [];
     let room = JOINS_SLICE;
     for (const group of this.#changed) {
-      if (room-- === 0) break;
+      if (room <= 0) break;
       this.#changed.delete(group);
       this.#settle(group, nowMs, left);
+      room -= membershipsOf(this.#asked.get(group)?.filter ?? ONE);
     }
     for (const [group, atMs] of this.#leaving) {
       if (atMs > nowMs || room-- <= 0) break;
       this.#drop(group, left);
     }
     for (const [group, from] of left) this.#parts.leave(group, from);
+    this.#tryWaiting();
   }
 
   /** Leaves everything at once. */
@@ -84,7 +122,9 @@ export class Joins {
     const left: [IpAddress, Asked][] = [];
     for (const group of this.#asked.keys()) this.#drop(group, left);
     this.#changed.clear();
-    for (const [group, from] of left) this.#parts.leave(group, from);
+    this.#waiting.clear();
+    // Newest first, as the kernel finds them fastest.
+    for (const [group, from] of left.reverse()) this.#parts.leave(group, from);
   }
 
   asked(): ReadonlyMap<IpAddress, Asked> {
@@ -104,6 +144,7 @@ export class Joins {
     const filter = this.#parts.wanted(group);
     const on = this.#parts.carrier(group, before?.on);
     if (filter && on !== undefined) return this.#ask(group, { on, filter }, left);
+    this.#waiting.delete(group);
     if (!before) return;
     // Nobody wants it, or no upstream is left for it.
     if (filter || on !== before.on || this.#parts.leaveDelayMs === 0) return this.#drop(group, left);
@@ -113,18 +154,54 @@ export class Joins {
   #ask(group: IpAddress, to: Asked, left: [IpAddress, Asked][]): void {
     const before = this.#asked.get(group);
     this.#leaving.delete(group);
-    if (before?.on === to.on && sameFilter(before.filter, to.filter) && !this.#refused.has(group)) return;
+    if (before?.on === to.on && sameFilter(before.filter, to.filter) && !this.#refused.has(group)) {
+      this.#waiting.delete(group);
+      return;
+    }
+    const grows = membershipsOf(to.filter) - (before ? membershipsOf(before.filter) : 0);
+    const overBudget = grows > 0 && this.#used + grows > (this.#parts.maxJoins ?? Number.POSITIVE_INFINITY);
+    if (overBudget && !this.#waiting.has(group)) this.#parts.overBudget?.(group);
+    const needsRoom = grows > 0 || before?.on !== to.on;
+    const joined = overBudget || (this.#kernelFull && needsRoom) ? 'noRoom' : this.#parts.join(group, to);
+    this.#waiting.delete(group);
+    if (joined === 'noRoom') {
+      if (!overBudget) this.#kernelFull = true;
+      this.#waiting.add(group);
+      return;
+    }
     this.#asked.set(group, to);
-    if (this.#parts.join(group, to)) this.#refused.delete(group);
+    this.#used += Math.max(0, grows);
+    if (grows < 0) this.#free(-grows);
+    if (joined) this.#refused.delete(group);
     else this.#refused.add(group);
     if (before && before.on !== to.on) left.push([group, before]);
   }
 
   #drop(group: IpAddress, left: [IpAddress, Asked][]): void {
     const before = this.#asked.get(group);
-    if (before) left.push([group, before]);
+    if (before) {
+      left.push([group, before]);
+      this.#free(membershipsOf(before.filter));
+    }
     this.#asked.delete(group);
     this.#leaving.delete(group);
     this.#refused.delete(group);
+  }
+
+  #free(memberships: number): void {
+    this.#used -= memberships;
+    this.#freed += memberships;
+  }
+
+  /** When something has been left: who waits longest is tried next, and some more, as it may not fit. */
+  #tryWaiting(): void {
+    if (this.#freed === 0) return;
+    this.#kernelFull = false;
+    let left = this.#freed + MORE_TRIED;
+    this.#freed = 0;
+    for (const group of this.#waiting) {
+      if (left-- === 0) break;
+      this.#changed.add(group);
+    }
   }
 }

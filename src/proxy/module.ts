@@ -41,8 +41,9 @@ import type { Log } from '../port/log.js';
 import { Database, Others, type Wishes } from './database.js';
 import { Entries } from './entries.js';
 import { Interfaces, type Served } from './interfaces.js';
-import { type Asked, Joins } from './joins.js';
+import type { Joins } from './joins.js';
 import { Rules } from './rules.js';
+import { UpstreamJoins } from './upstream-joins.js';
 import { Upstreams } from './upstreams.js';
 import { groupRows, type ProxyGroupRow, type ProxyUpstreamRow, type UpstreamState, upstreamRow } from './view.js';
 
@@ -61,8 +62,6 @@ export interface ProxyModuleParts {
 const ALL: MembershipKey = { source: ANY4, group: ANY4 };
 const DONE: MgmStatus = { code: 'NO_ERROR' };
 const NOT_STARTED: MgmStatus = { code: 'ERROR_INVALID_PARAMETER', detail: 'badHandle' };
-/** A join that the kernel refused (ENOBUFS, an interface on its way out) is asked for again after this long. */
-const REJOIN_MS = 30_000;
 /**
  * What was wanted on a downstream that went to another owner is kept as long as an ownership change may take (D-EN-2):
  * then the others have said what they want of it, and nothing is left and joined again in between.
@@ -85,13 +84,12 @@ export class ProxyModule implements Protocol {
   readonly #others: Others;
   readonly #departed = new Set<Timer>();
   readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
-  readonly #counters = { anySourceRefused: 0, joinsRefused: 0 };
+  readonly #asking: UpstreamJoins;
+  #anySourceRefused = 0;
   #handle: Handle | undefined;
   /** Between start and stop. */
   #running = false;
   #unsubscribe: () => void = () => undefined;
-  #turn: { readonly atMs: number; readonly timer: Timer } | undefined;
-  #rejoin: Timer | undefined;
 
   constructor(parts: ProxyModuleParts) {
     const { config, mgm } = parts;
@@ -103,13 +101,16 @@ export class ProxyModule implements Protocol {
     this.#database = database;
     this.#interfaces = new Interfaces(database, upstreams);
     this.#others = new Others(database, config.wildcardGroups);
-    this.#joins = new Joins({
-      leaveDelayMs: config.leaveDelayMs,
+    this.#asking = new UpstreamJoins({
+      ...parts,
+      name: this.name,
+      log: this.#log,
+      limiter: this.#lines,
       wanted: (group) => database.merged(group),
       carrier: (group, current) => upstreams.carrier(group, current),
-      join: (group, to) => this.#join(group, to),
-      leave: (group, from) => this.#leave(group, from),
+      nameOf: (ifindex) => this.#nameOf(ifindex),
     });
+    this.#joins = this.#asking.joins;
     this.#rules = new Rules({
       upstreams,
       requireQuerier: config.requireQuerier,
@@ -136,6 +137,7 @@ export class ProxyModule implements Protocol {
     if (handle === undefined) return status;
     this.#handle = handle;
     this.#running = true;
+    this.#asking.start();
     this.#unsubscribe = links.onChange((change) => this.#linkChanged(change));
     return status;
   }
@@ -145,8 +147,8 @@ export class ProxyModule implements Protocol {
     this.#running = false;
     this.#unsubscribe();
     this.#entries.stop();
-    for (const timer of [this.#turn?.timer, this.#rejoin, ...this.#departed]) timer?.cancel();
-    this.#turn = this.#rejoin = undefined;
+    this.#asking.pause();
+    for (const timer of this.#departed) timer.cancel();
     this.#departed.clear();
     if (this.#handle === undefined) return DONE;
     this.#joins.stop();
@@ -201,9 +203,9 @@ export class ProxyModule implements Protocol {
     });
   }
 
-  /** What was refused so far. */
-  counters(): Readonly<Record<'anySourceRefused' | 'joinsRefused', number>> {
-    return { ...this.#counters };
+  /** What was refused so far; memberships that are held, and groups that wait for room, now. */
+  counters(): Readonly<Record<string, number>> & { readonly anySourceRefused: number; readonly joinsRefused: number } {
+    return { anySourceRefused: this.#anySourceRefused, ...this.#asking.counters() };
   }
 
   #callbacks(): ClientCallbacks {
@@ -375,7 +377,7 @@ export class ProxyModule implements Protocol {
     this.#tellUpstream(name, state);
     for (const group of this.#database.groups()) this.#joins.mark(group);
     this.#joins.markAllAsked();
-    this.#arm();
+    this.#asking.arm();
     this.#adjustAll();
   }
 
@@ -404,61 +406,13 @@ export class ProxyModule implements Protocol {
   /** The group's record may be another one now. */
   #changed(group: IpAddress): void {
     this.#joins.mark(group);
-    this.#arm();
-  }
-
-  /** One timer for what is due at once and for what is left later. */
-  #arm(): void {
-    const nowMs = this.#parts.clock.nowMs();
-    const dueMs = this.#joins.dueMs(nowMs);
-    if (dueMs === undefined || !this.#running || (this.#turn && this.#turn.atMs <= dueMs)) return;
-    this.#turn?.timer.cancel();
-    const timer = this.#parts.clock.after(Math.max(0, dueMs - nowMs), () => {
-      this.#turn = undefined;
-      this.#joins.run(this.#parts.clock.nowMs());
-      this.#arm();
-    });
-    this.#turn = { atMs: dueMs, timer };
-  }
-
-  #join(group: IpAddress, { on, filter }: Asked): boolean {
-    const { membership, events } = this.#parts;
-    const error = membership.set(this.name, on, group, filter);
-    events.emit('proxy.group.joined', () => ({
-      group: formatIp(group),
-      interface: this.#nameOf(on),
-      mode: filter.mode,
-      sources: filter.sources.map(formatIp),
-    }));
-    if (!error) return true;
-    this.#counters.joinsRefused++;
-    this.#rejoinLater();
-    const heldBack = this.#mayLog('join');
-    if (heldBack !== undefined)
-      this.#log.warn(
-        { evt: 'proxy.join.refused', ifname: this.#nameOf(on), group: formatIp(group), code: error.code, heldBack },
-        `${error.message} The join is tried again in ${REJOIN_MS / 1000} s.`,
-      );
-    return false;
-  }
-
-  #leave(group: IpAddress, { on }: Asked): void {
-    this.#parts.membership.set(this.name, on, group, undefined);
-    this.#parts.events.emit('proxy.group.left', () => ({ group: formatIp(group), interface: this.#nameOf(on) }));
-  }
-
-  #rejoinLater(): void {
-    this.#rejoin ??= this.#parts.clock.after(REJOIN_MS, () => {
-      this.#rejoin = undefined;
-      this.#joins.markRefused();
-      this.#arm();
-    });
+    this.#asking.arm();
   }
 
   /** RFC 4604 section 2.2: it would be joined and never get a packet. */
   #noteAnySource({ source, group }: MembershipKey): void {
     if (!isAny(source) || !this.#isSsm(group)) return;
-    this.#counters.anySourceRefused++;
+    this.#anySourceRefused++;
     const heldBack = this.#mayLog('ssm');
     if (heldBack === undefined) return;
     this.#log.warn(

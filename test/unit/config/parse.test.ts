@@ -67,6 +67,7 @@ pause: { scope: host-best-effort }
 proxy:
   requireQuerier: false
   leaveDelay: 2s
+  maxJoins: 100
   wildcardGroups: [239.1.1.1]
   upstreams:
     - { interface: up0, groups: [{ allow: 239.1.0.0/16 }], sources: [10.9.0.0/16], version: 2 }
@@ -142,6 +143,7 @@ test('filters, boundary, groups of the router itself, the pause and the proxy ar
   expect(config.proxy).toEqual({
     requireQuerier: false,
     leaveDelayMs: 2000,
+    maxJoins: 100,
     wildcardGroups: [ip('239.1.1.1')],
     upstreams: [
       {
@@ -161,6 +163,7 @@ test('a proxy with nothing but its upstream has the defaults of RFC 4605, and wi
     upstreams: [{ interface: 'up', groups: [], sources: [], version: 'auto' }],
     requireQuerier: true,
     leaveDelayMs: 500,
+    maxJoins: 8192,
     wildcardGroups: [],
   });
   expect(parsed('proxy:\n').proxy).toBeUndefined();

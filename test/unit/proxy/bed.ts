@@ -24,6 +24,7 @@ export const CONFIG: ProxyConfig = {
   upstreams: [upstream('eth0')],
   requireQuerier: true,
   leaveDelayMs: 500,
+  maxJoins: 8192,
   wildcardGroups: [],
 };
 

@@ -73,6 +73,9 @@ test('what is wanted downstream and on an IGMP-only link is asked upstream, and 
   expect(rows('igmp.proxy.counters')).toEqual([
     { name: 'anySourceRefused', value: 0 },
     { name: 'joinsRefused', value: 0 },
+    { name: 'joinsOverBudget', value: 0 },
+    { name: 'joinsHeld', value: 2 },
+    { name: 'joinsWaiting', value: 0 },
   ]);
   expect(log.complaints()).toEqual([]);
 });

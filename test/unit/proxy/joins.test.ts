@@ -9,17 +9,24 @@ const ANY = filterOf('exclude', []);
 const G = ip('239.1.1.1');
 const [A, B] = [11 as Ifindex, 12 as Ifindex];
 
-function given(leaveDelayMs = 500) {
+function given(leaveDelayMs = 500, maxJoins = 8192) {
   const wanted = new Map<IpAddress, SourceFilter>();
   const calls: string[] = [];
-  const world: { carrier: Ifindex | undefined; refuse: boolean } = { carrier: A, refuse: false };
+  const world: { carrier: Ifindex | undefined; refuse: boolean; full: boolean } = {
+    carrier: A,
+    refuse: false,
+    full: false,
+  };
+  const over: string[] = [];
   const joins = new Joins({
     leaveDelayMs,
+    maxJoins,
+    overBudget: (group) => void over.push(formatIp(group)),
     wanted: (group) => wanted.get(group),
     carrier: () => world.carrier,
     join: (group, { on, filter }) => {
       calls.push(`join ${on} ${formatIp(group)} ${filter.mode} ${filter.sources.length}`);
-      return !world.refuse;
+      return world.full ? 'noRoom' : !world.refuse;
     },
     leave: (group, { on }) => void calls.push(`leave ${on} ${formatIp(group)}`),
   });
@@ -34,7 +41,7 @@ function given(leaveDelayMs = 500) {
     joins.run(nowMs);
     return calls.splice(0);
   };
-  return { joins, world, want, run };
+  return { joins, world, want, run, over };
 }
 
 test('changes of one turn are one call, and those that cancel out are none', () => {
@@ -113,4 +120,79 @@ test('a burst is worked off in slices, joins and leaves alike', () => {
   expect(run(0)).toHaveLength(JOINS_SLICE);
   joins.stop();
   expect(joins.asked().size).toBe(0);
+});
+
+const groupsFrom = (first: number, count: number) =>
+  Array.from({ length: count }, (_, n) => ipv4(0xef01_0000 + first + n));
+const sources = (count: number) =>
+  filterOf(
+    'include',
+    Array.from({ length: count }, (_, n) => ipv4(0x0a000001 + n)),
+  );
+
+test('what exceeds the budget waits, is told once, and is asked as soon as others are left, in order (A5)', () => {
+  const { want, run, joins, over } = given(0, 100);
+  want(ANY, ...groupsFrom(0, 5000));
+  let calls = 0;
+  while (joins.dueMs(0) !== undefined) calls += run(0).length;
+  expect(calls).toBe(100);
+  expect([joins.used, joins.waiting, over.length]).toEqual([100, 4900, 4900]);
+  want(undefined, ...groupsFrom(10, 2));
+  expect(run(0)).toEqual(['leave 11 239.1.0.10', 'leave 11 239.1.0.11']);
+  expect(run(0)).toEqual(['join 11 239.1.0.100 exclude 0', 'join 11 239.1.0.101 exclude 0']);
+  expect(joins.dueMs(0)).toBeUndefined();
+  expect(over).toHaveLength(4900);
+  want(undefined, ...groupsFrom(102, 4898));
+  while (joins.dueMs(0) !== undefined) run(0);
+  expect(joins.waiting).toBe(0);
+});
+
+test('a long list of sources counts for the memberships it takes, and does not keep short ones behind it waiting (A5)', () => {
+  const { want, run, joins } = given(0, 10);
+  want(ANY, ...groupsFrom(0, 9));
+  want(sources(25), ...groupsFrom(100, 1));
+  want(ANY, ...groupsFrom(200, 3));
+  run(0);
+  expect([joins.used, joins.waiting]).toEqual([10, 3]);
+  want(undefined, ...groupsFrom(0, 2));
+  run(0);
+  expect(run(0)).toEqual(['join 11 239.1.0.201 exclude 0', 'join 11 239.1.0.202 exclude 0']);
+  expect([joins.used, joins.waiting]).toEqual([10, 1]);
+  want(undefined, ...groupsFrom(2, 7));
+  run(0);
+  expect(run(0)).toEqual(['join 11 239.1.0.100 include 25']);
+  // a list that grows keeps what it has; one that shrinks gives room
+  want(sources(95), ...groupsFrom(100, 1));
+  expect(run(0)).toEqual([]);
+  expect(joins.asked().get(ipv4(0xef010064))?.filter.sources).toHaveLength(25);
+  want(sources(10), ...groupsFrom(100, 1));
+  expect(run(0)).toEqual(['join 11 239.1.0.100 include 10']);
+  expect([joins.used, joins.waiting]).toEqual([4, 0]);
+});
+
+test('when the kernel has no room it is asked once, not for every group, until something is left or time has passed (A5)', () => {
+  const { want, run, world, joins } = given(0);
+  want(ANY, ...groupsFrom(0, 50));
+  run(0);
+  world.full = true;
+  want(ANY, ...groupsFrom(100, 200));
+  expect(run(0)).toHaveLength(1);
+  expect(joins.waiting).toBe(200);
+  joins.markRefused();
+  expect(run(0)).toHaveLength(1);
+  expect(joins.dueMs(0)).toBeUndefined();
+  world.full = false;
+  want(undefined, ...groupsFrom(0, 1));
+  expect(run(0)).toEqual(['leave 11 239.1.0.0']);
+  expect(run(0)).toHaveLength(17); // the one place, and some more in case it was not the last
+  joins.markRefused();
+  run(0);
+  expect(joins.waiting).toBe(183);
+  world.full = true;
+  want(ANY, ...groupsFrom(400, 1));
+  run(0);
+  world.full = false;
+  joins.markRefused();
+  expect(run(0)).toHaveLength(184);
+  expect(joins.waiting).toBe(0);
 });

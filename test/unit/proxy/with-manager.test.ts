@@ -174,7 +174,7 @@ test('IGMP-151 any source of a source-specific group is not asked upstream, but 
   await other.add(any(ip(SSM)), bed.eth3);
   await bed.turn();
   expect(bed.held()).toEqual([]);
-  expect(bed.proxy.counters()).toEqual({ anySourceRefused: 1, joinsRefused: 0 });
+  expect(bed.proxy.counters()).toMatchObject({ anySourceRefused: 1, joinsRefused: 0 });
   expect(bed.log.of('proxy.ssm.refused')).toHaveLength(1);
   await bed.hears(bed.eth1, reportV2(SSM));
   expect(bed.held()).toEqual([]);
