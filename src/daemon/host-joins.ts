@@ -144,7 +144,7 @@ export class HostJoins {
 
   #groupsOn(name: string): Map<IpAddress, Wish> {
     let groups = this.#wishes.get(name);
-    if (!groups) this.#wishes.set(name, (groups = new Map()));
+    if (!groups) this.#wishes.set(name, (groups = new Map<IpAddress, Wish>()));
     return groups;
   }
 
