@@ -1,5 +1,7 @@
 #include "igmp_binding.h"
 
+#include <chrono>
+
 #include "args.h"
 #include "igmp_socket.h"
 #include "socket.h"
@@ -9,7 +11,9 @@ namespace mgmd {
 namespace {
 
 // A flood must not starve timers and the control socket: after so many batches the loop gets its turn.
-constexpr int kRoundsPerWakeup = 4;
+constexpr int kRoundsPerWakeup = 32;
+// A report can change hundreds of memberships: after so long, timers and other descriptors get their turn.
+constexpr auto kTimePerWakeup = std::chrono::milliseconds(8);
 constexpr napi_type_tag kTag{0x6d676d642d69676dULL, 0x702d736f636b6574ULL};
 
 }  // namespace
@@ -85,7 +89,9 @@ Napi::Value IgmpBinding::Duplicate(const Napi::CallbackInfo& info) {
 void IgmpBinding::OnReadable() {
   const Napi::HandleScope scope(Env());
   const Napi::Object self = Value();  // holds this object while JavaScript may drop its last reference
+  const auto until = std::chrono::steady_clock::now() + kTimePerWakeup;
   for (int round = 0; round < kRoundsPerWakeup && poll_.running(); round++) {
+    if (round > 0 && std::chrono::steady_clock::now() > until) break;
     Napi::Uint8Array slab = slab_.Value();
     if (slab.ByteLength() < kSlots * sizeof(Slot)) break;  // JavaScript gave the memory away
     const int count = ReceiveBatch(fd_->get(), {reinterpret_cast<Slot*>(slab.Data()), kSlots});

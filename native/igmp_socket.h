@@ -10,7 +10,7 @@
 
 namespace mgmd {
 
-inline constexpr size_t kSlots = 64;
+inline constexpr size_t kSlots = 8;
 // The largest report of a host on a link with jumbo frames (IP header included): over 1,100 records.
 inline constexpr size_t kPacketBytes = 9216;
 

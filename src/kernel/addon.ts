@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 /** One slot of the receive slab: six uint32 (length, ifindex, source, destination, flags, offset of the payload), then the packet. */
 export const SLOT_HEADER_BYTES = 24;
 export const SLOT_BYTES = 24 + 9216;
-export const SLOTS = 64;
+export const SLOTS = 8;
 /** Bits of a slot's flags: the low byte is the TTL. */
 export const SLOT_ROUTER_ALERT = 0x100;
 export const SLOT_TRUNCATED = 0x200;
@@ -22,7 +22,7 @@ export interface NativeIgmpSocket {
   /** Asks for SO_RCVBUFFORCE, falls back to SO_RCVBUF; returns the size the kernel granted in bytes, or -errno. */
   setReceiveBuffer(bytes: number): number;
   /**
-   * Starts polling: recvmmsg into one reused slab of SLOTS slots, at most 4 rounds per wake-up, `onBatch(count)` once per
+   * Starts polling: recvmmsg into one reused slab of SLOTS slots, at most 32 rounds or 8 ms per wake-up, `onBatch(count)` once per
    * round, then `onBatch(0)` once at the end of the wake-up. A throw inside goes to `uncaughtException`.
    */
   start(onBatch: (count: number) => void): number;
