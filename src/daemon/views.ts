@@ -123,13 +123,14 @@ function hostGroupRows(hostGroups: HostGroupPort | undefined, links: LinkPort, c
 }
 
 function joinRows(membership: MembershipPort, links: LinkPort): Iterable<Row> {
-  return mapped(membership.wishes(), ({ holder, ifindex, group, filter, held }) => ({
+  return mapped(membership.wishes(), ({ holder, ifindex, group, filter, held, problem }) => ({
     interface: links.byIndex(ifindex)?.name ?? `#${ifindex}`,
     group: formatIp(group),
     mode: filter.mode,
     sources: filter.sources.map(formatIp),
     by: holder,
     held,
+    problem: problem ?? null,
   }));
 }
 

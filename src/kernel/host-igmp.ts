@@ -5,8 +5,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../base/errors.js';
-import type { HostIgmpPort, Ifindex, IgmpVersionNumber, LinkPort } from '../port/kernel.js';
+import type { ForcedVersions, HostIgmpPort, Ifindex, IgmpVersionNumber, LinkPort } from '../port/kernel.js';
 import { errnoName } from './errno.js';
+import { SOURCES_PER_MEMBERSHIP } from './membership-plan.js';
 
 const SETTING = 'force_igmp_version';
 const READ_ONLY =
@@ -31,6 +32,15 @@ export class HostIgmp implements HostIgmpPort {
     } catch {
       return undefined; // a kernel without IGMP speaks none
     }
+  }
+
+  forced(ifindex: Ifindex): ForcedVersions {
+    return { own: this.#forcedIn(this.#name(ifindex)), all: this.#forcedIn('all') };
+  }
+
+  #forcedIn(name: string): IgmpVersionNumber | undefined {
+    const value = readNumber(join(this.#proc, 'sys/net/ipv4/conf', name, SETTING));
+    return value === 1 || value === 2 || value === 3 ? value : undefined;
   }
 
   /** Writes only where something else is set. */
@@ -65,6 +75,32 @@ export class HostIgmp implements HostIgmpPort {
   #file(ifindex: Ifindex): string {
     return join(this.#proc, 'sys/net/ipv4/conf', this.#name(ifindex), SETTING);
   }
+}
+
+/** Undefined when the file cannot be read or holds no number. */
+function readNumber(file: string): number | undefined {
+  try {
+    const text = readFileSync(file, 'utf8').trim();
+    return /^\d+$/.test(text) ? Number(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** How long an answer counts. */
+const READ_EVERY_MS = 1000;
+
+/** How many sources the filter of one membership holds now (net.ipv4.igmp_max_msf); read at most once a second. */
+export function sourceLimit(nowMs: () => number, proc = '/proc'): () => number {
+  let limit = SOURCES_PER_MEMBERSHIP;
+  let readAtMs = -Infinity;
+  return () => {
+    if (nowMs() - readAtMs >= READ_EVERY_MS) {
+      limit = readNumber(join(proc, 'sys/net/ipv4/igmp_max_msf')) ?? SOURCES_PER_MEMBERSHIP;
+      readAtMs = nowMs();
+    }
+    return limit;
+  };
 }
 
 /** The line of the interface: "2	eth0      :     2      V3". */

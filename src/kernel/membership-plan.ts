@@ -37,9 +37,13 @@ export function merged(wishes: ReadonlyMap<string, MembershipFilter>): Membershi
   return undefined;
 }
 
-/** The steps from what is held to what is wanted, in order. Empty when that is the same. */
-export function plan(held: HeldLanes, wanted: MembershipFilter | undefined): readonly PlanStep[] {
-  const targets = wanted === undefined ? [] : wanted.mode === 'exclude' ? [cut(wanted)] : spread(held, wanted);
+/**
+ * The steps from what is held to what is wanted, in order. Empty when that is the same.
+ * `most`: sources in the filter of one membership, net.ipv4.igmp_max_msf.
+ */
+export function plan(held: HeldLanes, wanted: MembershipFilter | undefined, most: number): readonly PlanStep[] {
+  const targets =
+    wanted === undefined ? [] : wanted.mode === 'exclude' ? [cut(wanted, most)] : spread(held, wanted, most);
   const steps: PlanStep[] = [];
   for (let lane = 0; lane < Math.max(held.length, targets.length); lane++) {
     const rank = rankOf(held[lane], targets[lane]);
@@ -62,17 +66,23 @@ function admitsAll(next: MembershipFilter, now: MembershipFilter): boolean {
   return !now.sources.some((source) => next.sources.includes(source));
 }
 
-function cut(wanted: MembershipFilter): MembershipFilter {
-  if (wanted.sources.length <= SOURCES_PER_MEMBERSHIP) return wanted;
-  return { mode: 'exclude', sources: wanted.sources.slice(0, SOURCES_PER_MEMBERSHIP) };
+function cut(wanted: MembershipFilter, most: number): MembershipFilter {
+  if (wanted.sources.length <= most) return wanted;
+  return { mode: 'exclude', sources: wanted.sources.slice(0, most) };
 }
 
-/** Every source stays in the lane where it is; new ones fill what is free, from lane 0 on. */
-function spread(held: HeldLanes, wanted: MembershipFilter): (MembershipFilter | undefined)[] {
+/**
+ * Every source stays in the lane where it is, as long as it fits; new ones fill what is free, from lane 0 on. One source fits
+ * whatever the limit: joining it sets no list.
+ */
+function spread(held: HeldLanes, wanted: MembershipFilter, limit: number): (MembershipFilter | undefined)[] {
+  const most = Math.max(1, limit);
   const left = new Set(wanted.sources);
   const lists = held.map((lane) => (lane?.mode === 'include' ? lane.sources.filter((s) => left.delete(s)) : []));
   const fresh = [...left];
-  for (const list of lists) list.push(...fresh.splice(0, SOURCES_PER_MEMBERSHIP - list.length));
-  while (fresh.length > 0) lists.push(fresh.splice(0, SOURCES_PER_MEMBERSHIP));
+  for (const [lane, list] of lists.entries())
+    if (list.length > most && list.length !== held[lane]?.sources.length) fresh.push(...list.splice(most));
+  for (const list of lists) list.push(...fresh.splice(0, Math.max(0, most - list.length)));
+  while (fresh.length > 0) lists.push(fresh.splice(0, most));
   return lists.map((list) => (list.length === 0 ? undefined : filterOf('include', list)));
 }

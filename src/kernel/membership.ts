@@ -10,7 +10,7 @@ import type { NativeMembershipSocket } from './addon.js';
 import type { InterfaceName } from './errno.js';
 import type { HostPause } from './host-pause.js';
 import { MembershipLanes, type OpenMembershipPool } from './membership-lanes.js';
-import { merged, normalised, type PlanStep, plan, RANK } from './membership-plan.js';
+import { merged, normalised, type PlanStep, plan, RANK, SOURCES_PER_MEMBERSHIP } from './membership-plan.js';
 
 interface GatedGroup {
   readonly group: IpAddress;
@@ -20,6 +20,8 @@ interface GatedGroup {
   readonly lanes: (MembershipFilter | undefined)[];
   /** When it was joined: the kernel finds the newest membership of an interface first (facts C2). */
   serial: number;
+  /** What the kernel answered last when it refused. */
+  refusal: string | undefined;
 }
 
 interface GatedInterface {
@@ -34,25 +36,33 @@ interface DueStep extends PlanStep {
   readonly of: GatedGroup;
 }
 
+export interface MembershipOptions {
+  /** Keeps other processes still as well while an interface is paused. */
+  readonly host?: HostPause | undefined;
+  /** Of an interface, for people. */
+  readonly nameOf?: InterfaceName;
+  /** How many sources the filter of one membership holds. */
+  readonly mostSources?: () => number;
+}
+
 export class MembershipGate implements MembershipPort {
   readonly #lanes: MembershipLanes;
   readonly #host: HostPause | undefined;
+  readonly #mostSources: () => number;
   readonly #interfaces = new Map<Ifindex, GatedInterface>();
   #inherited: readonly NativeMembershipSocket[];
   #serial = 0;
 
   /**
    * `inherited`: the memberships of a predecessor. They stay until `releaseInherited`, so that nothing is left in between.
-   * `host`: keeps other processes still as well while an interface is paused.
-   * `nameOf`: of an interface, for people.
    */
   constructor(
     open: OpenMembershipPool,
     inherited: readonly NativeMembershipSocket[] = [],
-    host?: HostPause,
-    nameOf?: InterfaceName,
+    { host, nameOf, mostSources = () => SOURCES_PER_MEMBERSHIP }: MembershipOptions = {},
   ) {
     this.#lanes = new MembershipLanes(open, nameOf);
+    this.#mostSources = mostSources;
     this.#inherited = inherited;
     this.#host = host;
   }
@@ -115,14 +125,20 @@ export class MembershipGate implements MembershipPort {
   *wishes(): Generator<MembershipWish, void> {
     for (const { ifindex, groups } of this.#interfaces.values())
       for (const of of groups.values()) {
-        const held = stepsOf(of).length === 0;
-        for (const [holder, filter] of of.wishes) yield { holder, ifindex, group: of.group, filter, held };
+        const held = this.#stepsOf(of).length === 0;
+        const problem = this.#problemOf(of);
+        for (const [holder, filter] of of.wishes) yield { holder, ifindex, group: of.group, filter, held, problem };
       }
   }
 
   holds(holder: string, ifindex: Ifindex, group: IpAddress): boolean {
     const of = this.#interfaces.get(ifindex)?.groups.get(group);
-    return of?.wishes.has(holder) === true && stepsOf(of).length === 0;
+    return of?.wishes.has(holder) === true && this.#stepsOf(of).length === 0;
+  }
+
+  problem(ifindex: Ifindex, group: IpAddress): string | undefined {
+    const of = this.#interfaces.get(ifindex)?.groups.get(group);
+    return of && this.#problemOf(of);
   }
 
   /** Gives up what a predecessor held; to be called when every holder has stated its wishes. Harmless twice. */
@@ -144,6 +160,18 @@ export class MembershipGate implements MembershipPort {
     this.#host?.close();
   }
 
+  #stepsOf(of: GatedGroup): readonly DueStep[] {
+    return plan(of.lanes, merged(of.wishes), this.#mostSources()).map((step) => ({ ...step, of }));
+  }
+
+  #problemOf(of: GatedGroup): string | undefined {
+    if (of.refusal !== undefined) return of.refusal;
+    const wanted = merged(of.wishes);
+    const most = this.#mostSources();
+    if (wanted?.mode !== 'exclude' || wanted.sources.length <= most) return undefined;
+    return `the kernel blocks ${most} of ${wanted.sources.length} sources; raise net.ipv4.igmp_max_msf`;
+  }
+
   #gate(ifindex: Ifindex): GatedInterface {
     const known = this.#interfaces.get(ifindex);
     if (known) return known;
@@ -156,12 +184,13 @@ export class MembershipGate implements MembershipPort {
   #settle(gated: GatedInterface, groups: readonly GatedGroup[]): readonly KernelError[] {
     const errors: KernelError[] = [];
     const refused = new Set<GatedGroup>();
-    for (const step of groups.flatMap(stepsOf).sort(inOrder)) {
+    for (const step of groups.flatMap((of) => this.#stepsOf(of)).sort(inOrder)) {
       if (refused.has(step.of)) continue; // what the group has is kept until it can have what is wanted
       const error = this.#run(gated.ifindex, step);
       if (!error) continue;
       errors.push(error);
       refused.add(step.of);
+      step.of.refusal = error.message;
     }
     for (const of of groups) if (!refused.has(of)) settled(gated, of);
     if (gated.groups.size === 0 && !gated.paused) this.#interfaces.delete(gated.ifindex);
@@ -184,13 +213,9 @@ export class MembershipGate implements MembershipPort {
 }
 
 function addGroup(gated: GatedInterface, group: IpAddress): GatedGroup {
-  const of: GatedGroup = { group, wishes: new Map(), lanes: [], serial: 0 };
+  const of: GatedGroup = { group, wishes: new Map(), lanes: [], serial: 0, refusal: undefined };
   gated.groups.set(group, of);
   return of;
-}
-
-function stepsOf(of: GatedGroup): readonly DueStep[] {
-  return plan(of.lanes, merged(of.wishes)).map((step) => ({ ...step, of }));
 }
 
 function inOrder(a: DueStep, b: DueStep): number {
@@ -203,6 +228,7 @@ function newestFirst(a: GatedGroup, b: GatedGroup): number {
 
 /** The group has what is wanted; one that nobody wants is forgotten. */
 function settled(gated: GatedInterface, of: GatedGroup): void {
+  of.refusal = undefined;
   gated.due.delete(of);
   if (of.wishes.size === 0) gated.groups.delete(of.group);
 }

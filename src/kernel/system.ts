@@ -15,7 +15,7 @@ import { Bridges } from './bridges.js';
 import { kernelError, numbered, refusal } from './errno.js';
 import { GroupRoute } from './group-route.js';
 import { HostGroups } from './host-groups.js';
-import { HostIgmp } from './host-igmp.js';
+import { HostIgmp, sourceLimit } from './host-igmp.js';
 import { HostMembershipReader } from './host-memberships.js';
 import { HostPause } from './host-pause.js';
 import { IgmpSocket } from './igmp-socket.js';
@@ -138,7 +138,11 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
   if (inherited instanceof KernelError) return inherited;
   const host = pauseScope === 'agent' ? undefined : openHostPause(addon, gate, links.value, log, closers);
   if (host instanceof KernelError) return host;
-  const membership = new MembershipGate(() => openPool(addon, options.poolOpened), inherited, host, nameOf);
+  const membership = new MembershipGate(() => openPool(addon, options.poolOpened), inherited, {
+    host,
+    nameOf,
+    mostSources: sourceLimit(() => clock.nowMs()),
+  });
   closers.push(() => membership.close());
   if (opened instanceof KernelError) sayThatThereIsNoGate(opened, log);
   return {

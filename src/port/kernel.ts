@@ -120,6 +120,8 @@ export interface MembershipWish {
   readonly group: IpAddress;
   readonly filter: MembershipFilter;
   readonly held: boolean;
+  /** Why the kernel does not hold it, or not exactly; undefined: it does, or a pause is on. */
+  readonly problem?: string | undefined;
 }
 
 /**
@@ -145,6 +147,8 @@ export interface MembershipPort {
   wishes(): Iterable<MembershipWish>;
   /** What `holder` wants there is what the kernel has. */
   holds(holder: string, ifindex: Ifindex, group: IpAddress): boolean;
+  /** Why the kernel does not hold the group there, or not exactly: refused, or more sources than fit. */
+  problem(ifindex: Ifindex, group: IpAddress): string | undefined;
 }
 
 /** One received IGMP-numbered message. The object and its payload are reused: valid only during the handler's call. */
@@ -294,10 +298,17 @@ export interface BridgePort {
 
 export type IgmpVersionNumber = 1 | 2 | 3;
 
+export interface ForcedVersions {
+  readonly own: IgmpVersionNumber | undefined;
+  readonly all: IgmpVersionNumber | undefined;
+}
+
 /** The kernel's own host side of IGMP on an interface. */
 export interface HostIgmpPort {
   /** The version it speaks there now: forced, or that of the oldest querier heard. Undefined: no membership there. */
   version(ifindex: Ifindex): IgmpVersionNumber | undefined;
+  /** What is forced: on the interface, and for all of them, which overrides it. Undefined: nothing. */
+  forced(ifindex: Ifindex): ForcedVersions;
   /** Sets force_igmp_version; 'auto' follows the querier. The value from before is put back by `restore`. */
   force(ifindex: Ifindex, version: IgmpVersionNumber | 'auto'): KernelError | undefined;
   /** Puts back what `force` found. Harmless without it. */

@@ -84,6 +84,7 @@ export type LogEvent =
   | 'proxy.limit.reached'
   | 'proxy.ssm.refused'
   | 'proxy.upstream.changed'
+  | 'proxy.upstream.limited'
   | 'proxy.upstream.refused'
   | 'proxy.version.refused'
   | 'rpf.refused'

@@ -44,8 +44,9 @@ import { Interfaces, type Served } from './interfaces.js';
 import type { Joins } from './joins.js';
 import { Rules } from './rules.js';
 import { UpstreamJoins } from './upstream-joins.js';
+import { UpstreamWatch } from './upstream-problems.js';
 import { Upstreams } from './upstreams.js';
-import { groupRows, type ProxyGroupRow, type ProxyUpstreamRow, type UpstreamState, upstreamRow } from './view.js';
+import { groupRows, type ProxyGroupRow, type ProxyUpstreamRow, type UpstreamState, upstreamRows } from './view.js';
 
 export interface ProxyModuleParts {
   readonly mgm: MgmClient;
@@ -83,6 +84,8 @@ export class ProxyModule implements Protocol {
   readonly #interfaces: Interfaces;
   readonly #others: Others;
   readonly #departed = new Set<Timer>();
+  readonly #watch: UpstreamWatch;
+  readonly #versions = new LogLimiter(1, 1 / 600);
   readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
   readonly #asking: UpstreamJoins;
   #anySourceRefused = 0;
@@ -97,6 +100,7 @@ export class ProxyModule implements Protocol {
     this.#log = parts.log.child({ mod: 'proxy' });
     const upstreams = new Upstreams(config.upstreams);
     const database = new Database((group) => this.#isSsm(group));
+    this.#watch = new UpstreamWatch({ clock: parts.clock, log: this.#log, look: () => this.#lookAtUpstreams() });
     this.#upstreams = upstreams;
     this.#database = database;
     this.#interfaces = new Interfaces(database, upstreams);
@@ -147,6 +151,7 @@ export class ProxyModule implements Protocol {
     this.#running = false;
     this.#unsubscribe();
     this.#entries.stop();
+    this.#watch.stop();
     this.#asking.pause();
     for (const timer of this.#departed) timer.cancel();
     this.#departed.clear();
@@ -190,17 +195,14 @@ export class ProxyModule implements Protocol {
       nowMs: () => this.#parts.clock.nowMs(),
       nameOf: (ifindex) => this.#nameOf(ifindex),
       isHeld: (ifindex, group) => this.#parts.membership.holds(this.name, ifindex, group),
+      problemOf: (ifindex, group) => this.#parts.membership.problem(ifindex, group),
     });
   }
 
   upstreams(): readonly ProxyUpstreamRow[] {
-    const asked = [...this.#joins.asked().values()];
-    return this.#parts.config.upstreams.map((config) => {
-      const ifindex = this.#parts.links.byName(config.interface)?.ifindex;
-      const version = ifindex === undefined ? undefined : this.#parts.hostIgmp?.version(ifindex);
-      const groups = asked.filter(({ on }) => on === ifindex).length;
-      return upstreamRow(config, this.#stateOf(config.interface), version, groups);
-    });
+    const { links, hostIgmp, config } = this.#parts;
+    const stateOf = (name: string) => this.#stateOf(name);
+    return upstreamRows({ configs: config.upstreams, joins: this.#joins, links, hostIgmp, stateOf });
   }
 
   /** What was refused so far; memberships that are held, and groups that wait for room, now. */
@@ -302,6 +304,7 @@ export class ProxyModule implements Protocol {
     if (!upstream) return;
     this.#upstreams.serve(upstream, ifindex, this.#parts.links.byIndex(ifindex)?.running ?? false);
     this.#forceVersion(upstream, served);
+    this.#watch.start();
     // RFC 4605 section 4.2: what comes from inside goes up whether somebody asked for it or not.
     return whenAnswered(this.#parts.mgm.addMembership(this.#handle!, ALL, ifindex, JOIN), ({ code, ...why }) => {
       if (code !== 'NO_ERROR' && this.#upstreams.get(ifindex))
@@ -392,11 +395,21 @@ export class ProxyModule implements Protocol {
     this.#log.warn({ evt: 'proxy.upstream.changed', ifname, state, heldBack }, `${what}; ${then}`);
   }
 
-  #forceVersion({ version }: ProxyUpstream, { ifindex, name }: Served): void {
+  /** Whoever set another version meanwhile is overruled by the configuration. */
+  #lookAtUpstreams(): readonly ProxyUpstreamRow[] {
+    for (const { config, ifindex } of this.#upstreams.all()) {
+      const { own = 'auto' } = this.#parts.hostIgmp?.forced(ifindex) ?? { own: config.version };
+      if (own !== config.version) this.#forceVersion(config, { ifindex, name: config.interface });
+    }
+    return this.upstreams().filter(({ state }) => state !== 'down');
+  }
+
+  #forceVersion({ version }: ProxyUpstream, { ifindex, name }: Pick<Served, 'ifindex' | 'name'>): void {
     const error = this.#parts.hostIgmp?.force(ifindex, version);
-    if (!error) return;
+    const heldBack = error && this.#versions.take(name, this.#parts.clock.nowMs());
+    if (!error || heldBack === undefined) return;
     this.#log.warn(
-      { evt: 'proxy.version.refused', ifname: name, version, code: error.code },
+      { evt: 'proxy.version.refused', ifname: name, version, code: error.code, heldBack },
       `${name} does not speak the configured IGMP version: ${error.message}`,
     );
   }

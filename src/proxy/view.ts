@@ -1,9 +1,10 @@
 /** What `mgmctl show igmp proxy` shows: plain rows. */
 import { formatIp, formatPrefix, type IpAddress, ipv4, toU32 } from '../base/ip.js';
 import type { ProxyUpstream } from '../config/types.js';
-import type { IgmpVersionNumber, Ifindex } from '../port/kernel.js';
+import type { HostIgmpPort, IgmpVersionNumber, Ifindex, LinkPort } from '../port/kernel.js';
 import type { Database } from './database.js';
 import type { Joins } from './joins.js';
+import { upstreamProblem } from './upstream-problems.js';
 
 export interface ProxyGroupRow {
   readonly group: string;
@@ -13,6 +14,8 @@ export interface ProxyGroupRow {
   readonly sources: readonly string[];
   /** The kernel has joined it as it is wanted. */
   readonly held: boolean;
+  /** Why it has not, or not exactly. */
+  readonly problem: string | null;
   /** Names of downstreams, and 'others' for other protocols. */
   readonly wantedBy: readonly string[];
   /** Nobody wants it any more, and it is left after so many milliseconds. */
@@ -31,6 +34,8 @@ export interface ProxyUpstreamRow {
   /** How many groups are asked on it. */
   readonly groups: number;
   readonly sources: readonly string[];
+  /** What keeps it from asking as configured. */
+  readonly problem: string | null;
 }
 
 export interface GroupRowsParts {
@@ -39,6 +44,7 @@ export interface GroupRowsParts {
   nowMs(): number;
   nameOf(ifindex: Ifindex): string;
   isHeld(ifindex: Ifindex, group: IpAddress): boolean;
+  problemOf(ifindex: Ifindex, group: IpAddress): string | undefined;
 }
 
 /** Groups that are asked upstream, and those that somebody wants and that are not, by address; row by row. */
@@ -47,7 +53,10 @@ export function* groupRows(parts: GroupRowsParts): Generator<ProxyGroupRow, void
   for (const group of Uint32Array.from(groups, toU32).sort()) yield groupRow(ipv4(group), parts);
 }
 
-function groupRow(group: IpAddress, { joins, database, nowMs, nameOf, isHeld }: GroupRowsParts): ProxyGroupRow {
+function groupRow(
+  group: IpAddress,
+  { joins, database, nowMs, nameOf, isHeld, problemOf }: GroupRowsParts,
+): ProxyGroupRow {
   const { on, filter = database.merged(group) } = joins.asked().get(group) ?? {};
   const leavesAtMs = joins.leavesAtMs(group);
   return {
@@ -56,17 +65,54 @@ function groupRow(group: IpAddress, { joins, database, nowMs, nameOf, isHeld }: 
     mode: filter?.mode ?? null,
     sources: (filter?.sources ?? []).map(formatIp),
     held: on !== undefined && isHeld(on, group),
+    problem: (on === undefined ? undefined : problemOf(on, group)) ?? null,
     wantedBy: database.wantedBy(group),
     leavingInMs: leavesAtMs === undefined ? null : Math.max(0, Math.round(leavesAtMs - nowMs())),
   };
 }
 
-export function upstreamRow(
+export interface UpstreamRowsParts {
+  readonly configs: readonly ProxyUpstream[];
+  readonly joins: Joins;
+  readonly links: Pick<LinkPort, 'byName'>;
+  readonly hostIgmp: HostIgmpPort | undefined;
+  stateOf(name: string): UpstreamState;
+}
+
+/** In the order of the configuration, with what the kernel says now. */
+export function upstreamRows(parts: UpstreamRowsParts): readonly ProxyUpstreamRow[] {
+  const asked = askedBy(parts.joins);
+  return parts.configs.map((config) => upstreamRow(config, parts, asked));
+}
+
+interface AskedThere {
+  groups: number;
+  /** Of these. */
+  withSources: number;
+}
+
+function askedBy(joins: Joins): ReadonlyMap<Ifindex, AskedThere> {
+  const asked = new Map<Ifindex, AskedThere>();
+  for (const { on, filter } of joins.asked().values()) {
+    const there = asked.get(on) ?? { groups: 0, withSources: 0 };
+    there.groups++;
+    if (filter.sources.length > 0) there.withSources++;
+    asked.set(on, there);
+  }
+  return asked;
+}
+
+function upstreamRow(
   config: ProxyUpstream,
-  state: UpstreamState,
-  version: IgmpVersionNumber | undefined,
-  groups: number,
+  { links, hostIgmp, stateOf }: UpstreamRowsParts,
+  asked: ReadonlyMap<Ifindex, AskedThere>,
 ): ProxyUpstreamRow {
+  const link = links.byName(config.interface);
+  const state = stateOf(config.interface);
+  const { groups, withSources } = (link && asked.get(link.ifindex)) ?? { groups: 0, withSources: 0 };
+  const version = link && hostIgmp?.version(link.ifindex);
+  const forced = link && state === 'up' ? hostIgmp?.forced(link.ifindex) : undefined;
+  const facts = link && forced && { config, link, version, forced, asksForSources: withSources > 0 };
   return {
     interface: config.interface,
     state,
@@ -74,5 +120,6 @@ export function upstreamRow(
     configuredVersion: config.version,
     groups,
     sources: config.sources.map(formatPrefix),
+    problem: (facts && upstreamProblem(facts)) ?? null,
   };
 }

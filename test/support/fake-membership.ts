@@ -82,6 +82,10 @@ export class FakeMembership implements MembershipPort {
     return wish !== undefined && this.#isHeld(wish);
   }
 
+  problem(): string | undefined {
+    return undefined;
+  }
+
   #isHeld({ ifindex, group }: Wish): boolean {
     return this.#kernel.has(`${ifindex} ${group}`);
   }

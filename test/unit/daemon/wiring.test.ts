@@ -111,6 +111,7 @@ test('every view gives rows that are plain JSON', async () => {
     sources: [],
     by: 'red',
     held: true,
+    problem: null,
   });
 });
 

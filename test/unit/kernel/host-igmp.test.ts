@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { HostIgmp, versionIn } from '../../../src/kernel/host-igmp.js';
+import { HostIgmp, sourceLimit, versionIn } from '../../../src/kernel/host-igmp.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import { link } from '../igmp/bed.js';
 
@@ -75,4 +75,22 @@ test('a refusal says on which interface, and what to do', () => {
   expect(given().force(9 as Ifindex, 2)).toMatchObject({ code: 'ENOENT', target: '#9' });
   rmSync(setting(), { recursive: true });
   given().restore(WAN);
+});
+
+test('what is forced is told for the interface and for all (C4)', () => {
+  expect(given().forced(WAN)).toEqual({ own: 3, all: undefined });
+  mkdirSync(join(proc, 'sys/net/ipv4/conf/all'));
+  writeFileSync(join(proc, 'sys/net/ipv4/conf/all/force_igmp_version'), '2\n');
+  writeFileSync(setting(), '0\n');
+  expect(given().forced(WAN)).toEqual({ own: undefined, all: 2 });
+});
+
+test('the limit of sources is that of the kernel, read once a second (C4)', () => {
+  let nowMs = 0;
+  const limit = sourceLimit(() => nowMs, proc);
+  expect(limit()).toBe(10);
+  writeFileSync(join(proc, 'sys/net/ipv4/igmp_max_msf'), '64\n');
+  expect(limit()).toBe(10);
+  nowMs = 1000;
+  expect(limit()).toBe(64);
 });

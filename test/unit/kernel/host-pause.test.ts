@@ -59,7 +59,7 @@ function bed(options: { readonly gate?: boolean; readonly route?: Ifindex; reado
     routeTo: () => options.route,
     log,
   });
-  const membership = new MembershipGate(pool('own'), [], host);
+  const membership = new MembershipGate(pool('own'), [], { host });
   return { membership, host, log, refused, takeCalls: () => calls.splice(0) };
 }
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { type IpAddress, ip, ipv4, toU32 } from '../../../src/base/ip.js';
 import { MembershipGate } from '../../../src/kernel/membership.js';
 import { ANY_SOURCE_FILTER, type Ifindex, type MembershipFilter } from '../../../src/port/kernel.js';
+import { plan } from '../../../src/kernel/membership-plan.js';
 import { FakeMembershipPool } from './fake-membership-pool.js';
 import { runs } from '../../support/runs.js';
 
@@ -361,4 +362,40 @@ test('after any sequence no call was made while paused, and what is held serves 
     }),
     { numRuns: runs(300) },
   );
+});
+
+test('the limit of sources is that of the kernel, and what does not fit is said (C4)', () => {
+  let most = 4;
+  const pool = new FakeMembershipPool();
+  const gate = new MembershipGate(() => pool, [], { mostSources: () => most });
+  const sources = Array.from({ length: 6 }, (_, n) => ip(`10.0.0.${n + 1}`));
+  gate.set('proxy', ETH1, G1, { mode: 'exclude', sources });
+  expect(pool.held.get(`${ETH1} ${toU32(G1)}`)?.sources).toHaveLength(4);
+  expect(gate.problem(ETH1, G1)).toBe('the kernel blocks 4 of 6 sources; raise net.ipv4.igmp_max_msf');
+  expect(gate.list()[0]?.problem).toBe(gate.problem(ETH1, G1));
+  most = 64;
+  gate.set('proxy', ETH1, G1, { mode: 'exclude', sources });
+  expect(pool.held.get(`${ETH1} ${toU32(G1)}`)?.sources).toHaveLength(6);
+  expect(gate.problem(ETH1, G1)).toBeUndefined();
+});
+
+test('an include list is spread so that each membership fits, one source each if need be (C4)', () => {
+  for (const [most, lanes] of [
+    [0, 6],
+    [1, 6],
+    [4, 2],
+    [64, 1],
+  ] as const) {
+    const wanted = { mode: 'include', sources: Array.from({ length: 6 }, (_, n) => ip(`10.0.0.${n + 1}`)) } as const;
+    const steps = plan([], wanted, most);
+    expect(steps).toHaveLength(lanes);
+    expect(steps.flatMap(({ filter }) => filter?.sources ?? [])).toHaveLength(6);
+  }
+});
+
+test('why a join is refused is kept until it is granted (C4)', () => {
+  const gate = new MembershipGate(() => 24);
+  gate.set('proxy', ETH1, G1, ANY_SOURCE_FILTER);
+  expect(gate.problem(ETH1, G1)).toContain('EMFILE');
+  expect(gate.list()[0]).toMatchObject({ held: false, problem: expect.stringContaining('EMFILE') });
 });

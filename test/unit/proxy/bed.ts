@@ -5,7 +5,7 @@
 import { formatIp, type IpAddress, ip } from '../../../src/base/ip.js';
 import type { IgmpInterfaceConfig, ProxyConfig, ProxyUpstream } from '../../../src/config/types.js';
 import { IgmpModule } from '../../../src/igmp/module.js';
-import type { HostIgmpPort, Ifindex, IgmpVersionNumber } from '../../../src/port/kernel.js';
+import type { ForcedVersions, HostIgmpPort, Ifindex, IgmpVersionNumber } from '../../../src/port/kernel.js';
 import { ProxyModule } from '../../../src/proxy/module.js';
 import { settle } from '../../support/fake-clock.js';
 import { Bed as ManagerBed } from '../../support/manager-bed.js';
@@ -33,11 +33,17 @@ export const TWO: Partial<ProxyConfig> = { upstreams: [upstream('eth0'), upstrea
 
 class RecordingHostIgmp implements HostIgmpPort {
   readonly calls: string[] = [];
+  spoken: IgmpVersionNumber = 2;
+  forcedNow: ForcedVersions = { own: undefined, all: undefined };
   version(): IgmpVersionNumber {
-    return 2;
+    return this.spoken;
+  }
+  forced(): ForcedVersions {
+    return this.forcedNow;
   }
   force(ifindex: Ifindex, version: IgmpVersionNumber | 'auto'): undefined {
     this.calls.push(`force ${ifindex} ${version}`);
+    this.forcedNow = { ...this.forcedNow, own: version === 'auto' ? undefined : version };
   }
   restore(ifindex: Ifindex): void {
     this.calls.push(`restore ${ifindex}`);

@@ -62,13 +62,21 @@ test('what is wanted downstream and on an IGMP-only link is asked upstream, and 
   const [, lan, guests] = devices;
   await hears(lan!, reportV3(isIn('232.1.1.1', '198.51.100.7'), toEx('239.1.1.1')));
   await hears(guests!, reportV3(toEx('239.1.1.1')));
-  const group = { upstream: 'iptv', held: true, leavingInMs: null };
+  const group = { upstream: 'iptv', held: true, problem: null, leavingInMs: null };
   expect(rows('igmp.proxy')).toEqual([
     { ...group, group: '232.1.1.1', mode: 'include', sources: ['198.51.100.7'], wantedBy: ['lan'] },
     { ...group, group: '239.1.1.1', mode: 'exclude', sources: [], wantedBy: ['others', 'lan'] },
   ]);
   expect(rows('igmp.proxy.upstreams')).toEqual([
-    { interface: 'iptv', state: 'up', version: null, configuredVersion: 3, groups: 2, sources: ['198.51.100.0/24'] },
+    {
+      interface: 'iptv',
+      state: 'up',
+      version: null,
+      configuredVersion: 3,
+      groups: 2,
+      sources: ['198.51.100.0/24'],
+      problem: null,
+    },
   ]);
   expect(rows('igmp.proxy.counters')).toEqual([
     { name: 'anySourceRefused', value: 0 },

@@ -1,0 +1,92 @@
+/** What keeps an upstream from asking as configured, in words for its operator; told once when it comes and once when it goes. */
+import type { ProxyUpstream } from '../config/types.js';
+import type { Clock, Timer } from '../port/clock.js';
+import type { ForcedVersions, IgmpVersionNumber, Link } from '../port/kernel.js';
+import type { Log } from '../port/log.js';
+
+export interface UpstreamFacts {
+  readonly config: ProxyUpstream;
+  readonly link: Link;
+  /** What the host side speaks there now. */
+  readonly version: IgmpVersionNumber | undefined;
+  readonly forced: ForcedVersions;
+  /** Groups are asked there for some sources only, or without some. */
+  readonly asksForSources: boolean;
+}
+
+/** Undefined: it asks as it should. */
+export function upstreamProblem(facts: UpstreamFacts): string | undefined {
+  const problems = [addressProblem(facts), versionProblem(facts), sourcesProblem(facts)];
+  const found = problems.filter((problem) => problem !== undefined);
+  return found.length > 0 ? found.join('; ') : undefined;
+}
+
+function addressProblem({ link }: UpstreamFacts): string | undefined {
+  if (link.addresses.length > 0) return undefined;
+  return 'it has no IPv4 address, so reports leave from 0.0.0.0, which switches and routers may ignore: give it one';
+}
+
+function versionProblem({ config, link, version, forced }: UpstreamFacts): string | undefined {
+  const wanted = config.version === 'auto' ? undefined : config.version;
+  if (version === undefined || version === wanted) return undefined;
+  const { all, own } = forced;
+  const spoken = `it speaks IGMPv${version}` + (wanted === undefined ? '' : ` and not version ${wanted} as configured`);
+  if (all !== undefined)
+    return `${spoken}, because net.ipv4.conf.all.force_igmp_version is ${all} and overrides what is set for it; set that to 0`;
+  if (own !== wanted)
+    return `${spoken}, because somebody set net.ipv4.conf.${link.name}.force_igmp_version to ${own ?? 0}`;
+  return wanted === undefined ? undefined : `${spoken}, because a querier of that version is on the link`;
+}
+
+function sourcesProblem({ version, asksForSources }: UpstreamFacts): string | undefined {
+  if (version === undefined || version === 3 || !asksForSources) return undefined;
+  return `IGMPv${version} cannot say which sources are wanted, so all sources of a group come`;
+}
+
+/** Nothing of the kernel tells when its settings change (netconf does not carry them). */
+const LOOK_EVERY_MS = 30_000;
+
+export interface WatchParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of the upstreams that are served, by interface; may put right what it finds. */
+  look(): Iterable<{ readonly interface: string; readonly problem: string | null }>;
+}
+
+export class UpstreamWatch {
+  readonly #parts: WatchParts;
+  readonly #told = new Map<string, string>();
+  #timer: Timer | undefined;
+
+  constructor(parts: WatchParts) {
+    this.#parts = parts;
+  }
+
+  /** In a later turn, when the kernel has followed what was just set; from then on now and again. */
+  start(): void {
+    this.#timer ??= this.#parts.clock.after(0, this.#look);
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#told.clear();
+  }
+
+  readonly #look = (): void => {
+    this.#timer = this.#parts.clock.after(LOOK_EVERY_MS, this.#look);
+    for (const { interface: ifname, problem } of this.#parts.look()) this.#tell(ifname, problem);
+  };
+
+  #tell(ifname: string, problem: string | null): void {
+    const { log } = this.#parts;
+    const before = this.#told.get(ifname) ?? null;
+    if (problem === before) return;
+    if (problem !== null) {
+      this.#told.set(ifname, problem);
+      return log.warn({ evt: 'proxy.upstream.limited', ifname, problem }, `upstream ${ifname}: ${problem}`);
+    }
+    this.#told.delete(ifname);
+    log.info({ evt: 'proxy.upstream.limited', ifname, problem }, `upstream ${ifname} asks as configured again`);
+  }
+}
