@@ -82,6 +82,11 @@ export function maskOf(length: number): IpAddress {
   return ipv4(length === 0 ? 0 : -1 << (32 - length));
 }
 
+/** The first address of the network of `length` bits that the address is in. */
+export function networkOf(a: IpAddress, length: number): IpAddress {
+  return ipv4(toU32(a) & toU32(maskOf(length)));
+}
+
 export function prefixContains(prefix: Prefix, a: IpAddress): boolean {
   return ((toU32(a) ^ toU32(prefix.network)) & toU32(maskOf(prefix.length))) === 0;
 }

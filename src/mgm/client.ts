@@ -116,7 +116,7 @@ export interface RpfReply {
   readonly refuse?: boolean;
   /**
    * Extension (ADR 11): of the client's own interfaces, those that the flow leaves by because the client says so. Its
-   * memberships then do not count for this flow; those of others do. Interfaces it does not own yet count once it does.
+   * memberships then do not count for this flow; those of others do. Asked again when the client gets an interface.
    */
   readonly outputs?: readonly Ifindex[];
 }

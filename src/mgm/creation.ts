@@ -116,12 +116,6 @@ export class Creation {
     });
   }
 
-  /** An interface that the entry's client has named has come to it. */
-  outputsChanged(entry: Entry): void {
-    if (this.#forwarding.update(entry).turned) this.#lifetimes.restart(entry);
-    this.#alerts.signalEntry(entry);
-  }
-
   /** A predecessor's entry: as at creation who owns the candidates is asked; what is kept stays whatever they say. */
   adopt(entry: Entry): Answer<void> {
     const candidates = this.#forwarding.candidates(entry, entry.iif.ifindex);

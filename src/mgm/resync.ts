@@ -90,7 +90,7 @@ export class Resync {
     on.departed = undefined;
     for (const entry of this.#core.entries) {
       if (entry.deleted) continue;
-      if (entry.iif === on) {
+      if (entry.iif === on || (entry.named && entry.named.client === on.owner)) {
         on.unsignalledEntries.add(entry);
         void this.#creation.decideAgain(entry, (candidate) => candidate.decider === on.decider);
       } else if (this.#forwarding.update(entry).turned) {

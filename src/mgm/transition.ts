@@ -187,7 +187,8 @@ export class Transitions {
   *#askAgain(on: Interface): Generator<void, void> {
     for (const entry of this.#core.entries) {
       if (entry.unowned) this.#forwarding.remove(entry);
-      else if (entry.named?.ifindexes.includes(on.ifindex)) this.#creation.outputsChanged(entry);
+      // It may be an output that the client names.
+      else if (entry.named && entry.named.client === on.owner) void this.#creation.decideAgain(entry, () => false);
       yield;
     }
     yield* this.#alerts.signalSources();
