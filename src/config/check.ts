@@ -23,6 +23,7 @@ import type {
   StaticConfig,
 } from './types.js';
 
+type RouteValues = FileValues['static'][string]['routes'][number];
 type ProxyValues = NonNullable<FileValues['proxy']>;
 
 export interface Problem {
@@ -42,6 +43,10 @@ export interface Checked {
 const MAX_HINTS = 100;
 /** The kernel's multicast interface table (MAXVIFS). */
 const VIFS = 32;
+/** A static route's active input without packets is given up after this. */
+const FAILOVER_MS = 1000;
+/** Joins of one static instance, ranges counted by their groups: each takes a place in a socket and in its routers upstream. */
+const MAX_JOINED_GROUPS = 16_384;
 /** What the 8-bit time of an IGMPv2 query can say: 255 tenths of a second (RFC 2236 section 2.2). */
 const V2_MAX_RESPONSE_MS = 25_500;
 
@@ -143,7 +148,13 @@ function staticOf(name: string, componentId: number, value: FileValues['static']
   return {
     name,
     componentId,
-    routes: value.routes.map(({ source, group, from, to }) => ({ source, group, iif: from, oifs: to })),
+    routes: value.routes.map(({ source, group, from, to, failoverAfter }) => ({
+      source,
+      group,
+      iifs: from,
+      oifs: to,
+      failoverMs: failoverAfter ?? FAILOVER_MS,
+    })),
     joins: value.joins.map((join) => ({ ...join, source: join.source })),
   };
 }
@@ -301,38 +312,83 @@ class Checker {
   }
 
   /** The kernel would take it and never get a packet by it (RFC 4604 section 2.2). */
-  #anySourceJoin(path: Path, group: IpAddress): void {
-    const range = this.#ssmRanges.find((prefix) => prefixContains(prefix, group));
+  #anySourceJoin(path: Path, group: IpAddress | Prefix): void {
+    const groups = typeof group === 'object' ? group : { network: group, length: 32 };
+    const range = this.#ssmRanges.find((prefix) => overlaps(prefix, groups));
     if (!range) return;
     this.#error(
       path,
-      `${formatIp(group)} without a source was read; a group outside of the source-specific range ${formatPrefix(range)} fits, or one with a source`,
+      `${rangeText(groups)} without a source was read; a group outside of the source-specific range ${formatPrefix(range)} fits, or one with a source`,
     );
   }
 
   #instance(path: Path, instance: FileValues['static'][string]): void {
-    const routes = new Map<string, number>();
-    for (const [at, route] of instance.routes.entries()) {
-      const here = [...path, 'routes', at];
-      this.#interface([...here, 'from'], route.from);
-      this.#once(routes, pair(route.source, route.group), at, here);
-      this.#outputs([...here, 'to'], route.from, route.to);
-    }
+    this.#routes([...path, 'routes'], instance.routes);
     const joins = new Map<string, number>();
+    let groups = 0;
     for (const [at, join] of instance.joins.entries()) {
       const here = [...path, 'joins', at];
       this.#interface([...here, 'interface'], join.interface);
       if (join.source === undefined) this.#anySourceJoin([...here, 'group'], join.group);
-      this.#once(joins, `${pair(join.source, join.group)} on ${join.interface}`, at, here);
+      this.#once(joins, `${pairOf(join)} on ${join.interface}`, at, here);
+      groups += 2 ** (32 - join.group.length);
+      if (groups > MAX_JOINED_GROUPS)
+        return this.#error(here, `the joins of one instance must be at most ${MAX_JOINED_GROUPS} groups together`);
     }
   }
 
-  #outputs(path: Path, from: string, to: readonly string[]): void {
+  #routes(path: Path, routes: readonly RouteValues[]): void {
+    const seen = new Map<string, { readonly at: number; readonly route: RouteValues }[]>();
+    for (const [at, route] of routes.entries()) {
+      const here = [...path, at];
+      const inputs = new Map<string, number>();
+      for (const [n, name] of route.from.entries()) {
+        const place = route.from.length === 1 ? [...here, 'from'] : [...here, 'from', n];
+        this.#interface(place, name);
+        this.#once(inputs, name, n, place);
+      }
+      this.#outputs([...here, 'to'], route.from, route.to);
+      if (route.failoverAfter !== undefined && route.from.length === 1)
+        this.#warning([...here, 'failoverAfter'], 'has no effect with one input; list several in `from`');
+      const earlier = seen.get(pairOf(route)) ?? [];
+      seen.set(pairOf(route), [...earlier, { at, route }]);
+      this.#sameKey(here, route, earlier);
+    }
+  }
+
+  /** Routes of one key differ in their inputs: then the packet's arrival decides. */
+  #sameKey(
+    path: Path,
+    route: RouteValues,
+    earlier: readonly { readonly at: number; readonly route: RouteValues }[],
+  ): void {
+    for (const { at, route: other } of earlier) {
+      const input = route.from.find((name) => other.from.includes(name));
+      if (input !== undefined)
+        return this.#error(
+          path,
+          `${pairOf(route)} from ${input} appears twice, first as number ${at + 1} of the list; write one route with all outputs in \`to\``,
+        );
+    }
+    const other = earlier.find((one) => one.route.to.some((name) => route.to.includes(name)));
+    if (!other) return;
+    const inputs = [...new Set([...other.route.from, ...route.from])].join(', ');
+    this.#warning(
+      path,
+      `${pairOf(route)} leaves by the same interface as number ${other.at + 1} of the list, from another one; if both carry the same stream write \`from: [${inputs}]\`, so that receivers get it once`,
+    );
+  }
+
+  #outputs(path: Path, from: readonly string[], to: readonly string[]): void {
     const seen = new Map<string, number>();
     for (const [at, name] of to.entries()) {
       this.#interface([...path, at], name);
       this.#once(seen, name, at, [...path, at]);
-      if (name === from) this.#error([...path, at], `"${name}" was read; an interface other than "from" fits`);
+      if (from.includes(name))
+        this.#error(
+          [...path, at],
+          `must not be an interface of \`from\` (got ${name}); for both directions write a second route with \`from: ${name}\``,
+        );
     }
   }
 
@@ -369,6 +425,26 @@ function* take<T>(all: Iterable<T>, count: number): Generator<T> {
 /** "(10.0.0.1, 239.1.1.1)", "(*, 239.1.1.1)". */
 function pair(source: IpAddress | undefined, group: IpAddress): string {
   return `(${source === undefined || source === ANY4 ? '*' : formatIp(source)}, ${formatIp(group)})`;
+}
+
+function pairOf({
+  source,
+  group,
+}: {
+  readonly source?: IpAddress | Prefix | undefined;
+  readonly group: Prefix;
+}): string {
+  const from = typeof source === 'object' ? rangeText(source) : source === undefined ? '*' : formatIp(source);
+  return `(${from}, ${rangeText(group)})`;
+}
+
+/** One address without its length. */
+function rangeText(range: Prefix): string {
+  return range.length === 32 ? formatIp(range.network) : formatPrefix(range);
+}
+
+function overlaps(a: Prefix, b: Prefix): boolean {
+  return a.length < b.length ? prefixContains(a, b.network) : prefixContains(b, a.network);
 }
 
 /** `static.static.routes[0].to`; the whole file has no name. */

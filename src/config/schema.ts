@@ -5,13 +5,17 @@
  */
 import { z } from 'zod';
 import {
+  formatPrefix,
+  ip,
   type IpAddress,
   isLinkLocalGroup,
   isMulticast,
   isUnicast,
+  networkOf,
   parseIp,
   parsePrefix,
   type Prefix,
+  prefixContains,
 } from '../base/ip.js';
 import type { PrefixRule } from '../base/prefix-filter.js';
 import type { RouteRule } from './types.js';
@@ -19,6 +23,8 @@ import { formatDuration, parseDuration } from './durations.js';
 import { utf8Length } from './text.js';
 
 export const DEFAULT_TABLE = 253;
+/** Inputs of a static route that take over from each other. */
+const MAX_INPUTS = 8;
 /** RFC 4607: 232.0.0.0/8. */
 export const SSM_RANGES: Prefix[] = [parsePrefix('232.0.0.0/8')].flatMap((range) => (range.ok ? [range.value] : []));
 export const DEFAULT_SOCKET = '/run/mgmd/mgmd.sock';
@@ -28,11 +34,11 @@ export const MAIN_TABLE = 254;
 const MAX_TABLE = 999_999_999;
 
 /** One value: `read` gives undefined for what does not fit, and `fits` completes "... was read; ... fits". */
-function leaf<T>(fits: string, read: (raw: unknown) => T | undefined) {
+function leaf<T>(fits: string | ((raw: unknown) => string), read: (raw: unknown) => T | undefined) {
   return z.unknown().transform((raw, context): T => {
     const value = read(raw);
     if (value !== undefined) return value;
-    context.issues.push({ code: 'custom', input: raw, message: fits });
+    context.issues.push({ code: 'custom', input: raw, message: typeof fits === 'string' ? fits : fits(raw) });
     return z.NEVER;
   });
 }
@@ -83,7 +89,7 @@ function duration(fromMs: number, toMs: number) {
   });
 }
 
-function text<T>(fits: string, read: (raw: string) => T | undefined) {
+function text<T>(fits: string | ((raw: unknown) => string), read: (raw: string) => T | undefined) {
   return leaf(fits, (raw) => (typeof raw === 'string' ? read(raw) : undefined));
 }
 
@@ -108,6 +114,58 @@ const groupPrefix = text('a prefix within 224.0.0.0/4 such as 232.0.0.0/8', (raw
   const parsed = parsePrefix(raw);
   return parsed.ok && isGroupPrefix(parsed.value) ? parsed.value : undefined;
 });
+
+/** What fits in place of a range: where only bits behind the length are wrong, the range that was meant. */
+function rangeMeant(fits: string): (raw: unknown) => string {
+  return (raw) => {
+    const [, address = '', length = ''] = /^([\d.]+)\/(\d{1,2})$/.exec(String(raw)) ?? [];
+    const parsed = parseIp(address);
+    if (!parsed.ok || Number(length) > 32 || range(String(raw))) return fits;
+    return formatPrefix({ network: networkOf(parsed.value, Number(length)), length: Number(length) });
+  };
+}
+
+/** One address is a range of its own. */
+function range(raw: string): Prefix | undefined {
+  const parsed = parsePrefix(raw.includes('/') ? raw : `${raw}/32`);
+  return parsed.ok ? parsed.value : undefined;
+}
+
+const LINK_LOCAL: Prefix = { network: ip('224.0.0.0'), length: 24 };
+
+const groupRange = text(
+  rangeMeant('a multicast group from 224.0.1.0 to 239.255.255.255, or a range of them such as 239.1.0.0/16'),
+  (raw) => {
+    const groups = range(raw);
+    if (!groups || !isGroupPrefix(groups)) return undefined;
+    return groups.length >= LINK_LOCAL.length && prefixContains(LINK_LOCAL, groups.network) ? undefined : groups;
+  },
+);
+
+/** 4,096 groups. */
+const LONGEST_JOIN = 20;
+const joinRange = text(
+  rangeMeant(
+    `a multicast group from 224.0.1.0 to 239.255.255.255, or a range of at most 4096 of them such as 239.1.0.0/${LONGEST_JOIN}`,
+  ),
+  (raw) => {
+    const groups = range(raw);
+    if (!groups || !isGroupPrefix(groups) || groups.length < LONGEST_JOIN) return undefined;
+    return prefixContains(LINK_LOCAL, groups.network) || prefixContains(groups, LINK_LOCAL.network)
+      ? undefined
+      : groups;
+  },
+);
+
+const sourceRange = text(
+  rangeMeant('a unicast IPv4 address such as 192.0.2.1, or a prefix such as 192.0.2.0/24'),
+  (raw) => {
+    const sources = range(raw);
+    if (!sources || (sources.length === 32 && !isUnicast(sources.network)) || isMulticast(sources.network))
+      return undefined;
+    return sources;
+  },
+);
 
 function isGroupPrefix({ network, length }: Prefix): boolean {
   return isMulticast(network) && length >= 4;
@@ -261,19 +319,29 @@ export const interfaceSchema = keyed({
   boundary: z.preprocess((raw) => raw ?? [], groupPrefixes),
 });
 
-const INTERFACES = 'a list of at least one interface name';
+/** One name, or several in the order in which they take over. */
+const inputs = leaf(`an interface name of 1 to 15 characters, or a list of up to ${MAX_INPUTS} of them`, (raw) => {
+  const names = (Array.isArray(raw) ? raw : [raw]).map(String);
+  return names.length >= 1 &&
+    names.length <= MAX_INPUTS &&
+    names.every((name) => INTERFACE_NAME.test(name)) &&
+    raw !== undefined
+    ? names
+    : undefined;
+});
 
 const staticInstance = section({
   routes: list(
     keyed({
-      source: source.optional(),
-      group,
-      from: interfaceName,
-      to: z.array(interfaceName, INTERFACES).nonempty(INTERFACES),
+      source: sourceRange.optional(),
+      group: groupRange,
+      from: inputs,
+      to: z.array(interfaceName, 'a list of interface names; an empty one, [], blocks the group'),
+      failoverAfter: duration(200, 60_000).optional(),
     }),
     'a list of routes',
   ),
-  joins: list(keyed({ interface: interfaceName, group, source: source.optional() }), 'a list of joins'),
+  joins: list(keyed({ interface: interfaceName, group: joinRange, source: source.optional() }), 'a list of joins'),
 });
 
 export const upstreamSchema = keyed({

@@ -222,17 +222,23 @@ export interface StaticConfig {
   readonly joins: readonly StaticJoin[];
 }
 
-/** Interface names; `source` undefined is any source. The instance must own an interface to act on it. */
+/** Interface names. The instance must own an interface to act on it. */
 export interface StaticRoute {
-  readonly source: IpAddress | undefined;
-  readonly group: IpAddress;
-  readonly iif: string;
+  /** Undefined: any source. */
+  readonly source: Prefix | undefined;
+  readonly group: Prefix;
+  /** Where packets come in: one, or several of which one is active at a time; at least one. */
+  readonly iifs: readonly string[];
+  /** Where they leave; none: the group is blocked. */
   readonly oifs: readonly string[];
+  /** With several `iifs`: the active one is given up after so long without a packet. */
+  readonly failoverMs: number;
 }
 
 /** A host membership of the router itself (IP_ADD_MEMBERSHIP), so that the routers upstream send the stream here. */
 export interface StaticJoin {
   readonly interface: string;
-  readonly group: IpAddress;
+  /** One group, or a range of at most 4096. */
+  readonly group: Prefix;
   readonly source: IpAddress | undefined;
 }

@@ -7,14 +7,17 @@ import type { DvmrpViews } from '../dvmrp/view.js';
 import type { InterfaceView, ManagerSnapshot } from '../mgm/snapshot.js';
 import type { Clock } from '../port/clock.js';
 import type { HostGroupPort, Ifindex, LinkPort, MembershipPort } from '../port/kernel.js';
+import type { StaticModule } from '../static/module.js';
 import type { Assignment, Assignments } from './assignments.js';
 import { dvmrpViews } from './dvmrp-views.js';
 import { igmpViews, type IgmpViewsParts } from './igmp-views.js';
+import { staticViews } from './static-views.js';
 
 export interface ViewsParts extends IgmpViewsParts {
   readonly snapshot: ManagerSnapshot;
   readonly assignments: Assignments;
   readonly dvmrp: DvmrpViews | undefined;
+  readonly statics: readonly StaticModule[];
   readonly membership: MembershipPort;
   readonly hostGroups?: HostGroupPort | undefined;
   /** Beside those of the manager. */
@@ -23,7 +26,12 @@ export interface ViewsParts extends IgmpViewsParts {
 }
 
 export function viewsOf(parts: ViewsParts): ReadonlyMap<string, View> {
-  return new Map([...managerViews(parts), ...igmpViews(parts), ...dvmrpViews(parts.dvmrp)]);
+  return new Map([
+    ...managerViews(parts),
+    ...igmpViews(parts),
+    ...dvmrpViews(parts.dvmrp),
+    ...staticViews(parts.statics),
+  ]);
 }
 
 function managerViews(parts: ViewsParts): readonly [string, View][] {

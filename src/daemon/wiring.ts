@@ -112,7 +112,8 @@ export class Daemon {
     });
     const proxy = this.#proxyOf(config);
     const dvmrp = this.#dvmrp();
-    this.#protocols = this.#protocolsOf([igmp, proxy, dvmrp]);
+    const statics = this.#statics();
+    this.#protocols = protocolsOf([igmp, proxy, dvmrp, ...statics]);
     const { links, membership } = kernel;
     const { interfaces } = config;
     const { saved, changed = () => undefined } = parts;
@@ -147,7 +148,7 @@ export class Daemon {
       protocols: this.#protocols,
       assignments,
       joins: this.#joins,
-      views: viewsOf({ ...kernel, snapshot, assignments, igmp, proxy, dvmrp: dvmrp?.views, counters, clock }),
+      views: viewsOf({ ...kernel, snapshot, assignments, igmp, proxy, dvmrp: dvmrp?.views, statics, counters, clock }),
       prepareIgmp,
     });
   }
@@ -284,13 +285,17 @@ export class Daemon {
     });
   }
 
-  #protocolsOf(modules: readonly (Protocol | undefined)[]): ReadonlyMap<string, Protocol> {
+  #statics(): readonly StaticModule[] {
     const { config, kernel, clock, log } = this.#parts;
     const mgm = this.manager;
-    const statics = config.statics.map((one) => new StaticModule({ mgm, clock, log, ...kernel, config: one }));
-    const all = [...modules, ...statics].filter((one) => one !== undefined);
-    return new Map(all.map((protocol) => [protocol.name, protocol]));
+    return config.statics.map(
+      (one) => new StaticModule({ mgm, clock, log, ...kernel, events: mgm.events, config: one }),
+    );
   }
+}
+
+function protocolsOf(modules: readonly (Protocol | undefined)[]): ReadonlyMap<string, Protocol> {
+  return new Map(modules.flatMap((one) => (one ? [[one.name, one] as const] : [])));
 }
 
 function savedStateOf(saved: LoadedState | undefined, protocol: string): SavedProtocolState | undefined {

@@ -22,6 +22,7 @@ export type MonitorEvt =
   | 'igmp.group.joined'
   | 'igmp.group.left'
   | 'igmp.querier.changed'
+  | 'static.input.changed'
   | 'proxy.group.joined'
   | 'proxy.group.left'
   | 'proxy.upstream.changed'

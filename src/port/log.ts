@@ -88,6 +88,7 @@ export type LogEvent =
   | 'proxy.upstream.refused'
   | 'proxy.version.refused'
   | 'rpf.refused'
+  | 'static.input.changed'
   | 'static.join.refused'
   | 'static.route.refused';
 

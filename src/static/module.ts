@@ -1,14 +1,15 @@
 /**
- * The static protocol: configured (S,G) and (*,G) routes and configured joins, as a client of the manager like any
- * other. Several instances differ in their component id, which makes a hand-over between two protocols possible.
+ * The static protocol: configured routes and joins, as a client of the manager like any other. Several instances differ in
+ * their component id, which makes a hand-over between two protocols possible.
  *
  * Follows the manager's specification: 2.3 and 2.4 (take, release), 2.6 (membership of the configured oifs), 3.1 (the
- * configured iif answers RPF), D-OWN-8 (interface gone), D-OWN-13 (hand-over). Creation alerts and local joins take
- * their defaults: what hosts ask for by IGMP is forwarded as well. Not used: FORWARD, SetMfe, alerts, wrong-interface.
+ * configured iif answers RPF), D-OWN-8 (interface gone), D-OWN-13 (hand-over). A flow whose incoming interface the instance
+ * owns leaves by the outputs of its route (ADR 11) and by those where hosts ask for it; a route without outputs refuses it. Routes
+ * for one group are memberships as well, so that protocols upstream hear of them. Not used: FORWARD, alerts, wrong-interface.
  */
 import { type Answer, isLater, whenAnswered } from '../base/answer.js';
-import { formatIp, isAny } from '../base/ip.js';
-import type { StaticConfig } from '../config/types.js';
+import { formatIp, formatPrefix, isAny, type Prefix } from '../base/ip.js';
+import type { StaticConfig, StaticRoute } from '../config/types.js';
 import {
   type ClientCallbacks,
   type Handle,
@@ -21,10 +22,13 @@ import {
   type RpfReply,
   type RpfRequest,
 } from '../mgm/client.js';
-import type { Clock, Timer } from '../port/clock.js';
-import type { Ifindex, Link, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
+import type { Clock } from '../port/clock.js';
+import type { Events } from '../port/events.js';
+import type { Ifindex, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
-import { filtersOn, keysLeavingBy, routeOf } from './wishes.js';
+import { Inputs } from './inputs.js';
+import { Joins } from './joins.js';
+import { Routes } from './routes.js';
 
 export interface StaticModuleParts {
   readonly mgm: MgmClient;
@@ -32,11 +36,28 @@ export interface StaticModuleParts {
   readonly membership: MembershipPort;
   readonly clock: Clock;
   readonly log: Log;
+  readonly events: Events;
   readonly config: StaticConfig;
 }
 
-/** A join that the kernel refused (ENOBUFS, an interface on its way out) is asked for again after this long. */
-const REJOIN_MS = 30_000;
+/** A route as `mgmctl show static routes` shows it. */
+export interface StaticRouteRow {
+  readonly instance: string;
+  readonly source: string;
+  readonly group: string;
+  readonly from: readonly string[];
+  /** Empty: blocked. */
+  readonly to: readonly string[];
+}
+
+/** The active input of a group whose route has several. */
+export interface StaticInputRow {
+  readonly instance: string;
+  readonly group: string;
+  readonly from: readonly string[];
+  readonly active: string;
+  readonly switches: number;
+}
 
 const DONE: MgmStatus = { code: 'NO_ERROR' };
 const NOT_STARTED: MgmStatus = { code: 'ERROR_INVALID_PARAMETER', detail: 'badHandle' };
@@ -49,13 +70,24 @@ export class StaticModule implements Protocol {
   /** Interfaces whose Take has been asked for and not been undone: what `stop` has to release. */
   readonly #asked = new Set<Ifindex>();
   readonly #owned = new Set<Ifindex>();
+  readonly #routes: Routes;
+  readonly #joins: Joins;
+  readonly #inputs: Inputs;
   #unsubscribe: () => void = () => undefined;
-  #rejoin: Timer | undefined;
 
   constructor(parts: StaticModuleParts) {
     this.#parts = parts;
     this.name = parts.config.name;
     this.#log = parts.log.child({ mod: 'static', client: this.name });
+    this.#routes = new Routes(parts.config.routes);
+    this.#joins = new Joins({ ...parts, holder: this.name, joins: parts.config.joins, log: this.#log });
+    this.#inputs = new Inputs({
+      ...parts,
+      log: this.#log,
+      client: this.name,
+      handle: () => this.#handle,
+      usable: (name) => this.#usable(name),
+    });
   }
 
   start(): MgmStatus {
@@ -69,17 +101,16 @@ export class StaticModule implements Protocol {
     if (handle === undefined) return status;
     this.#handle = handle;
     this.#unsubscribe = links.onChange((change) => this.#linkChanged(change));
-    this.#joinAll();
+    for (const link of links.links()) this.#joins.joinOn(link);
     return status;
   }
 
   /** Drops the configured joins, releases in ascending order of ifindex, then deregisters. Harmless when not started. */
   stop(): Answer<MgmStatus> {
     this.#unsubscribe();
-    this.#rejoin?.cancel();
-    this.#rejoin = undefined;
+    this.#inputs.stop();
     if (this.#handle === undefined) return DONE;
-    for (const link of this.#parts.links.links()) this.#leaveAll(link.ifindex, link.name);
+    this.#joins.stop();
     return this.#releaseNext([...this.#asked].sort((a, b) => a - b));
   }
 
@@ -108,6 +139,26 @@ export class StaticModule implements Protocol {
     });
   }
 
+  routes(): readonly StaticRouteRow[] {
+    return this.#routes.all.map(({ source, group, iifs, oifs }) => ({
+      instance: this.name,
+      source: source ? rangeText(source) : '*',
+      group: rangeText(group),
+      from: iifs,
+      to: oifs,
+    }));
+  }
+
+  inputs(): readonly StaticInputRow[] {
+    return this.#inputs.list().map(({ group, route, active, switches }) => ({
+      instance: this.name,
+      group: formatIp(group),
+      from: route.iifs,
+      active,
+      switches,
+    }));
+  }
+
   #callbacks(): ClientCallbacks {
     return {
       rpf: (request) => this.#rpf(request),
@@ -121,21 +172,39 @@ export class StaticModule implements Protocol {
   }
 
   #leadsTo(flow: MembershipKey, ifindex: Ifindex): boolean {
-    const name = this.#parts.links.byIndex(ifindex)?.name;
-    return name !== undefined && routeOf(this.#parts.config.routes, flow)?.oifs.includes(name) === true;
+    const name = this.#nameOf(ifindex);
+    return name !== undefined && this.#routes.leadTo(flow, name);
   }
 
   /** What no route is about may come in anywhere. */
   #leadsFrom(flow: MembershipKey, ifindex: Ifindex): boolean {
-    const route = this.#owned.has(ifindex) ? routeOf(this.#parts.config.routes, flow) : undefined;
-    return route === undefined || route.iif === this.#parts.links.byIndex(ifindex)?.name;
+    const name = this.#owned.has(ifindex) ? this.#nameOf(ifindex) : undefined;
+    const route = name === undefined ? undefined : this.#routes.find(flow, [name]);
+    return route === undefined || (route.oifs.length > 0 && route.iifs.includes(name!));
   }
 
-  /** Section 3.1: the configured iif, as long as this instance owns it (D-RPF-2); otherwise what the look-up gave. */
+  /** Section 3.1: the route's input, as long as this instance owns it (D-RPF-2), and its outputs; otherwise what the look-up gave. */
   #rpf(flow: RpfRequest): RpfReply | undefined {
-    const route = routeOf(this.#parts.config.routes, flow);
-    const iif = route && this.#parts.links.byName(route.iif);
-    return iif && this.#owned.has(iif.ifindex) ? { ifindex: iif.ifindex } : undefined;
+    const arrival = this.#nameOf(flow.arrival ?? this.#parts.mgm.getMfe(flow).mfe?.iif);
+    const route = this.#routes.find(flow, [arrival, this.#nameOf(flow.ifindex)]);
+    if (!route) return undefined;
+    if (route.oifs.length === 0) return { refuse: true };
+    const name = route.iifs.length === 1 ? route.iifs[0]! : this.#inputs.of(route, flow, arrival);
+    const iif = this.#parts.links.byName(name);
+    return iif && this.#owned.has(iif.ifindex) ? { ifindex: iif.ifindex, outputs: this.#outputsOf(route) } : undefined;
+  }
+
+  #outputsOf({ oifs }: StaticRoute): readonly Ifindex[] {
+    return oifs.flatMap((name) => this.#parts.links.byName(name)?.ifindex ?? []);
+  }
+
+  #nameOf(ifindex: Ifindex | undefined): string | undefined {
+    return ifindex === undefined ? undefined : this.#parts.links.byIndex(ifindex)?.name;
+  }
+
+  #usable(name: string): Ifindex | undefined {
+    const link = this.#parts.links.byName(name);
+    return link?.running && this.#owned.has(link.ifindex) ? link.ifindex : undefined;
   }
 
   /** D-OWN-13: the interface came by hand-over; the manager sweeps what was not added by `resyncDone`. */
@@ -156,7 +225,7 @@ export class StaticModule implements Protocol {
 
   /** Later only when the manager answered one of the calls later. */
   #addMemberships(ifindex: Ifindex, name: string): Answer<unknown> {
-    const answers = keysLeavingBy(this.#parts.config.routes, name).map((key) => this.#add(key, ifindex, name));
+    const answers = this.#routes.keysLeavingBy(name).map((key) => this.#add(key, ifindex, name));
     return answers.some(isLater) ? Promise.all(answers.filter(isLater)) : undefined;
   }
 
@@ -166,14 +235,15 @@ export class StaticModule implements Protocol {
       const flow = `(${isAny(key.source) ? '*' : formatIp(key.source)}, ${formatIp(key.group)})`;
       this.#log.warn(
         { evt: 'static.route.refused', ifname: name, code, ...why },
-        `the route ${flow} does not leave by ${name}: the manager answered ${code} ${why.message ?? why.detail ?? ''}`,
+        `cannot forward ${flow} to ${name}: the manager answered ${code} ${why.message ?? why.detail ?? ''}`,
       );
     });
   }
 
   #forget(ifindex: Ifindex): void {
     this.#asked.delete(ifindex);
-    this.#owned.delete(ifindex);
+    const name = this.#owned.delete(ifindex) ? this.#nameOf(ifindex) : undefined;
+    if (name !== undefined) this.#inputs.lost(name);
   }
 
   #releaseNext(rest: Ifindex[]): Answer<MgmStatus> {
@@ -190,35 +260,14 @@ export class StaticModule implements Protocol {
   }
 
   /** One that is created again or got another name has none of its joins. */
-  #linkChanged({ kind, link }: LinkChange): void {
-    if (kind === 'added') this.#joinOn(link);
+  #linkChanged({ kind, link, before }: LinkChange): void {
+    if (kind === 'added') this.#joins.joinOn(link);
+    else if (kind === 'removed') this.#joins.gone(link.ifindex);
+    else if (before?.running && !link.running) this.#inputs.lost(link.name);
   }
+}
 
-  #joinAll(): void {
-    for (const link of this.#parts.links.links()) this.#joinOn(link);
-  }
-
-  #joinOn({ ifindex, name }: Link): void {
-    for (const [group, filter] of filtersOn(this.#parts.config.joins, name)) {
-      const error = this.#parts.membership.set(this.name, ifindex, group, filter);
-      if (!error) continue;
-      this.#log.warn(
-        { evt: 'static.join.refused', ifname: name, group: formatIp(group), code: error.code },
-        `${error.message} The join is tried again in ${REJOIN_MS / 1000} s.`,
-      );
-      this.#rejoinLater();
-    }
-  }
-
-  #rejoinLater(): void {
-    this.#rejoin ??= this.#parts.clock.after(REJOIN_MS, () => {
-      this.#rejoin = undefined;
-      this.#joinAll();
-    });
-  }
-
-  #leaveAll(ifindex: Ifindex, name: string): void {
-    for (const group of filtersOn(this.#parts.config.joins, name).keys())
-      this.#parts.membership.set(this.name, ifindex, group, undefined);
-  }
+/** One address without its length. */
+function rangeText(range: Prefix): string {
+  return range.length === 32 ? formatIp(range.network) : formatPrefix(range);
 }

@@ -81,20 +81,56 @@ const WRONG: readonly (readonly [string, string])[] = [
     '5:46: static.static.routes[0].to[0]: "eth9" was read; an interface listed under "interfaces" fits (eth0); did you mean "eth0"?',
   ],
   [
-    'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: eth0, to: [] }] } }',
-    '2:66: static.static.routes[0].to: an empty list was read; a list of at least one interface name fits',
+    'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: eth0 }] } }',
+    '2:30: static.static.routes[0].to is missing; a list of interface names; an empty one, [], blocks the group fits',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, to: [eth0] }] } }',
+    '2:30: static.static.routes[0].from is missing; an interface name of 1 to 15 characters, or a list of up to 8 of them fits',
   ],
   [
     'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: eth0, to: [eth0] }] } }',
-    '2:67: static.static.routes[0].to[0]: "eth0" was read; an interface other than "from" fits',
+    '2:67: static.static.routes[0].to[0]: must not be an interface of `from` (got eth0); for both directions write a second route with `from: eth0`',
+  ],
+  [
+    'interfaces: { eth0: {}, eth1: {} }\nstatic: { static: { routes: [{ group: 239.1.0.5/16, from: eth0, to: [eth1] }] } }',
+    '2:39: static.static.routes[0].group: "239.1.0.5/16" was read; 239.1.0.0/16 fits',
+  ],
+  [
+    'interfaces: { eth0: {}, eth1: {} }\nstatic: { static: { routes: [{ group: 224.0.0.0/25, from: eth0, to: [eth1] }] } }',
+    '2:39: static.static.routes[0].group: "224.0.0.0/25" was read; a multicast group from 224.0.1.0 to 239.255.255.255, or a range of them such as 239.1.0.0/16 fits',
+  ],
+  [
+    'interfaces: { eth0: {}, eth1: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, source: 239.1.0.0/16, from: eth0, to: [eth1] }] } }',
+    '2:58: static.static.routes[0].source: "239.1.0.0/16" was read; a unicast IPv4 address such as 192.0.2.1, or a prefix such as 192.0.2.0/24 fits',
+  ],
+  [
+    'interfaces: { eth0: {}, eth1: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: [eth0, eth0], to: [eth1] }] } }',
+    '2:63: static.static.routes[0].from[1]: eth0 was read a second time; it is already number 1 of the list',
+  ],
+  [
+    'interfaces: { eth0: {}, eth1: {}, eth2: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: [eth0, eth2], to: [eth1] }, { group: 239.1.1.1, from: eth2, to: [eth1] }] } }',
+    '2:84: static.static.routes[1]: (*, 239.1.1.1) from eth2 appears twice, first as number 1 of the list; write one route with all outputs in `to`',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic: { static: { joins: [{ interface: eth0, group: 239.0.0.0/19 }] } }',
+    '2:55: static.static.joins[0].group: "239.0.0.0/19" was read; a multicast group from 224.0.1.0 to 239.255.255.255, or a range of at most 4096 of them such as 239.1.0.0/20 fits',
+  ],
+  [
+    'interfaces: { eth0: {} }\nstatic: { static: { joins: [{ interface: eth0, group: 232.0.0.0/20 }] } }',
+    '2:55: static.static.joins[0].group: 232.0.0.0/20 without a source was read; a group outside of the source-specific range 232.0.0.0/8 fits, or one with a source',
+  ],
+  [
+    `interfaces: { eth0: {} }\nstatic: { static: { joins: [${[0, 16, 32, 48, 64].map((n) => `{ interface: eth0, group: 239.1.${n}.0/20 }`).join(', ')}] } }`,
+    '2:200: static.static.joins[4]: the joins of one instance must be at most 16384 groups together',
   ],
   [
     'static: { static: { joins: [{ interface: eth0 }] } }',
-    '1:29: static.static.joins[0].group is missing; a multicast group from 224.0.1.0 to 239.255.255.255 fits',
+    '1:29: static.static.joins[0].group is missing; a multicast group from 224.0.1.0 to 239.255.255.255, or a range of at most 4096 of them such as 239.1.0.0/20 fits',
   ],
   [
     'interfaces: { eth0: {} }\nstatic: { static: { joins: [{ interface: eth0, group: 224.0.0.9 }] } }',
-    '2:55: static.static.joins[0].group: "224.0.0.9" was read; a multicast group from 224.0.1.0 to 239.255.255.255 fits',
+    '2:55: static.static.joins[0].group: "224.0.0.9" was read; a multicast group from 224.0.1.0 to 239.255.255.255, or a range of at most 4096 of them such as 239.1.0.0/20 fits',
   ],
   [
     'rpf: { routes: [{ prefix: 10.0.0.1/8, interface: eth0 }] }',

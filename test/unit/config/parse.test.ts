@@ -1,6 +1,6 @@
 /** The configuration file: everything an operator can get wrong is answered with a place and with what fits. */
 import { expect, test } from 'vitest';
-import { formatIp, formatPrefix, ip, type Prefix, parsePrefix } from '../../../src/base/ip.js';
+import { formatPrefix, ip, type Prefix, parsePrefix } from '../../../src/base/ip.js';
 import { defaultIgmpConfig } from '../../../src/config/check.js';
 import { formatComplaint, parseConfig } from '../../../src/config/parse.js';
 import type { Config } from '../../../src/config/types.js';
@@ -110,12 +110,18 @@ test('a full file becomes a configuration with times in milliseconds and address
   ]);
   const [first, second] = config.statics;
   expect(first!.routes).toEqual([
-    { source: ip('10.1.0.5'), group: ip('239.1.1.1'), iif: 'eth0', oifs: ['eth1', 'eth2'] },
-    { source: undefined, group: ip('239.1.1.2'), iif: 'eth1', oifs: ['eth0'] },
+    {
+      source: prefix('10.1.0.5/32'),
+      group: prefix('239.1.1.1/32'),
+      iifs: ['eth0'],
+      oifs: ['eth1', 'eth2'],
+      failoverMs: 1000,
+    },
+    { source: undefined, group: prefix('239.1.1.2/32'), iifs: ['eth1'], oifs: ['eth0'], failoverMs: 1000 },
   ]);
-  expect(first!.joins.map((join) => [join.interface, formatIp(join.group), join.source])).toEqual([
-    ['eth0', '232.1.1.1', ip('10.1.0.5')],
-    ['eth0', '239.1.1.1', undefined],
+  expect(first!.joins.map((join) => [join.interface, formatPrefix(join.group), join.source])).toEqual([
+    ['eth0', '232.1.1.1/32', ip('10.1.0.5')],
+    ['eth0', '239.1.1.1/32', undefined],
   ]);
   expect(second).toEqual({ name: 'static2', componentId: 1, routes: [], joins: [] });
 });
@@ -261,9 +267,9 @@ static:
   static:
     routes:
       - { source: 10.0.0.1, group: 239.1.1.1, from: eth0, to: [eth1] }
-      - { source: 10.0.0.1, group: 239.1.1.1, from: eth2, to: [eth1] }
+      - { source: 10.0.0.1, group: 239.1.1.1, from: eth0, to: [eth2] }
       - { group: 239.1.1.1, from: eth0, to: [eth1] }
-      - { group: 239.1.1.1, from: eth2, to: [eth1] }
+      - { group: 239.1.1.1, from: eth0, to: [eth2] }
       - { group: 239.1.1.2, from: eth2, to: [eth1, eth1] }
     joins:
       - { interface: eth0, group: 239.1.1.1 }
@@ -271,8 +277,8 @@ static:
 `;
   expect(complaints(text)).toEqual([
     'mgmd.yaml:6:17: rpf.routes[2].prefix: 10.0.0.0/8 by eth0 was read a second time; it is already number 1 of the list',
-    'mgmd.yaml:11:9: static.static.routes[1]: (10.0.0.1, 239.1.1.1) was read a second time; it is already number 1 of the list',
-    'mgmd.yaml:13:9: static.static.routes[3]: (*, 239.1.1.1) was read a second time; it is already number 3 of the list',
+    'mgmd.yaml:11:9: static.static.routes[1]: (10.0.0.1, 239.1.1.1) from eth0 appears twice, first as number 1 of the list; write one route with all outputs in `to`',
+    'mgmd.yaml:13:9: static.static.routes[3]: (*, 239.1.1.1) from eth0 appears twice, first as number 3 of the list; write one route with all outputs in `to`',
     'mgmd.yaml:14:52: static.static.routes[4].to[1]: eth1 was read a second time; it is already number 1 of the list',
     'mgmd.yaml:17:9: static.static.joins[1]: (*, 239.1.1.1) on eth0 was read a second time; it is already number 1 of the list',
   ]);

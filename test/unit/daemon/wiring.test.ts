@@ -97,6 +97,8 @@ test('when the control socket accepts, everything configured that exists is serv
     'igmp.hosts',
     'igmp.querier',
     'igmp.statistics',
+    'static.routes',
+    'static.inputs',
   ]);
 });
 

@@ -1,9 +1,9 @@
 /** The static module alone: a manager that only records, links and memberships that only remember. */
 import type { Answer } from '../../../src/base/answer.js';
 import { KernelError } from '../../../src/base/errors.js';
-import { formatIp, type IpAddress, ip } from '../../../src/base/ip.js';
-import type { StaticConfig } from '../../../src/config/types.js';
-import type { Handle, MgmClient, MgmStatus, Registration } from '../../../src/mgm/client.js';
+import { formatIp, type IpAddress, ip, parsePrefix, type Prefix } from '../../../src/base/ip.js';
+import type { StaticConfig, StaticRoute } from '../../../src/config/types.js';
+import type { Handle, Mfe, MfeStats, MgmClient, MgmStatus, Registration } from '../../../src/mgm/client.js';
 import type {
   Ifindex,
   Link,
@@ -12,6 +12,7 @@ import type {
   MembershipFilter,
   MembershipPort,
 } from '../../../src/port/kernel.js';
+import type { Events } from '../../../src/port/events.js';
 import { StaticModule } from '../../../src/static/module.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { RecordingLog } from '../../support/recording-log.js';
@@ -75,6 +76,9 @@ export class FakeMembership implements Pick<MembershipPort, 'set'> {
 export class RecordingMgm {
   readonly calls: string[] = [];
   registration: Registration | undefined;
+  /** What `getMfe` and `getMfeStats` tell, by "source group". */
+  readonly iifs = new Map<string, Ifindex>();
+  readonly counters = new Map<string, Pick<MfeStats, 'inPackets' | 'differentIfPackets'>>();
   answer: (call: string) => Answer<MgmStatus> = () => OK;
 
   client(): MgmClient {
@@ -91,6 +95,15 @@ export class RecordingMgm {
       deleteMembership: (_handle, { source, group }, ifindex, flags) =>
         this.#call(`delete ${formatIp(source)} ${formatIp(group)} ${ifindex} ${flags}`),
       resyncDone: (_handle, ifindex) => this.#now(`resyncDone ${ifindex}`),
+      getMfe: ({ source, group }) => {
+        const iif = this.iifs.get(`${formatIp(source)} ${formatIp(group)}`);
+        return iif === undefined ? { code: 'ERROR_NOT_FOUND' } : { ...OK, mfe: { iif } as Mfe };
+      },
+      getMfeStats: ({ source, group }) => {
+        const stats = this.counters.get(`${formatIp(source)} ${formatIp(group)}`);
+        return stats ? { ...OK, stats: stats as MfeStats } : { code: 'ERROR_NOT_FOUND' };
+      },
+      setMfe: (_handle, { source, group }, { iif }) => this.#now(`set ${formatIp(source)} ${formatIp(group)} ${iif}`),
     };
     return mgm as MgmClient;
   }
@@ -109,16 +122,32 @@ export class RecordingMgm {
 export const SEND = link(2, 'send');
 export const RECV = link(3, 'recv');
 
+/** "239.1.1.1" or "239.1.0.0/16". */
+export function range(text: string): Prefix {
+  const parsed = parsePrefix(text.includes('/') ? text : `${text}/32`);
+  if (!parsed.ok) throw new Error(parsed.error);
+  return parsed.value;
+}
+
+interface RouteText {
+  readonly source?: string;
+  readonly group: string;
+  readonly from?: readonly string[];
+  readonly to?: readonly string[];
+}
+
+export function route({ source, group, from = ['send'], to = ['recv'] }: RouteText): StaticRoute {
+  const sources = source === undefined ? undefined : range(source);
+  return { source: sources, group: range(group), iifs: from, oifs: to, failoverMs: 1000 };
+}
+
 export const CONFIG: StaticConfig = {
   name: 'static2',
   componentId: 2,
-  routes: [
-    { source: undefined, group: ip('239.1.1.1'), iif: 'send', oifs: ['recv'] },
-    { source: ip('10.1.0.2'), group: ip('232.1.1.1'), iif: 'send', oifs: ['recv'] },
-  ],
+  routes: [route({ group: '239.1.1.1' }), route({ source: '10.1.0.2', group: '232.1.1.1' })],
   joins: [
-    { interface: 'send', group: ip('239.1.1.1'), source: undefined },
-    { interface: 'send', group: ip('232.1.1.1'), source: ip('10.1.0.2') },
+    { interface: 'send', group: range('239.1.1.1'), source: undefined },
+    { interface: 'send', group: range('232.1.1.1'), source: ip('10.1.0.2') },
   ],
 };
 
@@ -128,8 +157,11 @@ export function bed(config: StaticConfig = CONFIG) {
   const membership = new FakeMembership();
   const clock = new FakeClock();
   const log = new RecordingLog();
-  const parts = { mgm: mgm.client(), links, membership: membership as unknown as MembershipPort, clock, log, config };
-  return { mgm, links, membership, clock, log, module: new StaticModule(parts) };
+  const told: object[] = [];
+  const events: Events = { emit: (evt, fields) => void told.push({ evt, ...fields() }) };
+  const port = membership as unknown as MembershipPort;
+  const module = new StaticModule({ mgm: mgm.client(), links, membership: port, clock, log, events, config });
+  return { mgm, links, membership, clock, log, told, module };
 }
 
 /** Registered, and the calls of the start forgotten. */

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { ANY4, ip } from '../../../src/base/ip.js';
+import { ip } from '../../../src/base/ip.js';
 import { type MgmStatus, PROTOCOL, type RpfRequest } from '../../../src/mgm/client.js';
 import { settle } from '../../support/fake-clock.js';
-import { bed, CONFIG, link, OK, RECV, SEND, started } from './fakes.js';
+import { bed, CONFIG, link, OK, RECV, route, SEND, started } from './fakes.js';
 
 const ROUTES_ON_RECV = ['add 0.0.0.0 239.1.1.1 3 1', 'add 10.1.0.2 232.1.1.1 3 1'];
 
@@ -67,8 +67,8 @@ test('the RPF callback names the configured iif of (S,G) and of (*,G) while this
   const { module, callbacks } = started();
   expect(callbacks.rpf!(flow('10.1.0.2', '232.1.1.1'))).toBeUndefined();
   void module.take(SEND.ifindex);
-  expect(callbacks.rpf!(flow('10.1.0.2', '232.1.1.1'))).toEqual({ ifindex: SEND.ifindex });
-  expect(callbacks.rpf!(flow('10.7.7.7', '239.1.1.1'))).toEqual({ ifindex: SEND.ifindex });
+  expect(callbacks.rpf!(flow('10.1.0.2', '232.1.1.1'))).toEqual({ ifindex: SEND.ifindex, outputs: [RECV.ifindex] });
+  expect(callbacks.rpf!(flow('10.7.7.7', '239.1.1.1'))).toEqual({ ifindex: SEND.ifindex, outputs: [RECV.ifindex] });
   expect(callbacks.rpf!(flow('10.7.7.7', '239.9.9.9'))).toBeUndefined();
   void module.release(SEND.ifindex);
   expect(callbacks.rpf!(flow('10.1.0.2', '232.1.1.1'))).toBeUndefined();
@@ -189,8 +189,58 @@ test('nothing is left after the stop: no timer, no subscription', () => {
 });
 
 test('a module that was not started takes nothing and stops at once', () => {
-  const { module, mgm } = bed({ ...CONFIG, routes: [{ ...CONFIG.routes[0]!, source: ANY4 }] });
+  const { module, mgm } = bed({ ...CONFIG, routes: [CONFIG.routes[0]!] });
   expect(module.take(RECV.ifindex)).toMatchObject({ code: 'ERROR_INVALID_PARAMETER' });
   expect(module.stop()).toEqual(OK);
   expect(mgm.calls).toEqual([]);
+});
+
+const WAN = link(4, 'wan');
+
+/** `routes` on three interfaces that the instance owns. */
+function owning(...routes: ReturnType<typeof route>[]) {
+  const all = started({ ...CONFIG, routes, joins: [] });
+  all.links.add(WAN);
+  for (const { ifindex } of [SEND, RECV, WAN]) void all.module.take(ifindex);
+  return all;
+}
+
+test('each direction of a group has its own outputs, by where its packets arrive (G)', () => {
+  const both = [
+    route({ group: '239.1.1.1', from: ['send'], to: ['recv'] }),
+    route({ group: '239.1.1.1', from: ['recv'], to: ['send', 'wan'] }),
+  ];
+  const { callbacks } = owning(...both);
+  const arriving = (arrival: number) =>
+    callbacks.rpf!({ ...flow('10.1.0.2', '239.1.1.1'), arrival: link(arrival, '').ifindex });
+  expect(arriving(2)).toEqual({ ifindex: 2, outputs: [3] });
+  expect(arriving(3)).toEqual({ ifindex: 3, outputs: [2, 4] });
+});
+
+test('an entry that is decided anew without a packet stays on its input (G)', () => {
+  const both = [
+    route({ group: '239.1.1.1', from: ['send'], to: ['recv'] }),
+    route({ group: '239.1.1.1', from: ['recv'], to: ['send'] }),
+  ];
+  const { callbacks, mgm } = owning(...both);
+  mgm.iifs.set('10.1.0.2 239.1.1.1', SEND.ifindex);
+  // the look-up of `flow` leads to recv
+  expect(callbacks.rpf!(flow('10.1.0.2', '239.1.1.1'))).toEqual({ ifindex: 2, outputs: [3] });
+});
+
+test('a route without outputs refuses the flow, and adds no membership (G)', () => {
+  const { callbacks, mgm } = owning(route({ group: '239.1.0.0/16', from: ['recv'], to: [] }));
+  expect(callbacks.rpf!(flow('10.1.0.2', '239.1.7.7'))).toEqual({ refuse: true });
+  expect(mgm.calls.filter((call) => call.startsWith('add'))).toEqual([]);
+});
+
+test('the routes are shown as they are written (G)', () => {
+  const { module } = owning(
+    route({ source: '10.0.0.0/8', group: '239.1.0.0/16' }),
+    route({ group: '239.1.1.1', to: [] }),
+  );
+  expect(module.routes()).toEqual([
+    { instance: 'static2', source: '10.0.0.0/8', group: '239.1.0.0/16', from: ['send'], to: ['recv'] },
+    { instance: 'static2', source: '*', group: '239.1.1.1', from: ['send'], to: [] },
+  ]);
 });

@@ -1,0 +1,231 @@
+/**
+ * Routes with several inputs: which one is active. A group follows the input where its packets came first. When no packet has
+ * come by it for the route's time, while packets come by another one, the group moves there; at once when the input goes
+ * down. There is one input at a time, so receivers get one copy, and the kernel drops the other without waking anybody.
+ */
+import { formatIp, type IpAddress } from '../base/ip.js';
+import { LogLimiter } from '../base/log-limiter.js';
+import type { StaticRoute } from '../config/types.js';
+import { type Handle, type MembershipKey, MFE_STATS_0, type MgmClient } from '../mgm/client.js';
+import type { Clock, Timer } from '../port/clock.js';
+import type { Events } from '../port/events.js';
+import type { Ifindex } from '../port/kernel.js';
+import type { Log } from '../port/log.js';
+
+/** Looks at the counters in one `failoverMs`. Two looks without a packet mean silence: a switch takes 1 to 1.5 times as long. */
+const LOOKS = 2;
+/** What must have come by another input meanwhile: a stream with one packet in a while is not silent yet. */
+const STANDBY_PACKETS = 2;
+/** Flows whose counters are read in one turn of the event loop, and of one group. */
+const READ_PER_TURN = 512;
+const READ_PER_GROUP = 256;
+/** Flows moved in one turn. */
+const MOVED_PER_TURN = 256;
+const LOG_BURST = 5;
+const LOG_PER_SECOND = 0.1;
+
+export interface InputsParts {
+  readonly mgm: MgmClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: Events;
+  /** The instance's name. */
+  readonly client: string;
+  readonly handle: () => Handle | undefined;
+  /** The interface when the instance owns it and its link is up. */
+  readonly usable: (name: string) => Ifindex | undefined;
+}
+
+export interface ActiveInput {
+  readonly group: IpAddress;
+  readonly route: StaticRoute;
+  readonly active: string;
+  readonly switches: number;
+}
+
+/** Packets by the entry's input and by others, as last read. */
+interface Counted {
+  right: number;
+  wrong: number;
+}
+
+class Feed implements ActiveInput {
+  readonly flows = new Map<IpAddress, Counted>();
+  switches = 0;
+  silentLooks = 0;
+  standbyPackets = 0;
+
+  constructor(
+    readonly group: IpAddress,
+    readonly route: StaticRoute,
+    public active: string,
+    public dueMs: number,
+  ) {}
+
+  get lookMs(): number {
+    return this.route.failoverMs / LOOKS;
+  }
+}
+
+export class Inputs {
+  readonly #parts: InputsParts;
+  readonly #feeds = new Map<StaticRoute, Map<IpAddress, Feed>>();
+  readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
+  readonly #moves: (readonly [Feed, IpAddress])[] = [];
+  #timer: Timer | undefined;
+  #armedMs = Number.POSITIVE_INFINITY;
+  #moving: Timer | undefined;
+
+  constructor(parts: InputsParts) {
+    this.#parts = parts;
+  }
+
+  /** The input of a flow that came in on `arrival`, or is expected there; it is watched from now on. */
+  of(route: StaticRoute, { source, group }: MembershipKey, arrival: string | undefined): string {
+    const feed = this.#feeds.get(route)?.get(group) ?? this.#begin(route, group, arrival);
+    if (this.#parts.usable(feed.active) === undefined) {
+      const to = this.#usable(route.iifs, arrival);
+      if (to !== undefined && to !== feed.active) this.#switch(feed, to, 'down');
+      this.#move();
+    }
+    if (!feed.flows.has(source)) feed.flows.set(source, { right: 0, wrong: 0 });
+    return feed.active;
+  }
+
+  /** The interface went down or is owned no more: groups that came in by it move to another input. */
+  lost(name: string): void {
+    for (const feed of this.#all()) {
+      if (feed.active !== name) continue;
+      const to = this.#next(feed);
+      if (to !== undefined) this.#switch(feed, to, 'down');
+    }
+    this.#move();
+  }
+
+  list(): readonly ActiveInput[] {
+    return [...this.#all()];
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#moving?.cancel();
+    this.#timer = this.#moving = undefined;
+    this.#armedMs = Number.POSITIVE_INFINITY;
+    this.#moves.length = 0;
+    this.#feeds.clear();
+  }
+
+  #begin(route: StaticRoute, group: IpAddress, arrival: string | undefined): Feed {
+    const active = this.#usable(route.iifs, arrival) ?? route.iifs[0]!;
+    const feed = new Feed(group, route, active, this.#parts.clock.nowMs() + route.failoverMs / LOOKS);
+    const groups = this.#feeds.get(route);
+    if (groups) groups.set(group, feed);
+    else this.#feeds.set(route, new Map([[group, feed]]));
+    this.#arm(feed.dueMs);
+    return feed;
+  }
+
+  /** `preferred` when it is one of the names and usable, otherwise the first that is. */
+  #usable(names: readonly string[], preferred: string | undefined): string | undefined {
+    const usable = names.filter((name) => this.#parts.usable(name) !== undefined);
+    return usable.find((name) => name === preferred) ?? usable[0];
+  }
+
+  /** The next one in the order of the configuration. */
+  #next({ route: { iifs }, active }: Feed): string | undefined {
+    const at = iifs.indexOf(active);
+    const others = [...iifs.slice(at + 1), ...iifs.slice(0, at)];
+    return this.#usable(others, undefined);
+  }
+
+  *#all(): Generator<Feed> {
+    for (const groups of this.#feeds.values()) yield* groups.values();
+  }
+
+  #arm(dueMs: number): void {
+    if (dueMs >= this.#armedMs) return;
+    this.#timer?.cancel();
+    this.#armedMs = dueMs;
+    this.#timer = this.#parts.clock.after(Math.max(0, dueMs - this.#parts.clock.nowMs()), () => this.#look());
+  }
+
+  #look(): void {
+    const nowMs = this.#parts.clock.nowMs();
+    this.#armedMs = Number.POSITIVE_INFINITY;
+    let left = READ_PER_TURN;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const feed of this.#all()) {
+      if (feed.dueMs <= nowMs && left > 0) {
+        feed.dueMs = nowMs + feed.lookMs;
+        left -= this.#lookAt(feed);
+      }
+      if (feed.flows.size === 0) this.#feeds.get(feed.route)?.delete(feed.group);
+      else nextMs = Math.min(nextMs, feed.dueMs);
+    }
+    this.#move();
+    if (nextMs !== Number.POSITIVE_INFINITY) this.#arm(Math.max(nextMs, nowMs));
+  }
+
+  /** Returns the number of counters read. */
+  #lookAt(feed: Feed): number {
+    let read = 0;
+    let [right, wrong] = [0, 0];
+    for (const [source, before] of feed.flows) {
+      if (read++ === READ_PER_GROUP) break;
+      const now = this.#counters({ source, group: feed.group });
+      if (!now) {
+        feed.flows.delete(source);
+        continue;
+      }
+      right += Math.max(0, now.right - before.right);
+      wrong += Math.max(0, now.wrong - before.wrong);
+      Object.assign(before, now);
+    }
+    if (right > 0) {
+      feed.silentLooks = feed.standbyPackets = 0;
+      return read;
+    }
+    feed.silentLooks++;
+    feed.standbyPackets += wrong;
+    const to = this.#next(feed);
+    if (feed.silentLooks >= LOOKS && feed.standbyPackets >= STANDBY_PACKETS && to !== undefined)
+      this.#switch(feed, to, 'silent');
+    return read;
+  }
+
+  /** Undefined: there is no such entry any more. */
+  #counters(key: MembershipKey): Counted | undefined {
+    const { stats } = this.#parts.mgm.getMfeStats(key, MFE_STATS_0);
+    return stats && { right: stats.inPackets - stats.differentIfPackets, wrong: stats.differentIfPackets };
+  }
+
+  #switch(feed: Feed, to: string, why: 'silent' | 'down'): void {
+    const { active: from, group, route } = feed;
+    feed.active = to;
+    feed.switches++;
+    feed.silentLooks = feed.standbyPackets = 0;
+    for (const source of feed.flows.keys()) this.#moves.push([feed, source]);
+    const fields = { client: this.#parts.client, group: formatIp(group), from, to, reason: why };
+    this.#parts.events.emit('static.input.changed', () => fields);
+    const heldBack = this.#lines.take(why, this.#parts.clock.nowMs());
+    if (heldBack === undefined) return;
+    const reason = why === 'down' ? `${from} is down` : `no packet on ${from} for ${route.failoverMs} ms`;
+    const log = { evt: 'static.input.changed', ...fields, heldBack } as const;
+    this.#parts.log.warn(log, `switched ${fields.group} from ${from} to ${to}: ${reason}`);
+  }
+
+  #move(): void {
+    if (this.#moving) return;
+    const handle = this.#parts.handle();
+    for (const [feed, source] of this.#moves.splice(0, MOVED_PER_TURN)) {
+      const iif = this.#parts.usable(feed.active);
+      if (handle !== undefined && iif !== undefined)
+        this.#parts.mgm.setMfe(handle, { source, group: feed.group }, { iif });
+    }
+    if (this.#moves.length === 0) return;
+    this.#moving = this.#parts.clock.after(0, () => {
+      this.#moving = undefined;
+      this.#move();
+    });
+  }
+}
