@@ -238,6 +238,36 @@ test('what the file adds counts at once for what flows already (D1)', async () =
   expect(router.leaves(ROUTED).split(' ').sort()).toEqual(['dmz', 'wan2']);
 });
 
+const PROXIED = `
+interfaces:
+  wan: { owner: proxy }
+  lan: { owner: proxy, igmp: true }
+  dmz: { owner: proxy, igmp: true }
+proxy: { upstreams: [{ interface: wan }] }
+`;
+
+const OWNERS = [
+  ['static', BASE],
+  ['the proxy', PROXIED],
+  ['DVMRP', PROXIED.replaceAll('owner: proxy', 'owner: dvmrp').replace(/^proxy: .*$/m, 'dvmrp: {}')],
+] as const;
+
+test.each(OWNERS.flatMap(([who, text]) => (['reload', 'crash'] as const).map((end) => [end, who, text] as const)))(
+  'a %s under %s never writes a flow without the outputs that it had (D1)',
+  async (end, who, text) => {
+    const router = await flowing(text);
+    router.host('dmz', { type: 4, group: ROUTED });
+    const had = [router.leaves(ASKED), router.leaves(ROUTED)];
+    expect(had).toEqual(['lan', 'dmz']);
+    const from = router.kernel.mroute.written.length;
+    await router.next(text, end);
+    await router.pass(1);
+    const written = router.kernel.mroute.written.slice(from);
+    expect(written.filter(({ ttls }) => ttls.every((ttl) => ttl === 0))).toEqual([]);
+    expect([router.leaves(ASKED), router.leaves(ROUTED)], who).toEqual(had);
+  },
+);
+
 test('a source that hosts named goes on when ssmRanges come over its group (D1)', async () => {
   const router = await flowing();
   router.host('lan', { type: 5, group: '239.1.1.2', sources: [SOURCE] });
