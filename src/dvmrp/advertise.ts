@@ -14,6 +14,9 @@ import type { RouteStore } from './route-store.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** Routes told per turn of the event loop, on every interface. */
+const ROUTES_PER_TURN = 1024;
+
 export interface ReportOutput {
   /** `message` is good until the call returns. */
   sendReport(ifindex: Ifindex, to: IpAddress, message: Uint8Array): void;
@@ -45,6 +48,8 @@ export class Advertiser {
   #ifindex = 0 as Ifindex;
   #to: IpAddress = ALL_DVMRP_ROUTERS;
   #changed: Route[] = [];
+  /** What the running flash update still has to tell. */
+  #telling: Route[] = [];
   /** Parts of the running round that have been sent; a round begins when they are `#slots`. */
   #slot = 0;
   /** The last route told in the running round. */
@@ -92,6 +97,7 @@ export class Advertiser {
   stop(): void {
     this.slotDueMs = NEVER;
     this.flashDueMs = NEVER;
+    this.#telling = [];
     this.#clearChanged();
   }
 
@@ -132,18 +138,25 @@ export class Advertiser {
   }
 
   #flash(nowMs: number): void {
-    this.flashDueMs = NEVER;
-    this.#lastFlashMs = nowMs;
-    // Those that are gone have told their end for long enough.
-    const routes = this.#changed.filter((route) => route.changed).sort(compareRoutes);
-    this.#clearChanged();
+    if (this.#telling.length === 0) this.#collect(nowMs);
+    const part = this.#telling.splice(0, ROUTES_PER_TURN);
+    const isDone = this.#telling.length === 0;
     for (const on of this.#interfaces.values()) {
-      if (on.peers.size > 0) {
-        this.#tell(on, routes, ALL_DVMRP_ROUTERS);
-        this.#takeBack(on);
-      }
+      if (on.peers.size > 0) this.#tell(on, part, ALL_DVMRP_ROUTERS);
+      if (!isDone) continue;
+      if (on.peers.size > 0) this.#takeBack(on);
       on.withdrawn.clear();
     }
+    // The rest in the next turn; what changed meanwhile is for the next flash update.
+    this.flashDueMs = isDone ? NEVER : nowMs;
+    if (isDone && this.#changed.length > 0) this.flashSoon(nowMs);
+  }
+
+  #collect(nowMs: number): void {
+    this.#lastFlashMs = nowMs;
+    // Those that are gone have told their end for long enough.
+    this.#telling = this.#changed.filter((route) => route.changed).sort(compareRoutes);
+    this.#clearChanged();
   }
 
   #clearChanged(): void {

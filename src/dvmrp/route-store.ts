@@ -11,7 +11,10 @@ export class RouteStore {
   readonly #freeIds: number[] = [];
   /** Those that are up. */
   readonly #reachable = new Lpm();
-  #sorted: Route[] | undefined;
+  #sorted: readonly Route[] = [];
+  /** Routes that are not in `#sorted` yet. */
+  #added: Route[] = [];
+  #isSorted = true;
   #size = 0;
 
   get size(): number {
@@ -35,7 +38,8 @@ export class RouteStore {
     this.#routes[id] = route;
     this.#byLength[length]!.set(network, route);
     this.#size++;
-    this.#sorted = undefined;
+    this.#added.push(route);
+    this.#isSorted = false;
     return route;
   }
 
@@ -45,7 +49,7 @@ export class RouteStore {
     this.#freeIds.push(route.id);
     this.#byLength[route.length]!.delete(route.network);
     this.#size--;
-    this.#sorted = undefined;
+    this.#isSorted = false;
   }
 
   /** Whether look-ups find the route follows its state. */
@@ -56,6 +60,25 @@ export class RouteStore {
 
   /** All routes, by mask, then network. A new array after each coming and going. */
   sorted(): readonly Route[] {
-    return (this.#sorted ??= this.#routes.filter((route) => route !== undefined).sort(compareRoutes));
+    if (this.#isSorted) return this.#sorted;
+    const isThere = (route: Route): boolean => this.#routes[route.id] === route;
+    const added = this.#added.filter(isThere).sort(compareRoutes);
+    this.#sorted = merged(this.#sorted.filter(isThere), added);
+    this.#added = [];
+    this.#isSorted = true;
+    return this.#sorted;
   }
+}
+
+/** Two sorted lists as one: what came and went is little against what is there. */
+function merged(many: readonly Route[], few: readonly Route[]): readonly Route[] {
+  if (few.length === 0) return many;
+  const all: Route[] = [];
+  let at = 0;
+  for (const one of few) {
+    while (at < many.length && compareRoutes(many[at]!, one) < 0) all.push(many[at++]!);
+    all.push(one);
+  }
+  while (at < many.length) all.push(many[at++]!);
+  return all;
 }

@@ -30,6 +30,9 @@ import type { DeliveryRoute, ForwardingOutput, Surroundings } from './surroundin
 const BESIDE_TUNNELS: readonly (number | undefined)[] = [CODE.prune, CODE.graft, CODE.graftAck];
 /** How often flows are looked at that nobody speaks of. */
 const SWEEP_MS = 10_000;
+/** Prefixes whose change is followed: so many at once, the rest a few milliseconds later. */
+const PREFIXES_PER_WINDOW = 512;
+const WINDOW_MS = 5;
 const DEFAULT_ROUTE: Prefix = { network: ANY4, length: 0 };
 
 /** The world as the router sees it. */
@@ -64,6 +67,8 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   readonly #random: Random;
   readonly #touched = new Map<number, Prefix>();
   readonly #fed = new Map<number, Fed>();
+  #followedMs = Number.NEGATIVE_INFINITY;
+  #followable = PREFIXES_PER_WINDOW;
   /** What may pass some interface has changed. */
   #passageChanged = false;
   #ending = false;
@@ -82,6 +87,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
 
   get nextDeadlineMs(): number {
     let dueMs = Math.min(this.table.nextDeadlineMs, this.forwarding.nextDeadlineMs, this.#sweepDueMs);
+    if (this.#touched.size > 0) dueMs = Math.min(dueMs, this.#followedMs + WINDOW_MS);
     for (const { neighbors } of this.links.values()) dueMs = Math.min(dueMs, neighbors.nextDeadlineMs);
     return dueMs;
   }
@@ -158,7 +164,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   #step(nowMs: number, work: () => void): void {
     this.#nowMs = nowMs;
     work();
-    while (this.#touched.size > 0) this.#followRoutes();
+    this.#followRoutes();
     if (!this.#passageChanged) return;
     this.#passageChanged = false;
     this.forwarding.interfaceChanged(nowMs);
@@ -166,11 +172,26 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
 
   /** Routes first, so that the manager has decided the entries again when forwarding speaks of them. */
   #followRoutes(): void {
-    const touched = [...this.#touched.values()];
-    this.#touched.clear();
+    const touched = this.#takeTouched();
+    if (touched.length === 0) return;
     const changes = touched.flatMap((prefix) => this.#feedChange(prefix));
     if (changes.length > 0) this.#output.feed(changes);
     this.forwarding.routesChanged(this.#nowMs, touched);
+  }
+
+  #takeTouched(): readonly Prefix[] {
+    if (this.#nowMs >= this.#followedMs + WINDOW_MS) {
+      this.#followedMs = this.#nowMs;
+      this.#followable = PREFIXES_PER_WINDOW;
+    }
+    const taken: Prefix[] = [];
+    for (const [key, prefix] of this.#touched) {
+      if (this.#followable === 0) break;
+      this.#followable--;
+      this.#touched.delete(key);
+      taken.push(prefix);
+    }
+    return taken;
   }
 
   #feedChange(prefix: Prefix): readonly FedRoute[] {
@@ -420,7 +441,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
 
   /** The lost routes leave the multicast view, by which the manager ends their entries. */
   flushEntries(): void {
-    if (this.#touched.size > 0) this.#followRoutes();
+    this.#followRoutes();
   }
 
   dropGrafts(_on: RouterLink, neighbor: Neighbor): void {

@@ -227,3 +227,24 @@ describe('DVMRP-061 the end', () => {
     expect(bed.sent.every(({ ifindex }) => ifindex === B)).toBe(true);
   });
 });
+
+test('a flash update of thousands of routes is told in parts, each route once, and the next is 5 s later (A3)', () => {
+  const bed = new TableBed();
+  const routes = Object.fromEntries(
+    Array.from({ length: 3000 }, (_, n) => [`172.${16 + (n >> 8)}.${n & 255}.0/24`, 1]),
+  );
+  bed.hear(A, 2, routes);
+  bed.sent.length = 0;
+  bed.nowMs = 10_000;
+  const told: number[] = [];
+  for (let left = 10; left > 0 && bed.table.nextDeadlineMs <= bed.nowMs; left--) {
+    const before = bed.sent.length;
+    bed.table.timeout(bed.nowMs);
+    const onB = bed.sent.slice(before).filter(({ ifindex }) => ifindex === B);
+    told.push(onB.flatMap((one) => Object.keys(one.routes)).filter((network) => network.startsWith('172.')).length);
+  }
+  expect(Math.max(...told)).toBeLessThanOrEqual(1024 + 260);
+  expect(told.reduce((a, b) => a + b, 0)).toBeGreaterThanOrEqual(3000);
+  bed.hear(A, 2, { '172.16.0.0/24': 2 });
+  expect(bed.table.nextDeadlineMs).toBe(15_000);
+});

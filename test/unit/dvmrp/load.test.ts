@@ -1,6 +1,10 @@
 /** Much of everything: what one message or one turn of the event loop costs, counted in work and not in time. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { type IpAddress, ip, ipv4 } from '../../../src/base/ip.js';
+import { compareRoutes } from '../../../src/dvmrp/report.js';
+import { RouteStore } from '../../../src/dvmrp/route-store.js';
+import * as built from '../../support/dvmrp-builder.js';
+import { chain } from '../../support/dvmrp-routers.js';
 import { D1, D2, ForwardingBed, G, LAN, S, UP, UPLINK } from './forwarding-bed.js';
 
 const FLOWS = 20_000;
@@ -168,4 +172,45 @@ test('an acknowledgement counts for the network of its source alone (A3)', () =>
   expect(bed.heard().filter((word) => word.startsWith('graft'))).toEqual(['graft 10.1.0.10 to 10.9.0.1']);
   expect(bed.ack(UP, ip('10.99.0.1'))).toBe(false);
   expect(bed.ack()).toBe(true);
+});
+
+const networks = (from: number, count: number): readonly string[] =>
+  Array.from({ length: count }, (_, n) => `172.${16 + ((from + n) >> 8)}.${(from + n) & 255}.0/24`);
+
+test('thousands of routes of one neighbour reach the manager and the others in slices, and go in slices (A3)', async () => {
+  const { world, r1, r2 } = await chain();
+  const feed = vi.spyOn(r2.manager, 'feedRoutes');
+  const source = ip('10.9.0.1');
+  const says = (metric: number) => {
+    for (let from = 0; from < 3000; from += 100) {
+      const payload = built.report(networks(from, 100).map((network) => [network, metric] as const));
+      r2.kernel.igmp.receive({ ifindex: [...r2.ports.keys()][0]!, source, destination: ip('224.0.0.4'), payload });
+    }
+  };
+  says(1);
+  await world.run(1);
+  const sizes = () => feed.mock.calls.map(([, changes]) => changes.length);
+  expect(sizes().reduce((a, b) => a + b, 0)).toBe(3000);
+  expect(Math.max(...sizes())).toBeLessThanOrEqual(512);
+  expect(r2.dvmrp.router.table.size).toBe(3003);
+  // a metric that flaps changes nothing for the manager
+  feed.mockClear();
+  for (let n = 0; n < 20; n++) says(1 + (n % 2));
+  await world.run(1);
+  expect(feed).not.toHaveBeenCalled();
+  // the neighbour is lost, and all its routes at once
+  r1.vanish();
+  await world.run(40);
+  expect(sizes().reduce((a, b) => a + b, 0)).toBe(3001);
+  expect(Math.max(...sizes())).toBeLessThanOrEqual(512);
+});
+
+test('the order in which routes are told is kept while they come and go (A3)', () => {
+  const store = new RouteStore();
+  const there: ReturnType<RouteStore['create']>[] = [];
+  for (let n = 0; n < 500; n++) {
+    there.push(store.create(ipv4(0x0a00_0000 + ((n * 7919) % 503) * 256), 24));
+    if (n % 3 === 0) store.delete(there.splice((n * 31) % there.length, 1)[0]!);
+    if (n % 5 === 0) expect(store.sorted()).toEqual([...there].sort(compareRoutes));
+  }
 });
