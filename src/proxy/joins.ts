@@ -163,7 +163,7 @@ export class Joins {
     if (overBudget && !this.#waiting.has(group)) this.#parts.overBudget?.(group);
     const needsRoom = grows > 0 || before?.on !== to.on;
     const joined = overBudget || (this.#kernelFull && needsRoom) ? 'noRoom' : this.#parts.join(group, to);
-    this.#waiting.delete(group);
+    const waited = this.#waiting.delete(group);
     if (joined === 'noRoom') {
       if (!overBudget) this.#kernelFull = true;
       this.#waiting.add(group);
@@ -172,6 +172,7 @@ export class Joins {
     this.#asked.set(group, to);
     this.#used += Math.max(0, grows);
     if (grows < 0) this.#free(-grows);
+    if (waited) this.#tryNext();
     if (joined) this.#refused.delete(group);
     else this.#refused.add(group);
     if (before && before.on !== to.on) left.push([group, before]);
@@ -186,6 +187,11 @@ export class Joins {
     this.#asked.delete(group);
     this.#leaving.delete(group);
     this.#refused.delete(group);
+  }
+
+  /** There was room for one of those that wait, so there may be for the next. */
+  #tryNext(): void {
+    for (const next of this.#waiting) return void this.#changed.add(next);
   }
 
   #free(memberships: number): void {
