@@ -20,7 +20,15 @@ import {
 } from './group-queries.js';
 import { DUE_MS, earliestTimerMs, expire, withdraw } from './group-timers.js';
 import { admitted, recall, type SavedGroup } from './group-memory.js';
-import { applyRecord, countUsable, leavesNothing, type RecordEnv, TABLE, type WireSources } from './group-v3.js';
+import {
+  applyRecord,
+  countUsable,
+  leavesAltogether,
+  leavesNothing,
+  type RecordEnv,
+  TABLE,
+  type WireSources,
+} from './group-v3.js';
 import { HostTable } from './host-table.js';
 import {
   groupMembershipIntervalMs,
@@ -29,7 +37,7 @@ import {
   type Timing,
 } from './intervals.js';
 import { QueryBudget, type SharedBudgets, Tally } from './limits.js';
-import { RECORD, type RecordType, readSource } from './packet.js';
+import { isRecordType, RECORD, type RecordType, readSource } from './packet.js';
 
 /** Why a message, or one record of it, changed nothing; names of counters. */
 export type GroupDrop =
@@ -101,7 +109,7 @@ export class GroupTable {
     this.#sourceTally = new Tally(config.maxSources, budgets.sources);
     const read = sourceReader(config);
     if (config.explicitTracking || config.maxGroupsPerHost > 0)
-      this.#hosts = new HostTable(config, read, (group) => output.dropped('hostTableFull', group));
+      this.#hosts = new HostTable(config, read, budgets, (group) => output.dropped('hostTableFull', group));
     const { lastMemberQueryIntervalMs: intervalMs, lastMemberQueryCount: count } = config;
     this.#last = { intervalMs, count, timeMs: lastMemberQueryTimeMs(intervalMs, count) };
     this.#sender = new QuerySender(this.#last, output);
@@ -282,7 +290,7 @@ export class GroupTable {
   #serve(group: Group, nowMs: number): void {
     if (!expire(group, this.#env)) return this.#forget(group);
     if (group.nextQueryMs !== 0 && group.nextQueryMs <= nowMs) this.#sender.resend(group, nowMs);
-    this.#hosts?.prune(group, nowMs);
+    if (this.#hosts !== undefined) this.#pruneHosts(this.#hosts, group);
     this.#deadlines.postpone(group, earliestTimerMs(group));
   }
 
@@ -291,6 +299,7 @@ export class GroupTable {
     if (this.#config.fastLeave && !this.#safe && this.#querier && leavesAltogether(group, type, wire))
       return this.#drop(group);
     applyRecord(group, type, wire, ++this.#serial, this.#env);
+    if (this.#safe) this.#endUnwanted(group);
     if (!this.#ended) return;
     this.#ended = false;
     if (!expire(group, this.#env)) return this.#forget(group);
@@ -443,6 +452,27 @@ export class GroupTable {
     this.#ended = true;
   }
 
+  /** What the tables of RFC 9776 leave running, or do not name, although no tracked host wants it any more. */
+  #endUnwanted(group: Group): void {
+    if (group.mode !== 'exclude' || group.timerMs === DUE_MS) return;
+    this.#hosts!.eachUnwanted(group, this.#env.nowMs, (address) => {
+      if (group.sources?.get(address)?.expiryMs === 0) return;
+      this.#keepSource(group, address, DUE_MS);
+      const source = group.sources?.get(address);
+      if (source === undefined) return;
+      source.expiryMs = DUE_MS;
+      this.#ended = true;
+    });
+  }
+
+  /** Hosts that went without a word end what only they wanted; it is due at once. */
+  #pruneHosts(hosts: HostTable, group: Group): void {
+    hosts.prune(group, this.#env.nowMs);
+    this.#env.host = group.host;
+    if (this.#knowsAll(hosts, group)) this.#endUnwanted(group);
+    this.#ended = false;
+  }
+
   /** Once per message and group: what a message asks about goes out together. */
   #mayAsk(group: Group): boolean {
     if (group.queryAsked) return true;
@@ -466,20 +496,4 @@ export class GroupTable {
       if (source !== undefined && source.expiryMs > untilMs) source.expiryMs = untilMs;
     }
   }
-}
-
-function isRecordType(type: number): type is RecordType {
-  return type >= RECORD.isIn && type <= RECORD.block;
-}
-
-/** What fast leave acts on: v2 leave and TO_IN({}), or BLOCK of every INCLUDE source (igmp.md section 12.1). */
-function leavesAltogether(group: Group, type: RecordType, wire: WireSources): boolean {
-  if (type === RECORD.toIn) return wire.count === 0;
-  if (type !== RECORD.block || group.mode !== 'include') return false;
-  const blocked = new Set<IpAddress>();
-  for (let n = 0; n < wire.count; n++) {
-    const source = readSource(wire.bytes, wire.at + 4 * n);
-    if (source !== undefined && group.sources?.has(source)) blocked.add(source);
-  }
-  return blocked.size === group.sourceCount;
 }

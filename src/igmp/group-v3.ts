@@ -5,7 +5,7 @@
 import type { IpAddress } from '../base/ip.js';
 import type { SourceReader } from './admission.js';
 import type { Group, MembershipChanges, Mode, Source } from './group.js';
-import { RECORD, type RecordType } from './packet.js';
+import { RECORD, type RecordType, readSource } from './packet.js';
 
 /**
  * What happens to a source of one class.
@@ -189,4 +189,16 @@ function add(cell: Cell, group: Group, address: IpAddress, serial: number, flips
   }
   env.timerSet(group, expiryMs);
   if (cell === 'ask') env.askSource(group, source);
+}
+
+/** What fast leave acts on: v2 leave and TO_IN({}), or BLOCK of every INCLUDE source (igmp.md section 12.1). */
+export function leavesAltogether(group: Group, type: RecordType, wire: WireSources): boolean {
+  if (type === RECORD.toIn) return wire.count === 0;
+  if (type !== RECORD.block || group.mode !== 'include') return false;
+  const blocked = new Set<IpAddress>();
+  for (let n = 0; n < wire.count; n++) {
+    const source = readSource(wire.bytes, wire.at + 4 * n);
+    if (source !== undefined && group.sources?.has(source)) blocked.add(source);
+  }
+  return blocked.size === group.sourceCount;
 }

@@ -14,6 +14,7 @@ import type { IgmpInterfaceConfig } from '../config/types.js';
 import type { SourceReader } from './admission.js';
 import type { Group } from './group.js';
 import type { WireSources } from './group-v3.js';
+import type { SharedBudgets } from './limits.js';
 import { RECORD, type RecordType } from './packet.js';
 
 /** What one host was heard to want of a group. Times are those of the clock. */
@@ -23,6 +24,8 @@ export class TrackedHost {
   /** Sources it asked for, and until when they count. */
   readonly wanted = new Map<IpAddress, number>();
   readonly refused = new Set<IpAddress>();
+  /** Sources of both that the budget knows of. */
+  counted = 0;
 
   wants(source: IpAddress, nowMs: number): boolean {
     if (this.excludeUntilMs > nowMs && !this.refused.has(source)) return true;
@@ -51,6 +54,7 @@ export interface HostRecord {
 export class HostTable {
   readonly #config: IgmpInterfaceConfig;
   readonly #read: SourceReader;
+  readonly #budgets: SharedBudgets;
   readonly #full: (group: IpAddress) => void;
   /** Groups of each reporter; kept only where they are limited. */
   readonly #groupsOf = new Map<IpAddress, number>();
@@ -58,9 +62,15 @@ export class HostTable {
   #trustFromMs = Number.POSITIVE_INFINITY;
 
   /** `full` hears of each host that found no room. */
-  constructor(config: IgmpInterfaceConfig, read: SourceReader, full: (group: IpAddress) => void) {
+  constructor(
+    config: IgmpInterfaceConfig,
+    read: SourceReader,
+    budgets: SharedBudgets,
+    full: (group: IpAddress) => void,
+  ) {
     this.#config = config;
     this.#read = read;
+    this.#budgets = budgets;
     this.#full = full;
   }
 
@@ -87,6 +97,7 @@ export class HostTable {
     if (host === undefined) return;
     host.excludeUntilMs = untilMs;
     host.refused.clear();
+    this.#recount(host);
   }
 
   leave(group: Group, reporter: IpAddress): void {
@@ -98,11 +109,9 @@ export class HostTable {
     const host = addsWish(record) ? this.#hostFor(group, reporter, record.untilMs) : group.hosts?.get(reporter);
     if (host === undefined) return;
     this.#apply(host, record);
-    if (host.wanted.size + host.refused.size > this.#config.maxSourcesPerGroup) {
-      this.#truncate(host);
-      group.hostsUnknownMs = record.untilMs;
-    }
+    this.#bound(group, host, record.untilMs);
     if (!host.prune(record.nowMs)) this.#remove(group, reporter);
+    else this.#recount(host);
   }
 
   /** Whether what this table says of the group is all there is. */
@@ -121,6 +130,14 @@ export class HostTable {
     return false;
   }
 
+  /** Sources that nobody wants although somebody wants the group: every host in EXCLUDE mode refuses them. */
+  eachUnwanted(group: Group, nowMs: number, use: (source: IpAddress) => void): void {
+    let fewest: ReadonlySet<IpAddress> | undefined;
+    for (const { excludeUntilMs, refused } of group.hosts?.values() ?? [])
+      if (excludeUntilMs > nowMs && (fewest === undefined || refused.size < fewest.size)) fewest = refused;
+    for (const source of fewest ?? []) if (!this.wantsSource(group, source, nowMs)) use(source);
+  }
+
   /** Sources that hosts asked for by name, with the time until which each counts. */
   eachWanted(group: Group, nowMs: number, use: (source: IpAddress, untilMs: number) => void): void {
     if (group.hosts === undefined) return;
@@ -131,7 +148,9 @@ export class HostTable {
   /** Forgets what has run out: hosts that went without a word. */
   prune(group: Group, nowMs: number): void {
     if (group.hosts === undefined) return;
-    for (const [reporter, host] of group.hosts) if (!host.prune(nowMs)) this.#remove(group, reporter);
+    for (const [reporter, host] of group.hosts)
+      if (!host.prune(nowMs)) this.#remove(group, reporter);
+      else this.#recount(host);
   }
 
   /** The group is gone. */
@@ -180,8 +199,24 @@ export class HostTable {
     }
   }
 
-  #truncate(host: TrackedHost): void {
-    let left = this.#config.maxSourcesPerGroup;
+  /** What is too much for the group, or for all interfaces together, is not remembered; then the table is not complete. */
+  #bound(group: Group, host: TrackedHost, untilMs: number): void {
+    const { limit, used } = this.#budgets.hostSources;
+    const free = limit === 0 ? Number.POSITIVE_INFINITY : limit - used + host.counted;
+    const most = Math.min(this.#config.maxSourcesPerGroup, free);
+    if (host.wanted.size + host.refused.size <= most) return;
+    this.#truncate(host, most);
+    group.hostsUnknownMs = untilMs;
+  }
+
+  #recount(host: TrackedHost): void {
+    const now = host.wanted.size + host.refused.size;
+    this.#budgets.hostSources.giveBack(host.counted - now);
+    host.counted = now;
+  }
+
+  #truncate(host: TrackedHost, most: number): void {
+    let left = most;
     for (const source of host.wanted.keys()) if (left-- <= 0) host.wanted.delete(source);
     for (const source of host.refused) if (left-- <= 0) host.refused.delete(source);
   }
@@ -190,7 +225,7 @@ export class HostTable {
   #hostFor(group: Group, reporter: IpAddress, untilMs: number): TrackedHost | undefined {
     const known = group.hosts?.get(reporter);
     if (known !== undefined) return known;
-    if (isAny(reporter) || this.#size >= this.#config.maxTrackedHosts) {
+    if (isAny(reporter) || this.#size >= this.#config.maxTrackedHosts || !this.#budgets.hosts.admits(this.#size)) {
       group.hostsUnknownMs = untilMs;
       if (!isAny(reporter)) this.#full(group.address);
       return undefined;
@@ -199,11 +234,14 @@ export class HostTable {
     group.hosts ??= new Map();
     group.hosts.set(reporter, host);
     this.#size++;
+    this.#budgets.hosts.take();
     if (this.#config.maxGroupsPerHost > 0) this.#groupsOf.set(reporter, (this.#groupsOf.get(reporter) ?? 0) + 1);
     return host;
   }
 
   #remove(group: Group, reporter: IpAddress): void {
+    this.#budgets.hostSources.giveBack(group.hosts!.get(reporter)!.counted);
+    this.#budgets.hosts.giveBack(1);
     group.hosts!.delete(reporter);
     if (group.hosts!.size === 0) group.hosts = undefined;
     this.#size--;

@@ -14,6 +14,10 @@ export const TYPE = { query: 0x11, reportV1: 0x12, reportV2: 0x16, leaveV2: 0x17
 export const RECORD = { isIn: 1, isEx: 2, toIn: 3, toEx: 4, allow: 5, block: 6 } as const;
 export type RecordType = (typeof RECORD)[keyof typeof RECORD];
 
+export function isRecordType(type: number): type is RecordType {
+  return type >= RECORD.isIn && type <= RECORD.block;
+}
+
 /** Length of all fixed parts; also of a whole v1 or v2 message. */
 export const HEADER_LENGTH = 8;
 /** Length of a v3 query without sources. */

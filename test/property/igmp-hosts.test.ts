@@ -205,3 +205,28 @@ test('F29 a v2 host that would answer a General Query in three seconds answers a
   world.wait((2 * GMI_SEC + 10) * 1000, check);
   world.forwardedIsWanted();
 });
+
+test(
+  'IGMP-063 with tracking and hosts of version 3 alone the advice is the truth at all times, also right after a leave (E9)',
+  () => {
+    const step = fc.record({ host: fc.nat(), wish, waitMs: wait });
+    fc.assert(
+      fc.property(fc.array(delay, { minLength: 2, maxLength: 4 }), fc.array(step, { maxLength: 20 }), (some, steps) => {
+        const world = new World(true);
+        for (const one of some) world.link.add(3, one);
+        const check = () => world.forwardedIsWanted();
+        for (const {
+          host: n,
+          wish: { group, ...wanted },
+          waitMs,
+        } of steps) {
+          world.change(() => world.link.hosts[n % some.length]!.want(group, wanted));
+          check();
+          world.wait(waitMs, check);
+        }
+      }),
+      { numRuns: runs(30) },
+    );
+  },
+  FUZZ_TIMEOUT_MS,
+);

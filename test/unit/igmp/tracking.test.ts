@@ -194,3 +194,43 @@ test('link down forgets the hosts', () => {
   bed.links.change({ ...there!, running: false });
   expect(bed.module.interfaces()[0]!.trackedHosts).toBe(0);
 });
+
+test.each<[string, (bed: Bed) => void]>([
+  ['the only one that wants it leaves', (bed) => bed.hear(reportV3(toIn(G)), two)],
+  ['the only one that wants it asks for another source instead', (bed) => bed.hear(reportV3(toIn(G, src('d'))), two)],
+  ['the only one that wants it refuses it by TO_EX', (bed) => bed.hear(reportV3(toEx(G, src('a'))), two)],
+  ['the only one that wants it is heard to refuse it by IS_EX', (bed) => bed.hear(reportV3(isEx(G, src('a'))), two)],
+  ['the only one that wants it blocks it', (bed) => bed.hear(reportV3(block(G, src('a'))), two)],
+  ['the only one that wants it leaves by a leave of version 2', (bed) => bed.hear(leaveV2(G), { ...two, to: G })],
+])('a source that one host refuses ends at once when %s (E9)', (_, act) => {
+  const bed = tracked();
+  bed.hear(reportV3(toEx(G, src('a'))), one);
+  // its report deletes the source's record: the group knows nothing of the refusal any more
+  bed.hear(reportV3(isEx(G)), two);
+  bed.mgm.drain();
+  act(bed);
+  expect(bed.mgm.drain().filter((call) => call.startsWith('refuse'))).toEqual([`refuse (a,${G})`]);
+  expect(bed.asked()).toEqual([]);
+});
+
+test('a source that only a host wanted which went without a word ends when that host does (E9)', () => {
+  const bed = tracked();
+  bed.hear(reportV3(toEx(G)), two);
+  bed.goTo(100);
+  bed.hear(reportV3(isEx(G, src('a'))), one);
+  bed.goTo(200);
+  bed.hear(reportV3(isEx(G, src('a'))), one);
+  bed.mgm.drain();
+  bed.goTo(280);
+  expect(bed.mgm.drain()).toEqual([`refuse (a,${G})`]);
+});
+
+test('a source that another host names goes on when all others refuse it (E9)', () => {
+  const bed = tracked();
+  bed.hear(reportV3(isIn(G, src('a'))), one);
+  bed.hear(reportV3(toEx(G, src('a'))), two);
+  bed.hear(reportV3(isEx(G, src('a'))), two);
+  expect(bed.mgm.drain().filter((call) => call.startsWith('refuse'))).toEqual([]);
+  bed.hear(reportV3(block(G, src('a'))), one);
+  expect(bed.mgm.drain()).toContain(`refuse (a,${G})`);
+});
