@@ -82,6 +82,8 @@ const SETTLED_MS = 2000;
 
 /** How often the manager compares its table with the kernel's (F02, F47). */
 const RECONCILE_MS = 60_000;
+/** How soon it notices vifs and modes that somebody else changed. */
+const WATCH_MS = 500;
 
 export class Daemon {
   readonly manager: Manager;
@@ -314,6 +316,7 @@ function managerConfig(config: Config) {
     thresholdOf: (name: string) => thresholds.get(name) ?? 1,
     boundaryOf: (name: string) => boundaryOf(config, name),
     reconcileMs: RECONCILE_MS,
+    watchMs: WATCH_MS,
   };
 }
 

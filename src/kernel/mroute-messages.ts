@@ -3,7 +3,7 @@
  * Pure; a message that makes no sense, or is about another table, gives undefined.
  */
 import { ipv4 } from '../base/ip.js';
-import { type DumpedMfc, type DumpedVif, type Ifindex, type Vif, VIFS } from '../port/kernel.js';
+import { type DumpedMfc, type DumpedVif, type Ifindex, type TableState, type Vif, VIFS } from '../port/kernel.js';
 import {
   Attributes,
   encodeRequest,
@@ -29,11 +29,16 @@ const RTPROT_STATIC = 4;
 const IFINFOMSG_BYTES = 16;
 const IFLA_AF_SPEC = 26;
 const IPMRA_TABLE_ID = 1;
+const IPMRA_TABLE_DO_ASSERT = 4;
+const IPMRA_TABLE_DO_PIM = 5;
 const IPMRA_TABLE_VIFS = 6;
 const IPMRA_VIFA_IFINDEX = 1;
 const IPMRA_VIFA_VIF_ID = 2;
 const IPMRA_VIFA_FLAGS = 3;
 const VIFF_STATIC = 0x8000;
+/** struct netconfmsg with its padding. */
+const NETCONFMSG_BYTES = 4;
+const NETCONFA_MC_FORWARDING = 4;
 
 export function mfcDumpRequest(table: number): Uint8Array {
   return encodeRequest(RTM_GETROUTE, NLM_F_DUMP, RTNL_FAMILY_IPMR, RTMSG_BYTES, [[RTA_TABLE, table]]);
@@ -88,16 +93,24 @@ function outputs(view: DataView, attributes: Attributes): DumpedMfc['oifs'] {
 
 /** The vifs that a RTM_NEWLINK of family 128 names, if it is about `table`; otherwise none. */
 export function decodeVifs(view: DataView, message: NetlinkMessage, table: number): readonly DumpedVif[] {
+  return decodeTable(view, message, table)?.vifs ?? [];
+}
+
+/** Undefined: the message is not about `table`. */
+export function decodeTable(view: DataView, message: NetlinkMessage, table: number): TableState | undefined {
   const { at, end } = message;
-  if (end - at < IFINFOMSG_BYTES || view.getUint8(at) !== RTNL_FAMILY_IPMR) return [];
+  if (end - at < IFINFOMSG_BYTES || view.getUint8(at) !== RTNL_FAMILY_IPMR) return undefined;
   const outer = new Attributes(IFLA_AF_SPEC);
   outer.read(view, at + IFINFOMSG_BYTES, end);
   const specAt = outer.at(IFLA_AF_SPEC, 4);
-  if (specAt < 0) return [];
+  if (specAt < 0) return undefined;
   const spec = new Attributes(IPMRA_TABLE_VIFS);
   spec.read(view, specAt, outer.end(IFLA_AF_SPEC));
   const vifsAt = spec.at(IPMRA_TABLE_VIFS, 4);
-  if (spec.u32(IPMRA_TABLE_ID) !== table || vifsAt < 0) return [];
+  if (spec.u32(IPMRA_TABLE_ID) !== table) return undefined;
+  const asserts = spec.u8(IPMRA_TABLE_DO_ASSERT) !== 0;
+  const pim = (spec.u8(IPMRA_TABLE_DO_PIM) ?? 0) !== 0;
+  if (vifsAt < 0) return { vifs: [], asserts, pim };
   const vifs: DumpedVif[] = [];
   const one = new Attributes(IPMRA_VIFA_FLAGS);
   walkAttributes(view, vifsAt, spec.end(IPMRA_TABLE_VIFS), (_type, vifAt, vifEnd) => {
@@ -108,5 +121,12 @@ export function decodeVifs(view: DataView, message: NetlinkMessage, table: numbe
     const isStatic = ((one.u32(IPMRA_VIFA_FLAGS) ?? 0) & VIFF_STATIC) !== 0;
     vifs.push({ vif: vif as Vif, ifindex: ifindex as Ifindex, static: isStatic });
   });
-  return vifs;
+  return { vifs, asserts, pim };
+}
+
+/** The notification says how many multicast routing tables use an interface. */
+export function isMcForwarding(view: DataView, { at, end }: NetlinkMessage): boolean {
+  const attributes = new Attributes(NETCONFA_MC_FORWARDING);
+  attributes.read(view, at + NETCONFMSG_BYTES, end);
+  return attributes.u32(NETCONFA_MC_FORWARDING) !== undefined;
 }

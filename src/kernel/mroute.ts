@@ -14,6 +14,7 @@ import type {
   MfcCounters,
   MrouteDump,
   MroutePort,
+  TableState,
   Upcall,
   Vif,
   VifCounters,
@@ -22,8 +23,24 @@ import type { Log } from '../port/log.js';
 import type { Addon, NativeMroute } from './addon.js';
 import { EADDRINUSE, EBUSY, type InterfaceName, kernelError, numbered, refusal } from './errno.js';
 import type { IgmpSocket } from './igmp-socket.js';
-import { decodeMfc, decodeVifs, MFC_ATTRIBUTES, mfcDumpRequest, vifDumpRequest } from './mroute-messages.js';
-import { Attributes, RTM_DELROUTE, RTM_NEWLINK, RTM_NEWROUTE, RTNLGRP_IPV4_MROUTE } from './netlink.js';
+import {
+  decodeMfc,
+  decodeTable,
+  decodeVifs,
+  isMcForwarding,
+  MFC_ATTRIBUTES,
+  mfcDumpRequest,
+  vifDumpRequest,
+} from './mroute-messages.js';
+import {
+  Attributes,
+  RTM_DELROUTE,
+  RTM_NEWLINK,
+  RTM_NEWNETCONF,
+  RTM_NEWROUTE,
+  RTNLGRP_IPV4_MROUTE,
+  RTNLGRP_IPV4_NETCONF,
+} from './netlink.js';
 import { type DecodeMessage, dumpLater, NetlinkQuestions } from './netlink-ask.js';
 import { NetlinkEvents } from './netlink-events.js';
 import { formatSuspects, suspects } from './table-holder.js';
@@ -72,6 +89,7 @@ export class Mroute implements MroutePort {
   readonly #vifCounters = new Float64Array(4);
   #events: NetlinkEvents | undefined;
   #onChange: (change: MfcChange | undefined) => void = () => {};
+  #onVifChange: () => void = () => {};
 
   private constructor(addon: Addon, native: NativeMroute, socket: IgmpSocket, options: MrouteOptions) {
     this.#addon = addon;
@@ -164,6 +182,23 @@ export class Mroute implements MroutePort {
       : kernelError('reading', this.#tableName(), errno);
   }
 
+  async state(): Promise<TableState | KernelError> {
+    const decode: DecodeMessage<TableState> = (view, message) =>
+      message.type === RTM_NEWLINK ? decodeTable(view, message, this.#table) : undefined;
+    const { rows, errno } = await dumpLater(this.#addon, vifDumpRequest(), decode);
+    if (errno !== 0) return kernelError('reading', this.#tableName(), errno);
+    return rows[0] ?? { vifs: [], asserts: false, pim: false };
+  }
+
+  onVifChange(handler: () => void): void {
+    this.#onVifChange = handler;
+  }
+
+  /** The owner of the table is refused MRT_INIT. */
+  reclaim(): boolean {
+    return this.#native.init() === 0;
+  }
+
   onUpcalls(handler: (upcalls: readonly Upcall[]) => void): void {
     this.#socket.onUpcalls(handler);
   }
@@ -217,10 +252,11 @@ export class Mroute implements MroutePort {
     const attributes = new Attributes(MFC_ATTRIBUTES);
     const opened = NetlinkEvents.open(this.#addon, {
       target: this.#tableName(),
-      groups: [RTNLGRP_IPV4_MROUTE],
+      groups: [RTNLGRP_IPV4_MROUTE, RTNLGRP_IPV4_NETCONF],
       receiveBufferBytes: CHANGE_BUFFER_BYTES,
       log: this.#log,
       onMessage: (view, message) => {
+        if (message.type === RTM_NEWNETCONF && isMcForwarding(view, message)) this.#onVifChange();
         if (message.type !== RTM_NEWROUTE && message.type !== RTM_DELROUTE) return;
         const entry = decodeMfc(view, message, attributes, this.#table);
         if (entry) this.#onChange({ kind: message.type === RTM_NEWROUTE ? 'added' : 'deleted', entry });

@@ -24,6 +24,7 @@ export const RTM_GETROUTE = 26;
 export const RTM_NEWMULTICAST = 56;
 export const RTM_DELMULTICAST = 57;
 export const RTM_GETMULTICAST = 58;
+export const RTM_NEWNETCONF = 80;
 export const RTM_GETMDB = 86;
 export const RTM_NEWNEXTHOP = 104;
 export const RTM_DELNEXTHOP = 105;
@@ -33,6 +34,7 @@ export const RTNLGRP_LINK = 1;
 export const RTNLGRP_IPV4_IFADDR = 5;
 export const RTNLGRP_IPV4_MROUTE = 6;
 export const RTNLGRP_IPV4_ROUTE = 7;
+export const RTNLGRP_IPV4_NETCONF = 24;
 export const RTNLGRP_NEXTHOP = 32;
 export const RTNLGRP_IPV4_MCADDR = 37;
 

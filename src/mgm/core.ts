@@ -26,6 +26,8 @@ export interface ManagerConfig {
   readonly boundaryOf?: (name: string) => readonly Prefix[];
   /** Time between comparisons with the kernel's tables. */
   readonly reconcileMs: number;
+  /** Time between looks at its vifs and modes. */
+  readonly watchMs: number;
 }
 
 export interface ManagerPorts {
@@ -96,6 +98,10 @@ export class Core implements Events {
     if (before > 0 === this.#pimWanted.size > 0) return;
     const error = this.ports.mroute.setPim(wanted);
     if (error) this.kernelRefused(error);
+  }
+
+  get isPimWanted(): boolean {
+    return this.#pimWanted.size > 0;
   }
 
   /** A refused system call: counted, shown, and logged within bounds. */

@@ -47,6 +47,7 @@ import { Rpf } from './rpf.js';
 import { Slices } from './slices.js';
 import type { HandoverView, ManagerSnapshot } from './snapshot.js';
 import { type Client, type Entry, type Interface } from './state.js';
+import { TableWatch } from './table-watch.js';
 import { Transitions } from './transition.js';
 import { UpcallQueue } from './upcall-queue.js';
 import { Views } from './views.js';
@@ -82,6 +83,7 @@ export class Manager implements MgmClient {
   readonly #enumerations: Enumerations;
   readonly #reader: MfeReader;
   readonly #reconciler: Reconciler;
+  readonly #watch: TableWatch;
   readonly #slices: Slices;
   readonly #views: Views;
   #unwatchLinks: (() => void) | undefined;
@@ -124,7 +126,9 @@ export class Manager implements MgmClient {
     this.#handovers = new Handovers(core, courier, this.#registry, this.#transitions);
     this.#enumerations = new Enumerations(core.memberships);
     this.#reader = new MfeReader(core, forwarding);
+    this.#watch = new TableWatch(core, forwarding, slices);
     this.#reconciler = new Reconciler(core, forwarding, {
+      watch: this.#watch,
       reportFlow: (seen) => this.#answerFromDump(seen),
       slices,
       isExpected: (seen) => adoption.awaits(seen),
@@ -141,6 +145,7 @@ export class Manager implements MgmClient {
     routes.onChange((changed) => this.#courier.enter(() => this.#rib.routesChanged(changed)));
     this.#unwatchLinks = links.onChange((change) => this.#courier.enter(() => this.#linkChanged(change)));
     this.#reconciler.start();
+    this.#watch.start();
   }
 
   /** Ends every timer and takes every entry and vif out of the kernel. Protocols should have been stopped before. */
@@ -151,6 +156,7 @@ export class Manager implements MgmClient {
       this.#core.stopped = true;
       this.#unwatchLinks?.();
       this.#reconciler.stop();
+      this.#watch.stop();
       this.#adoption.stop();
       this.#wrongInputs.stop();
       this.#lifetimes.stop();

@@ -7,11 +7,12 @@ import { KernelError } from '../base/errors.js';
 import { formatIp } from '../base/ip.js';
 import { LogLimiter } from '../base/log-limiter.js';
 import type { Timer } from '../port/clock.js';
-import type { DumpedMfc, DumpedVif, Ifindex, MfcChange, MrouteDump, Vif } from '../port/kernel.js';
+import type { DumpedMfc, Ifindex, MfcChange, MrouteDump, Vif } from '../port/kernel.js';
 import { type Core, flowName, keyFields } from './core.js';
-import { bitOf, type Forwarding } from './forwarding.js';
+import type { Forwarding } from './forwarding.js';
 import { ForeignEntries, MOST_SHOWN } from './foreign-entries.js';
 import type { Slices } from './slices.js';
+import type { TableWatch } from './table-watch.js';
 import type { Entry, Interface } from './state.js';
 
 /** Notifications of one burst lead to one comparison. Each that follows soon after another waits twice as long. */
@@ -29,12 +30,20 @@ interface Repairs {
   untilMs: number;
 }
 
+/** What was known when the dump was asked for. */
+interface Before {
+  readonly writesBefore: number;
+  readonly removed: ReadonlySet<string>;
+  readonly known: ReadonlyMap<Ifindex, Interface>;
+}
+
 export interface ReconcilerParts {
   /** Answers an unresolved flow. */
   readonly reportFlow: (entry: DumpedMfc) => void;
   /** An entry that is not ours yet, but nobody else's either. */
   readonly isExpected: (entry: DumpedMfc) => boolean;
   readonly slices: Slices;
+  readonly watch: TableWatch;
   /** The vif of an interface that nobody is on yet. */
   readonly reservedVif: (ifindex: Ifindex) => Vif | undefined;
 }
@@ -96,10 +105,12 @@ export class Reconciler {
     this.#running = true;
     const writesBefore = this.#core.writes;
     const removed = new Set<string>();
+    const known = new Map(this.#core.interfaces);
     this.#core.removedSince = removed;
     const dump = await this.#core.ports.mroute.dump();
     if (dump instanceof KernelError) this.#core.kernelRefused(dump);
-    else if (!this.#core.stopped) await this.#parts.slices.done(this.#comparison(dump, writesBefore, removed));
+    else if (!this.#core.stopped)
+      await this.#parts.slices.done(this.#comparison(dump, { writesBefore, removed, known }));
     this.#core.removedSince = undefined;
     this.#running = false;
     if (this.#core.stopped || !this.#again) return;
@@ -137,10 +148,10 @@ export class Reconciler {
   }
 
   /** One row a step: a table may be large. What is removed meanwhile is in `removed`. */
-  *#comparison(dump: MrouteDump, writesBefore: number, removed: ReadonlySet<string>): Generator<void, void> {
+  *#comparison(dump: MrouteDump, { writesBefore, removed, known }: Before): Generator<void, void> {
     this.#core.count('reconcile.runs');
     this.#forgetRepairs();
-    this.#compareVifs(dump.vifs);
+    this.#parts.watch.compare(dump.vifs, known);
     const seenEntries = new Set<Entry>();
     const foreign = new ForeignEntries(this.foreign);
     const unresolved: DumpedMfc[] = [];
@@ -190,37 +201,6 @@ export class Reconciler {
       { evt: 'kernel.repaired', ...keyFields(entry), why, heldBack },
       `somebody else ${why === 'missing' ? 'deleted' : 'changed'} the entry ${formatIp(entry.source)}, ${formatIp(entry.group)} in the kernel; written again`,
     );
-  }
-
-  #compareVifs(vifs: readonly DumpedVif[]): void {
-    const present = new Map(vifs.map((seen) => [seen.vif, seen]));
-    for (const on of this.#core.interfaces.values()) {
-      if (present.get(on.vif)?.ifindex === on.ifindex || !this.#core.ports.links.byIndex(on.ifindex)) continue;
-      this.#restoreVif(on, present.has(on.vif));
-    }
-  }
-
-  /** Entries drop outputs on vifs that do not exist (K-21): all that name it are written again. */
-  #restoreVif(on: Interface, occupied: boolean): void {
-    if (occupied) this.#core.ports.mroute.delVif(on.vif);
-    const error = this.#core.ports.mroute.addVif(on.vif, on.ifindex);
-    if (error) return this.#core.kernelRefused(error);
-    this.#parts.slices.run(this.#rewrite(on));
-    this.#core.count('reconcile.vifs');
-    this.#core.emit('kernel.repaired', () => ({ interface: on.name, why: 'vif' }));
-    const heldBack = this.#limiter.take(`vif ${on.vif}`, this.#core.nowMs);
-    if (heldBack === undefined) return;
-    this.#core.ports.log.warn(
-      { evt: 'kernel.repaired', ifname: on.name, vif: on.vif, heldBack },
-      `somebody else removed vif ${on.vif} (${on.name}) in the kernel; added again`,
-    );
-  }
-
-  *#rewrite(on: Interface): Generator<void, void> {
-    for (const entry of this.#core.entries) {
-      if (entry.iif === on || entry.outputs & bitOf(on)) this.#forwarding.write(entry, true);
-      yield;
-    }
   }
 
   #handleForeign(foreign: ForeignEntries, seen: DumpedMfc): void {

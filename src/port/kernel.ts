@@ -59,6 +59,14 @@ export interface DumpedVif {
   readonly static: boolean;
 }
 
+/** What the table has beside its entries. */
+export interface TableState {
+  readonly vifs: readonly DumpedVif[];
+  /** MRT_ASSERT: packets on the wrong interface are told. */
+  readonly asserts: boolean;
+  readonly pim: boolean;
+}
+
 export interface MrouteDump {
   readonly entries: readonly DumpedMfc[];
   readonly vifs: readonly DumpedVif[];
@@ -96,6 +104,12 @@ export interface MroutePort {
   mfcCounters(source: IpAddress, group: IpAddress): MfcCounters | KernelError;
   vifCounters(vif: Vif): VifCounters | KernelError;
   dump(): Promise<MrouteDump | KernelError>;
+  /** Costs the same however many entries there are. */
+  state(): Promise<TableState | KernelError>;
+  /** One handler: a vif was added or deleted somewhere, perhaps by us. */
+  onVifChange(handler: () => void): void;
+  /** True: who holds the same socket had given the table up; it is ours again, and empty. */
+  reclaim(): boolean;
   /** One handler; upcalls of one wake-up together, newest first (facts B6). */
   onUpcalls(handler: (upcalls: readonly Upcall[]) => void): void;
   /** One handler; `undefined` means that notifications were lost and a dump is due. */

@@ -84,6 +84,32 @@ test('F02 what a stranger writes and deletes arrives as a change', async () => {
   });
 });
 
+test('vifs and modes that a stranger changes are told or can be read, and who owns the table reclaims nothing (C5)', async () => {
+  await withKernel(async ({ kernel }) => {
+    const ifindex = veth('a', '10.1.0.1/24');
+    kernel.mroute.addVif(V0, ifindex);
+    expect(await kernel.mroute.state()).toEqual({
+      vifs: [{ vif: V0, ifindex, static: false }],
+      asserts: true,
+      pim: false,
+    });
+    let told = 0;
+    kernel.mroute.onVifChange(() => told++);
+    const socket = stranger();
+    const foreign = loadAddon().mrouteOf(socket, 253);
+    expect(foreign.setAssert(false)).toBe(0);
+    expect(await kernel.mroute.state()).toMatchObject({ asserts: false, pim: false });
+    expect(kernel.mroute.setPim(false)).toBeUndefined();
+    expect(await kernel.mroute.state()).toMatchObject({ asserts: true });
+    const before = told;
+    expect(foreign.delVif(V0)).toBe(0);
+    await eventually('a word of the vif', () => told > before);
+    expect(await kernel.mroute.state()).toMatchObject({ vifs: [] });
+    expect(kernel.mroute.reclaim()).toBe(false);
+    socket.close();
+  });
+});
+
 test('ten thousand writes in a row give ten thousand changes', async () => {
   await withKernel(async ({ kernel }) => {
     kernel.mroute.addVif(V0, veth('a', '10.1.0.1/24'));

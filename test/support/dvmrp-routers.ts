@@ -125,6 +125,7 @@ export class TestRouter {
         rpfRoutes: [],
         thresholdOf: () => 1,
         boundaryOf: (name) => this.#boundaryOf(name),
+        watchMs: 60_000,
         reconcileMs: 60_000,
       },
     });

@@ -14,6 +14,7 @@ import {
   type MfcCounters,
   type MroutePort,
   type MrouteDump,
+  type TableState,
   type Upcall,
   type Vif,
   type VifCounters,
@@ -111,6 +112,7 @@ export class FakeMroute implements MroutePort {
   /** Every accepted addMfc, in order, with its outputs as written. */
   readonly written: Mfc[] = [];
   pim = false;
+  asserts = true;
   /** A kernel that does not keep 224.0.0.0/24 to its link: only what is above it does then. */
   linkLocalToo = false;
   readonly #clock: FakeClock;
@@ -121,6 +123,8 @@ export class FakeMroute implements MroutePort {
   #upcalls: Upcall[] = [];
   #onUpcalls: ((upcalls: readonly Upcall[]) => void) | undefined;
   #onChange: ((change: MfcChange | undefined) => void) | undefined;
+  #onVifChange: (() => void) | undefined;
+  #isLost = false;
   #refusals: { op: keyof MrouteCalls; code: ErrnoCode; times: number }[] = [];
 
   constructor(clock: FakeClock, devices: Devices) {
@@ -173,6 +177,7 @@ export class FakeMroute implements MroutePort {
 
   setPim(on: boolean): KernelError | undefined {
     this.pim = on;
+    this.asserts = true;
     return undefined;
   }
 
@@ -192,6 +197,20 @@ export class FakeMroute implements MroutePort {
 
   dump(): Promise<MrouteDump | KernelError> {
     return Promise.resolve(this.table());
+  }
+
+  state(): Promise<TableState | KernelError> {
+    return Promise.resolve({ vifs: this.table().vifs, asserts: this.asserts, pim: this.pim });
+  }
+
+  onVifChange(handler: () => void): void {
+    this.#onVifChange = handler;
+  }
+
+  reclaim(): boolean {
+    const lost = this.#isLost;
+    this.#isLost = false;
+    return lost;
   }
 
   onUpcalls(handler: (upcalls: readonly Upcall[]) => void): void {
@@ -240,9 +259,22 @@ export class FakeMroute implements MroutePort {
   readonly foreign = {
     addMfc: (entry: Mfc): KernelError | undefined => this.#addMfc(entry, true),
     delMfc: (source: IpAddress, group: IpAddress): KernelError | undefined => this.#delMfc(source, group),
-    addVif: (vif: Vif, ifindex: Ifindex): KernelError | undefined => this.#addVif(vif, ifindex, true),
+    addVif: (vif: Vif, ifindex: Ifindex): KernelError | undefined => {
+      queueMicrotask(() => this.#onVifChange?.());
+      return this.#addVif(vif, ifindex, true);
+    },
     delVif: (vif: Vif): void => {
+      queueMicrotask(() => this.#onVifChange?.());
       this.#vifs[vif] = undefined;
+    },
+    setAssert: (on: boolean): void => {
+      this.asserts = on;
+    },
+    /** Somebody with the same socket: MRT_DONE. */
+    giveUp: (): void => {
+      this.flushOwn();
+      this.#isLost = true;
+      queueMicrotask(() => this.#onVifChange?.());
     },
   };
 

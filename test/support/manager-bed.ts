@@ -94,6 +94,7 @@ export class Bed {
         thresholdOf: (name: string) => thresholds[name] ?? 1,
         boundaryOf,
         reconcileMs: 60_000,
+        watchMs: 500,
       },
     });
     this.manager.start();

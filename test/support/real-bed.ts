@@ -49,6 +49,7 @@ export class RealBed {
       foreign: 'leave' as const,
       rpfRoutes: [],
       thresholdOf: () => 1,
+      watchMs: 500,
       reconcileMs: 60_000,
     };
     this.manager = new Manager({ clock: this.clock, log: this.log, mroute, membership, links, routes, config });
