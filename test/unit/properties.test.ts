@@ -28,10 +28,10 @@ test('no property runs or shrinks until its test times out and its seed is lost 
   vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   let tries = 0;
   const slow = fc.property(fc.array(fc.nat(), { minLength: 9 }), () => {
-    for (const until = performance.now() + 2; performance.now() < until; ) tries += 0;
+    for (const until = performance.now() + 500; performance.now() < until; ) tries += 0;
     tries++;
     return false;
   });
-  expect(() => fc.assert(slow, { interruptAfterTimeLimit: 1 })).toThrow(/MGMD_FUZZ_SEED/);
+  expect(() => fc.assert(slow, { interruptAfterTimeLimit: 400 })).toThrow(/MGMD_FUZZ_SEED/);
   expect(tries).toBe(1);
 });
