@@ -7,8 +7,10 @@ import { HELP, readArguments } from './arguments.js';
 import { readConfigFile } from './config-file.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { live, type Wakes } from './life.js';
-import { runtimeFolder } from './runtime-folder.js';
+import { LimitedLog } from './limited-log.js';
 import { isJournal, LogThreshold, PinoLog, standardOutput } from './pino-log.js';
+import { runtimeFolder } from './runtime-folder.js';
+import { SystemClock } from './system-clock.js';
 
 /** A stop that hangs is a fault; the service manager would wait much longer. */
 const STOP_LIMIT_MS = 5000;
@@ -36,7 +38,8 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
   for (const warning of parsed.warnings) log.warn({ evt: 'config.warned', ...warning }, formatComplaint(warning));
   const wakes = listenToSignals(log);
   const readAgain = () => readConfig(file);
-  return live({ given: given.value, parsed, log, threshold, version: ownVersion(), wakes, readAgain });
+  const limited = new LimitedLog(log, new SystemClock());
+  return live({ given: given.value, parsed, log: limited, threshold, version: ownVersion(), wakes, readAgain });
 }
 
 /** What signals say. SIGTERM and SIGINT end the daemon, SIGHUP lets it read its configuration again. */
