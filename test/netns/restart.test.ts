@@ -192,6 +192,8 @@ netnsTest('F04 who was put where by an operator, and what was joined, is so afte
   const on = await scene(net);
   on.service.ctl('take', 'spare', '--by', 'other');
   on.service.ctl('join', 'spare', '239.9.9.9');
+  // changes that follow each other are saved within a second
+  await eventually('the join to be saved', () => readFileSync(on.service.stateFile, 'utf8').includes('239.9.9.9'));
   const before = owners(on);
   expect(before).toEqual({ wan: 'proxy', lan: 'proxy', spare: 'other' });
   await unnoticed(on, () => on.service.signal('SIGKILL'));
