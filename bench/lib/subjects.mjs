@@ -19,12 +19,16 @@ const OWNERS = {
 };
 
 /** Room for every group of a run; everything else is the default that users get. */
-const CONFIG = (socket, igmp, { owner, rest }) => `
+const ROOM = { maxGroups: 0, maxSources: 0 };
+const ownersConfig = (igmp, { owner, rest }) => `
+interfaces:
+  recv: { owner: ${owner}, igmp: ${JSON.stringify({ ...ROOM, ...igmp })} }
+  send: { owner: ${owner} }
+${rest}
+`;
+const CONFIG = (socket, rest) => `
 log: { level: warn }
 control: { socket: ${socket} }
-interfaces:
-  recv: { owner: ${owner}, igmp: ${JSON.stringify({ maxGroups: 0, ...igmp })} }
-  send: { owner: ${owner} }
 ${rest}
 `;
 
@@ -96,9 +100,16 @@ async function awaitSocket(path, proc, logFile) {
 
 /**
  * `probe`: load probe.mjs into it, which measures its event loop and its heap from inside. `igmp`: keys of recv's; `words`:
- * more of its arguments.
+ * more of its arguments; `rest`: the whole configuration beside log and socket.
  */
-export async function startDaemon({ probe = false, nodeArgs = [], igmp = {}, owners = 'static', words = [] } = {}) {
+export async function startDaemon({
+  probe = false,
+  nodeArgs = [],
+  igmp = {},
+  owners = 'static',
+  words = [],
+  rest,
+} = {}) {
   if (!existsSync(DAEMON)) throw new Error(`${DAEMON} is missing; run "npm run setup" first`);
   const directory = mkdtempSync('/run/daemon-');
   const path = {
@@ -106,7 +117,7 @@ export async function startDaemon({ probe = false, nodeArgs = [], igmp = {}, own
     config: join(directory, 'mgmd.yaml'),
     log: join(directory, 'log'),
   };
-  writeFileSync(path.config, CONFIG(path.socket, igmp, OWNERS[owners]));
+  writeFileSync(path.config, CONFIG(path.socket, rest ?? ownersConfig(igmp, OWNERS[owners])));
   const log = openSync(path.log, 'w');
   const preload = probe ? ['--import', PROBE] : [];
   const startedNs = process.hrtime.bigint();
