@@ -10,6 +10,7 @@
 #include "membership_binding.h"
 #include "mroute_binding.h"
 #include "netlink_binding.h"
+#include "output.h"
 #include "pause_gate_binding.h"
 #include "peer.h"
 
@@ -118,14 +119,13 @@ Napi::Value TakeDescriptors(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value ReplaceProcess(const Napi::CallbackInfo& info) {
+Napi::Value WriteTo(const Napi::CallbackInfo& info) {
   Args args(info);
-  const std::string path = args.String(0);
-  const std::vector<std::string> arguments = args.Strings(1);
-  const std::vector<std::string> environment = args.Strings(2);
-  const std::span<int32_t> fds = args.Int32(3);
+  const int fd = args.NonNegativeInt(0);
+  const std::span<const std::byte> bytes = args.Bytes(1);
+  const int wait_ms = args.NonNegativeInt(2);
   if (!args.ok()) return {};
-  return args.Number(Execute(path, arguments, environment, fds));
+  return args.Number(WriteSome(fd, bytes, wait_ms));
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -143,7 +143,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openPauseGate", Napi::Function::New<OpenPauseGate>(env, "openPauseGate"));
   exports.Set("passDescriptors", Napi::Function::New<PassDescriptors>(env, "passDescriptors"));
   exports.Set("takeDescriptors", Napi::Function::New<TakeDescriptors>(env, "takeDescriptors"));
-  exports.Set("replaceProcess", Napi::Function::New<ReplaceProcess>(env, "replaceProcess"));
+  exports.Set("writeSome", Napi::Function::New<WriteTo>(env, "writeSome"));
   exports.Set("peerCredentials", Napi::Function::New<Credentials>(env, "peerCredentials"));
   return exports;
 }

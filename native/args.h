@@ -34,18 +34,6 @@ class Args {
     return info_[i].As<Napi::String>().Utf8Value();
   }
 
-  std::vector<std::string> Strings(size_t i) {
-    std::vector<std::string> texts;
-    if (!info_[i].IsArray()) return Fail(i, "an array of strings"), texts;
-    const auto array = info_[i].As<Napi::Array>();
-    for (uint32_t at = 0; at < array.Length(); at++) {
-      const Napi::Value value = array[at];
-      if (!value.IsString()) return Fail(i, "an array of strings"), texts;
-      texts.push_back(value.As<Napi::String>().Utf8Value());
-    }
-    return texts;
-  }
-
   Napi::Function Function(size_t i) {
     if (!info_[i].IsFunction()) return Fail(i, "a function"), Napi::Function();
     return info_[i].As<Napi::Function>();

@@ -16,7 +16,6 @@ namespace {
 constexpr SocketKind kStream{AF_UNIX, SOCK_STREAM, 0};
 constexpr size_t kMostDescriptors = 253;  // SCM_MAX_FD
 constexpr size_t kMostNameBytes = 16384;
-constexpr int kFirst = 3;  // SD_LISTEN_FDS_START
 
 struct Rights {
   alignas(cmsghdr) std::byte control[CMSG_SPACE(kMostDescriptors * sizeof(int))]{};
@@ -38,15 +37,6 @@ int WaitReadable(int fd, int timeout_ms) {
   while (ready < 0 && errno == EINTR);
   if (ready < 0) return errno;
   return ready == 0 ? ETIMEDOUT : 0;
-}
-
-// The pointers that execve wants, with the null at the end.
-std::vector<char*> Pointers(const std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
 }
 
 }  // namespace
@@ -95,27 +85,6 @@ int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors
   names.resize(static_cast<size_t>(received));
   out.names = std::move(names);
   return 0;
-}
-
-int Execute(const std::string& path, const std::vector<std::string>& arguments,
-            const std::vector<std::string>& environment, std::span<const int> fds) {
-  if (::access(path.c_str(), X_OK) != 0) return errno;
-  const std::vector<char*> argv = Pointers(arguments);
-  const std::vector<char*> envp = Pointers(environment);
-  // Out of the way first: a descriptor to pass may have the number that another one is to get.
-  const int above = kFirst + static_cast<int>(fds.size());
-  std::vector<UniqueFd> copies;
-  for (const int fd : fds) {
-    copies.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, above));
-    if (!copies.back()) return errno;
-  }
-  for (size_t i = 0; i < copies.size(); i++)
-    if (::dup2(copies[i].get(), kFirst + static_cast<int>(i)) < 0) return errno;
-  // Node closes its standard streams in what it starts.
-  for (int fd = 0; fd < kFirst; fd++)
-    if (::fcntl(fd, F_SETFD, 0) < 0) return errno;
-  ::execve(path.c_str(), argv.data(), envp.data());
-  return errno;
 }
 
 }  // namespace mgmd

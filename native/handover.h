@@ -1,5 +1,4 @@
-// How descriptors reach a successor: over a Unix socket, or across execve(2) in the same process. Results are 0 or a
-// positive errno.
+// How descriptors reach a successor: over a Unix socket. Results are 0 or a positive errno.
 #pragma once
 
 #include <span>
@@ -22,10 +21,5 @@ int SendDescriptors(int socket, const std::string& names, std::span<const int> f
 // Connects to `path` and waits at most `timeout_ms` for one message of SendDescriptors. ENOENT or ECONNREFUSED: nobody
 // listens there. ECONNRESET: closed without a message.
 int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors& out);
-
-// Replaces the program of this process; `fds` become 3, 4, ... in it, as systemd passes descriptors. Returns only when it
-// failed, and then the descriptors of this process may be spoilt.
-int Execute(const std::string& path, const std::vector<std::string>& arguments,
-            const std::vector<std::string>& environment, std::span<const int> fds);
 
 }  // namespace mgmd

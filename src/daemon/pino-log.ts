@@ -1,9 +1,8 @@
 /**
- * The log: one JSON object a line with a stable `evt`, written before the call returns, so that the last line before an
- * end is never lost. Under journald each line begins with its priority (`<3>` to `<7>`, sd-daemon(3)) and has no time.
+ * The log: one JSON object a line with a stable `evt`, in the order in which they were said. Under journald each line begins with its priority (`<3>` to `<7>`, sd-daemon(3)) and has no time.
  */
 import { fstatSync } from 'node:fs';
-import { destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type Logger, pino, stdTimeFunctions } from 'pino';
 import type { LogLevel } from '../config/types.js';
 import type { Fields, Log } from '../port/log.js';
 
@@ -79,13 +78,6 @@ export class PinoLog implements Log {
   child(bindings: Readonly<Record<string, unknown>>): Log {
     return new PinoLog(this.#pino.child(bindings), this.#threshold);
   }
-}
-
-/** Standard output, written synchronously. A reader that went away must not end a router. */
-export function standardOutput(): LogTarget {
-  const out = destination({ fd: 1, sync: true });
-  out.on('error', () => undefined);
-  return out;
 }
 
 /** systemd names the device and inode of the stream it connected to the journal; what was redirected since is another one. */

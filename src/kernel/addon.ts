@@ -129,8 +129,11 @@ export interface Addon {
     path: string,
     timeoutMs: number,
   ): { readonly names: string; readonly fds: readonly number[] } | number;
-  /** execve(2) with `fds` as 3, 4, ... and nothing else open. Returns only when it failed; the process should end then. */
-  replaceProcess(path: string, args: readonly string[], env: readonly string[], fds: Int32Array): number;
+  /**
+   * Writes to a stream what it takes now, or within `waitMs`. Returns how many bytes that was, or -errno; -EAGAIN when it
+   * takes none.
+   */
+  writeSome(fd: number, bytes: Uint8Array, waitMs: number): number;
   /** SO_PEERCRED of a Unix socket by descriptor number. */
   peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number } | number;
 }

@@ -216,6 +216,11 @@ export class Mroute implements MroutePort {
     this.#native.done();
   }
 
+  /** Hears nothing more, and leaves the table as it is. */
+  abandon(): void {
+    this.#events?.close();
+  }
+
   #init(inherited: boolean): KernelError | undefined {
     const errno = this.#native.init();
     // The answers of a socket that is the owner already: EBUSY to another table's number, EADDRINUSE to MRT_INIT.

@@ -67,6 +67,8 @@ export interface Kernel {
   duplicateSocket(): number | KernelError;
   /** Leaves all groups, empties and gives up the table, closes everything. Harmless twice. */
   close(): void;
+  /** Closes everything and changes nothing: what `descriptors()` returned keeps table and memberships as they are. */
+  abandon(): void;
 }
 
 /** Duplicates of what a successor needs, which the caller owns. */
@@ -78,22 +80,29 @@ export interface KernelDescriptors {
   readonly inherited: readonly number[];
 }
 
+/** `abandon`: the kernel keeps what it has. */
+type Closer = (abandon: boolean) => void;
+
 /** On failure everything opened so far is closed again. */
 export function openKernel(options: KernelOptions): Result<Kernel, KernelError> {
   const addon = options.addon ?? loadAddon();
-  const closers: (() => void)[] = [];
-  const close = () => {
-    for (const closer of closers.splice(0).reverse()) closer();
+  const closers: Closer[] = [];
+  const close = (abandon = false) => {
+    for (const closer of closers.splice(0).reverse()) closer(abandon);
   };
   const opened = openAll(addon, options, closers);
   if (opened instanceof KernelError) {
     close();
     return err(opened);
   }
-  return ok({ ...opened, close });
+  return ok({ ...opened, close: () => close(), abandon: () => close(true) });
 }
 
-function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]): Omit<Kernel, 'close'> | KernelError {
+function openAll(
+  addon: Addon,
+  options: KernelOptions,
+  closers: Closer[],
+): Omit<Kernel, 'close' | 'abandon'> | KernelError {
   const { table, clock, log, inheritedFd, pauseScope = 'agent' } = options;
   const native = addon.openIgmpSocket(inheritedFd);
   if (typeof native === 'number') return kernelError('opening', 'the raw IGMP socket', native);
@@ -115,7 +124,7 @@ function openAll(addon: Addon, options: KernelOptions, closers: (() => void)[]):
   });
   if (!routing.ok) return routing.error;
   const { mroute, leftovers } = routing.value;
-  closers.push(() => mroute.close());
+  closers.push((abandon) => (abandon ? mroute.abandon() : mroute.close()));
   const links = Links.open(addon, log);
   if (!links.ok) return links.error;
   known = links.value;
@@ -167,7 +176,7 @@ function openHostPause(
   gate: NativePauseGate | undefined,
   links: Links,
   log: Log,
-  closers: (() => void)[],
+  closers: Closer[],
 ): HostPause | KernelError {
   const route = GroupRoute.open(addon);
   if (!route.ok) return route.error;

@@ -1,5 +1,5 @@
-/** passDescriptors, takeDescriptors, replaceProcess: sockets from process to process. */
-import { execFile, execFileSync } from 'node:child_process';
+/** passDescriptors, takeDescriptors: sockets from process to process. */
+import { execFile } from 'node:child_process';
 import { closeSync, fstatSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -32,20 +32,9 @@ test('descriptors go over a connection of Node to a process that asks for them, 
   rmSync(directory, { recursive: true });
 });
 
-test('a process becomes another program with its descriptors as 3, 4, ... and its standard streams', () => {
-  const script = `const fs = require('fs'); const a = require('${ADDON}');
-    const fds = [fs.openSync('/dev/null'), fs.openSync('/dev/zero')];
-    a.replaceProcess('/bin/sh', ['sh', '-c', 'readlink /proc/$$/fd/3 /proc/$$/fd/4; echo $WORD'], ['WORD=given', 'PATH=/bin:/usr/bin'], Int32Array.from(fds))`;
-  expect(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' })).toBe('/dev/null\n/dev/zero\ngiven\n');
-});
-
-test('nobody who listens, a program that is not there and wrong arguments are told', () => {
+test('nobody who listens and wrong arguments are told', () => {
   expect(addon.takeDescriptors('/nowhere/at/all', 10)).toBe(2);
-  expect(addon.replaceProcess('/nowhere/at/all', ['x'], [], new Int32Array(0))).toBe(2);
   const file = openSync('/dev/null', 'r');
   expect(addon.passDescriptors(file, 'x', Int32Array.of(file))).toBe(ERRNO.ENOTSOCK);
   closeSync(file);
-  const wrong = addon as unknown as { replaceProcess: (...words: unknown[]) => unknown };
-  expect(() => wrong.replaceProcess('/bin/sh', 'sh', [], new Int32Array(0))).toThrow(TypeError);
-  expect(() => wrong.replaceProcess('/bin/sh', [1], [], new Int32Array(0))).toThrow('an array of strings');
 });

@@ -1,7 +1,7 @@
 /** Sockets passed on by number and name: which are taken, which are closed, and what they are called for their whole life. */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { DescriptorNames, discard, passedByParent, passingOn, predecessorOf } from '../../../src/daemon/descriptors.js';
+import { DescriptorNames, discard, passedByParent, predecessorOf } from '../../../src/daemon/descriptors.js';
 import { isStopJob, unitOf } from '../../../src/daemon/service-job.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
@@ -32,14 +32,6 @@ test.each([
   ['a negative count', { LISTEN_FDS: '-1', LISTEN_PID: '77' }],
 ])('there are no descriptors: %s', (_what, env) => {
   expect(passedByParent({ ...env }, 77)).toEqual([]);
-});
-
-test('what is passed on is read again as it was', () => {
-  const passed = [
-    { name: 'mroute4', fd: 3 },
-    { name: 'member4.2', fd: 4 },
-  ];
-  expect(passedByParent({ ...passingOn(passed, 5) }, 5)).toEqual(passed);
 });
 
 test('a stranger among the descriptors is closed and named in the log', () => {

@@ -1,0 +1,163 @@
+/** The process itself: signals, a log that nobody reads, reloads in a row, and programs at the end of a pipe. */
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { closeSync, constants, openSync, readdirSync, readSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { DAEMON, Daemon, TOOL } from '../support/daemon.js';
+import { eventually } from '../support/eventually.js';
+import { type Namespace, type Net, netnsTest } from '../support/topology.js';
+
+const config = (socket: string) => `
+control: { socket: ${socket} }
+log: { level: debug }
+restart: { window: 1s }
+interfaces:
+  lan: { owner: red, igmp: { startupQueryInterval: 100ms, queryResponseInterval: 100ms, startupQueryCount: 1 } }
+static:
+  red: {}
+`;
+
+function place(net: Net): Namespace {
+  const router = net.router('router');
+  net.host('host', router, 'lan', '10.1.0');
+  return router;
+}
+
+function listeners(router: Namespace): string {
+  return router.run('ss', '-Hltn');
+}
+
+/** What a signal may be sent without ending the daemon, the runtime's debugger first. */
+const HARMLESS = [
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGALRM',
+  'SIGVTALRM',
+  'SIGIO',
+  'SIGPWR',
+  'SIGPIPE',
+  'SIGWINCH',
+  'SIGCHLD',
+  'SIGURG',
+] as const;
+
+netnsTest('no signal opens a debugger, and those that mean nothing do nothing (B1)', async (net) => {
+  const router = place(net);
+  const daemon = await router.daemon(config);
+  for (const signal of [...HARMLESS, ...HARMLESS]) {
+    daemon.process.signal(signal);
+    expect(daemon.ctl('status')).toMatchObject({});
+  }
+  expect(daemon.process.running()).toBe(true);
+  expect(listeners(router)).toBe('');
+  expect(await daemon.stop()).toBe(0);
+});
+
+netnsTest('a debugger that was asked for at the start is closed before anything else happens (B1)', async (net) => {
+  const router = place(net);
+  const folder = net.temporaryDirectory();
+  const file = join(folder, 'mgmd.yaml');
+  writeFileSync(file, config(join(folder, 'mgmd.sock')));
+  const process = router.spawn('node', [DAEMON, '--config', file], { NODE_OPTIONS: '--inspect' });
+  await eventually('the daemon to serve', () => process.lines.some((line) => line.includes('"daemon.started"')));
+  expect(listeners(router)).toBe('');
+  process.signal('SIGTERM');
+  expect(await process.end()).toBe(0);
+});
+
+netnsTest(
+  'reloads in a row end nothing, the last configuration holds, and no descriptor is left over (B3)',
+  async (net) => {
+    const router = place(net);
+    const daemon = await router.daemon(config);
+    const starts = () => daemon.events('daemon.started').length;
+    const ended = () => daemon.events('daemon.warm-start.ended').length;
+    const open = () => readdirSync(`/proc/${daemon.process.pid}/fd`).length;
+    daemon.process.signal('SIGHUP');
+    await eventually('the first window to end', () => ended() === 1);
+    const before = { starts: starts(), open: open() };
+    for (let at = 0; at < 20; at++) {
+      writeFileSync(daemon.configFile, config(daemon.controlSocket).replace('red: {}', `red: {}\n  number${at}: {}`));
+      daemon.process.signal('SIGHUP');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await eventually('the last configuration to hold', () => {
+      return starts() > before.starts && daemon.ctl<{ protocols: string[] }>('status').protocols.includes('number19');
+    });
+    await eventually('what the lives before held to be closed', () => open() <= before.open);
+    daemon.process.signal('SIGHUP');
+    daemon.process.signal('SIGTERM');
+    daemon.process.signal('SIGTERM');
+    expect(await daemon.process.end()).toBe(0);
+    expect(daemon.events('daemon.stopped')).toHaveLength(1);
+  },
+);
+
+netnsTest('a log that nobody reads stops neither requests nor reloads nor the end (B2)', async (net) => {
+  const router = place(net);
+  const pipe = join(net.temporaryDirectory(), 'log');
+  execFileSync('mkfifo', [pipe]);
+  // both ends are here, and nobody reads
+  const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  const daemon = new Daemon(router, net.temporaryDirectory(), config);
+  await daemon.process.kill();
+  const words = [process.execPath, DAEMON, '--config', daemon.configFile].join(' ');
+  const child = router.spawn('/bin/sh', ['-c', `exec ${words} > ${pipe}`]);
+  await eventually('the daemon to serve', () => answers(daemon));
+  // each life logs about two thousand bytes, and a pipe holds 65536
+  for (let life = 0; life < 50; life++) {
+    child.signal('SIGHUP');
+    await eventually('the next life to serve', () => answers(daemon));
+  }
+  child.signal('SIGTERM');
+  expect(await child.end()).toBe(0);
+  const text = readAll(reader);
+  closeSync(reader);
+  expect(text.length).toBeGreaterThan(60_000);
+  // the pipe was full, and each line that is in it is whole
+  for (const line of text.split('\n').slice(0, -1)) expect(() => JSON.parse(line) as unknown).not.toThrow();
+});
+
+function answers(daemon: Daemon): boolean {
+  try {
+    daemon.ctl('status');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readAll(fd: number): string {
+  const parts: Buffer[] = [];
+  for (;;) {
+    const part = Buffer.alloc(65_536);
+    try {
+      parts.push(part.subarray(0, readSync(fd, part)));
+    } catch {
+      return Buffer.concat(parts).toString('utf8');
+    }
+  }
+}
+
+netnsTest(
+  '--check tells every mistake to a reader that is slow, and ends quietly when the reader goes (B6)',
+  async (net) => {
+    const file = join(net.temporaryDirectory(), 'mgmd.yaml');
+    writeFileSync(file, Array.from({ length: 5000 }, (_, at) => `unknown${at}: 1\n`).join(''));
+    const words = `${process.execPath} ${DAEMON} --config ${file} --check`;
+    const slow = spawnSync('/bin/bash', ['-c', `{ ${words} 2>&1; echo "code $?"; } | { sleep 1; cat; }`], {
+      encoding: 'utf8',
+    });
+    const lines = slow.stdout.trim().split('\n');
+    expect(lines).toHaveLength(5001);
+    expect(lines.at(-1)).toBe('code 78');
+    const gone = spawnSync('/bin/bash', ['-c', `{ ${words} 2>&1; echo "code $?" >&2; } | head -n 1`], {
+      encoding: 'utf8',
+    });
+    expect(gone.stdout.trim().split('\n')).toHaveLength(1);
+    expect(gone.stderr).toBe('code 78\n');
+    const help = spawn(process.execPath, [TOOL, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    help.stdout.destroy();
+    expect(await new Promise((resolve) => help.once('exit', resolve))).toBe(0);
+  },
+);
