@@ -3,10 +3,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
+#include "peer.h"
 #include "socket.h"
 
 namespace mgmd {
@@ -16,6 +19,11 @@ namespace {
 constexpr SocketKind kStream{AF_UNIX, SOCK_STREAM, 0};
 constexpr size_t kMostDescriptors = 253;  // SCM_MAX_FD
 constexpr size_t kMostNameBytes = 16384;
+
+constexpr std::string_view kTake = "take\n";
+constexpr std::string_view kTaken = "taken\n";
+// It saves its state and closes its sockets; while it lives, two would serve.
+constexpr int kMostLettingGoMs = 600000;
 
 struct Rights {
   alignas(cmsghdr) std::byte control[CMSG_SPACE(kMostDescriptors * sizeof(int))]{};
@@ -37,6 +45,12 @@ int WaitReadable(int fd, int timeout_ms) {
   while (ready < 0 && errno == EINTR);
   if (ready < 0) return errno;
   return ready == 0 ? ETIMEDOUT : 0;
+}
+
+int Say(int socket, std::string_view word) {
+  const ssize_t sent = ::send(socket, word.data(), word.size(), MSG_NOSIGNAL);
+  if (sent < 0) return errno;
+  return static_cast<size_t>(sent) == word.size() ? 0 : EMSGSIZE;
 }
 
 }  // namespace
@@ -63,6 +77,11 @@ int SendDescriptors(int socket, const std::string& names, std::span<const int> f
 int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors& out) {
   UniqueFd socket;
   if (const int error = Connect(path, socket)) return error;
+  // Whoever may listen there without being root could give us any socket.
+  ucred peer{};
+  if (const int error = PeerCredentials(socket.get(), peer)) return error;
+  if (peer.uid != 0 && peer.uid != ::geteuid()) return EPERM;
+  if (const int error = Say(socket.get(), kTake)) return error;
   if (const int error = WaitReadable(socket.get(), timeout_ms)) return error;
   Rights rights;
   std::string names(kMostNameBytes, '\0');
@@ -83,6 +102,9 @@ int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors
   if (received == 0) return ECONNRESET;
   if ((message.msg_flags & MSG_CTRUNC) != 0) return EMFILE;  // the descriptor table is full
   names.resize(static_cast<size_t>(received));
+  // From here on nothing is lost if the predecessor ends, and it ends only after it has read this. Where it cannot, it has died.
+  (void)Say(socket.get(), kTaken);
+  if (const int error = WaitReadable(socket.get(), kMostLettingGoMs)) return error;
   out.names = std::move(names);
   return 0;
 }

@@ -18,8 +18,9 @@ struct NamedDescriptors {
 // Sends them over a connected stream socket in one message; at most 253, and names of at most 16 KiB.
 int SendDescriptors(int socket, const std::string& names, std::span<const int> fds);
 
-// Connects to `path` and waits at most `timeout_ms` for one message of SendDescriptors. ENOENT or ECONNREFUSED: nobody
-// listens there. ECONNRESET: closed without a message.
+// Connects to `path`, says "take", waits at most `timeout_ms` for one message of SendDescriptors, says "taken", and waits until
+// the other end closes: by then it serves no more. ENOENT or ECONNREFUSED: nobody listens there. EPERM: somebody who is neither
+// root nor we. ECONNRESET: closed without a message. After an error the other end goes on with what it has.
 int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors& out);
 
 }  // namespace mgmd

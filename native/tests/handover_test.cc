@@ -49,6 +49,12 @@ class Listener {
 
 mgmd::UniqueFd Null() { return mgmd::UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
 
+std::string Heard(int socket) {
+  std::array<char, 16> word{};
+  const ssize_t read = ::recv(socket, word.data(), word.size(), 0);
+  return {word.data(), read > 0 ? static_cast<size_t>(read) : 0};
+}
+
 bool SameFile(int a, int b) {
   struct stat one {};
   struct stat other {};
@@ -64,7 +70,9 @@ TEST_CASE("descriptors arrive under other numbers, in order, with their names, a
     const mgmd::UniqueFd peer = listener.Accept();
     const mgmd::UniqueFd null = Null();
     const std::array<int, 2> fds{null.get(), peer.get()};
+    CHECK(Heard(peer.get()) == "take\n");
     CHECK(mgmd::SendDescriptors(peer.get(), "mroute4:member4.0", fds) == 0);
+    CHECK(Heard(peer.get()) == "taken\n");
   });
   mgmd::NamedDescriptors got;
   CHECK(mgmd::ReceiveDescriptors(listener.path(), 5000, got) == 0);

@@ -13,8 +13,8 @@ import type { Log } from '../port/log.js';
 const FIRST = 3;
 const MEMBERSHIPS = 'member4.';
 const DEFAULT_TABLE = 253;
-/** What a predecessor may take to save its state and to let go. */
-const HANDOFF_LIMIT_MS = 5000;
+/** What a predecessor that is busy may take to answer. */
+const HANDOFF_LIMIT_MS = 60_000;
 const ENOENT = 2;
 const ECONNREFUSED = 111;
 
@@ -43,19 +43,26 @@ export function passedByParent(env: Environment, pid: number): readonly NamedDes
   return Array.from({ length: count }, (_, at) => ({ name: names[at] ?? '', fd: FIRST + at }));
 }
 
-/** Asks a running mgmd that was started with the same `--handoff PATH`; nobody there is not a problem. */
-export function takenFromPredecessor(addon: Addon, path: string, log: Log): readonly NamedDescriptor[] {
+/**
+ * Asks a running mgmd that was started with the same `--handoff PATH`; nobody there is not a problem. Undefined, with the
+ * reason in the log, when somebody is there and keeps its sockets: then both would want the table.
+ */
+export function takenFromPredecessor(
+  addon: Pick<Addon, 'takeDescriptors'>,
+  path: string,
+  log: Log,
+): readonly NamedDescriptor[] | undefined {
   const taken = addon.takeDescriptors(path, HANDOFF_LIMIT_MS);
   if (typeof taken !== 'number') {
     const names = taken.names.split(':');
     return taken.fds.map((fd, at) => ({ name: names[at] ?? '', fd }));
   }
-  if (taken !== ENOENT && taken !== ECONNREFUSED)
-    log.warn(
-      { evt: 'daemon.handoff.failed', path, errno: taken },
-      `a process listens at ${path} but hands nothing over (errno ${taken}); mgmd starts without its sockets`,
-    );
-  return [];
+  if (taken === ENOENT || taken === ECONNREFUSED) return [];
+  log.error(
+    { evt: 'daemon.handoff.failed', path, errno: taken },
+    `the process that listens at ${path} handed nothing over within ${HANDOFF_LIMIT_MS / 1000} s (errno ${taken}) and goes on; mgmd ends, start it again or stop the other first`,
+  );
+  return undefined;
 }
 
 /** Sorts by name; what has no use is closed. Without the routing socket of our table nothing has. */

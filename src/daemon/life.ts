@@ -72,6 +72,7 @@ export async function live(parts: LifeParts): Promise<ExitCode> {
   const service = await openServiceManager(process.env, log);
   const stored = passedByParent(process.env, process.pid);
   const handed = given.handoff === undefined ? [] : takenFromPredecessor(loadAddon(), given.handoff, log);
+  if (!handed) return EXIT.unavailable;
   let next: Beginning | ExitCode = { parsed, atMs: 0, service, stored, handed };
   while (typeof next === 'object') next = await liveOnce(parts, next);
   return next;
@@ -229,6 +230,7 @@ class Life {
       addon: loadAddon(),
       log,
       peerUid: peerUidReader(),
+      descriptors: () => this.#organs.names.named(this.#organs.kernel.descriptors()),
       letGo: () => this.#letGo(),
       done,
     });
