@@ -17,8 +17,11 @@ test('descriptors go over a connection of Node to a process that asks for them, 
   const fd = openSync('/dev/null', 'r');
   const server = createServer((socket: Socket) => {
     const { fd: at } = (socket as unknown as { _handle: { fd: number } })._handle;
-    expect(addon.passDescriptors(at, 'one:two', Int32Array.of(fd, fd))).toBe(0);
-    socket.destroy();
+    socket.once('data', (word) => {
+      expect(word.toString()).toBe('take\n');
+      expect(addon.passDescriptors(at, 'one:two', Int32Array.of(fd, fd))).toBe(0);
+      socket.once('data', () => socket.destroy());
+    });
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
   // asking blocks, so another process does it

@@ -1,6 +1,6 @@
 /** The process itself: signals, a log that nobody reads, reloads in a row, and programs at the end of a pipe. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, openSync, readdirSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { DAEMON, Daemon, TOOL } from '../support/daemon.js';
@@ -99,13 +99,13 @@ netnsTest('a log that nobody reads stops neither requests nor reloads nor the en
   execFileSync('mkfifo', [pipe]);
   // both ends are here, and nobody reads
   const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+  fill(reader);
   const daemon = new Daemon(router, net.temporaryDirectory(), config);
   await daemon.process.kill();
   const words = [process.execPath, DAEMON, '--config', daemon.configFile].join(' ');
   const child = router.spawn('/bin/sh', ['-c', `exec ${words} > ${pipe}`]);
   await eventually('the daemon to serve', () => answers(daemon));
-  // each life logs about two thousand bytes, and a pipe holds 65536
-  for (let life = 0; life < 50; life++) {
+  for (let life = 0; life < 5; life++) {
     child.signal('SIGHUP');
     await eventually('the next life to serve', () => answers(daemon));
   }
@@ -113,10 +113,20 @@ netnsTest('a log that nobody reads stops neither requests nor reloads nor the en
   expect(await child.end()).toBe(0);
   const text = readAll(reader);
   closeSync(reader);
-  expect(text.length).toBeGreaterThan(60_000);
-  // the pipe was full, and each line that is in it is whole
-  for (const line of text.split('\n').slice(0, -1)) expect(() => JSON.parse(line) as unknown).not.toThrow();
+  // no line of it came, and none stopped it
+  expect(text).toMatch(/^[x\n]+$/);
 });
+
+/** Until the pipe takes no more. */
+function fill(pipe: number): void {
+  const page = Buffer.alloc(4096, 'x');
+  page[4095] = 0x0a;
+  try {
+    for (;;) writeSync(pipe, page);
+  } catch {
+    // EAGAIN: it is full
+  }
+}
 
 function answers(daemon: Daemon): boolean {
   try {
