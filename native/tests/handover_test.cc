@@ -69,7 +69,9 @@ TEST_CASE("descriptors arrive under other numbers, in order, with their names, a
   std::thread sender([&listener] {
     const mgmd::UniqueFd peer = listener.Accept();
     const mgmd::UniqueFd null = Null();
-    const std::array<int, 2> fds{null.get(), peer.get()};
+    // Not the connection itself: held by the other end, it would never close.
+    const mgmd::UniqueFd zero(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+    const std::array<int, 2> fds{null.get(), zero.get()};
     CHECK(Heard(peer.get()) == "take\n");
     CHECK(mgmd::SendDescriptors(peer.get(), "mroute4:member4.0", fds) == 0);
     CHECK(Heard(peer.get()) == "taken\n");
