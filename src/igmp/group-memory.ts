@@ -100,7 +100,7 @@ export function recall(
   for (const { address, leftMs, host } of saved.sources) {
     group.sources ??= new Map();
     if (!takeSource(group, host)) continue;
-    group.sources.set(address, { address, expiryMs: until(leftMs), queriesLeft: 0, seenIn: 0, host });
+    group.sources.set(address, { address, expiryMs: until(leftMs), queriesLeft: 0, nextQueryMs: 0, seenIn: 0, host });
   }
   if (saved.mode === 'exclude') env.changes.joinGroup(group.address);
   for (const { address, expiryMs } of group.sources?.values() ?? []) {

@@ -1,7 +1,7 @@
 /**
  * Group-specific and group-and-source-specific queries with their retransmissions (igmp.md section 8.2; RFC 9776
- * section 6.6.3). A leave asks at once for what it concerns; what was already pending keeps its own rhythm, so one
- * retransmission clock per group is enough and nothing is sent twice in one tick.
+ * section 6.6.3). Q(G), and Q(G,S) of each source, has a due time of its own, so that what is pending neither hastens nor
+ * delays what comes later; what is due in the same tick goes out together.
  */
 import type { IpAddress } from '../base/ip.js';
 import type { Group, Source } from './group.js';
@@ -18,6 +18,9 @@ export interface QueryOutput {
   sendSourceQuery(group: IpAddress, sources: readonly IpAddress[], suppress: boolean): void;
 }
 
+/** The transmissions left of a question that waits for the budget of queries (query-queue.ts): none was sent yet. */
+export const WAITING = -1;
+
 /**
  * Whether a leave would lower the group timer. False when it is at LMQT already: a query is pending or the group is about to
  * expire, and a second leave restarts nothing.
@@ -30,6 +33,7 @@ export function groupIsToAsk(group: Group, nowMs: number, last: LastMember): boo
 export function scheduleGroupQuery(group: Group, nowMs: number, last: LastMember): void {
   group.timerMs = nowMs + last.timeMs;
   group.queriesLeft = last.count;
+  group.nextQueryMs = nowMs;
 }
 
 /** The same for one source of Q(G,A). */
@@ -40,11 +44,11 @@ export function sourceIsToAsk(source: Source, nowMs: number, last: LastMember): 
 export function scheduleSourceQuery(source: Source, nowMs: number, last: LastMember): void {
   source.expiryMs = nowMs + last.timeMs;
   source.queriesLeft = last.count;
+  source.nextQueryMs = nowMs;
 }
 
 /** Drops what is pending: in v1 mode leaves are ignored and queries pointless. */
 export function cancelQueries(group: Group): void {
-  group.nextQueryMs = 0;
   group.queriesLeft = 0;
   group.queryAsked = false;
   if (group.sources !== undefined) for (const source of group.sources.values()) source.queriesLeft = 0;
@@ -61,50 +65,31 @@ export class QuerySender {
     this.#output = output;
   }
 
-  /** The transmission right after a leave: only what was never sent, which still has its full count. */
-  sendNew(group: Group, nowMs: number): void {
-    this.#send(group, nowMs, this.#last.count);
-    if (group.nextQueryMs === 0) this.#rearm(group, nowMs);
-  }
-
-  /** A tick of the retransmission clock: everything that has transmissions left. */
-  resend(group: Group, nowMs: number): void {
-    this.#send(group, nowMs, 0);
-    this.#rearm(group, nowMs);
-  }
-
-  /** S = 1 when somebody answered meanwhile: timers are not to be lowered again. */
-  #send(group: Group, nowMs: number, atLeast: number): void {
-    const { timeMs } = this.#last;
-    const askGroup = group.queriesLeft > 0 && group.queriesLeft >= atLeast;
+  /** Sends what is due. S = 1 when somebody answered meanwhile: timers are not to be lowered again. */
+  send(group: Group, nowMs: number): void {
+    const { timeMs, intervalMs } = this.#last;
+    const askGroup = group.queriesLeft > 0 && group.nextQueryMs <= nowMs;
     if (askGroup) {
       group.queriesLeft--;
+      group.nextQueryMs = nowMs + intervalMs;
       this.#output.sendGroupQuery(group.address, group.timerMs - nowMs > timeMs);
     }
     if (group.sources === undefined) return;
-    this.#collect(group.sources, nowMs, atLeast);
+    this.#collect(group.sources, nowMs);
     // Q(G) asks for the answered ones as well, so the message with S = 1 can be spared.
     if (this.#answered.length > 0 && !askGroup) this.#output.sendSourceQuery(group.address, this.#answered, true);
     if (this.#unanswered.length > 0) this.#output.sendSourceQuery(group.address, this.#unanswered, false);
   }
 
-  #collect(sources: ReadonlyMap<IpAddress, Source>, nowMs: number, atLeast: number): void {
+  #collect(sources: ReadonlyMap<IpAddress, Source>, nowMs: number): void {
+    const { timeMs, intervalMs } = this.#last;
     this.#answered.length = 0;
     this.#unanswered.length = 0;
     for (const source of sources.values()) {
-      if (source.queriesLeft === 0 || source.queriesLeft < atLeast) continue;
+      if (source.queriesLeft <= 0 || source.nextQueryMs > nowMs) continue;
       source.queriesLeft--;
-      (source.expiryMs - nowMs > this.#last.timeMs ? this.#answered : this.#unanswered).push(source.address);
+      source.nextQueryMs = nowMs + intervalMs;
+      (source.expiryMs - nowMs > timeMs ? this.#answered : this.#unanswered).push(source.address);
     }
   }
-
-  #rearm(group: Group, nowMs: number): void {
-    group.nextQueryMs = queriesPending(group) ? nowMs + this.#last.intervalMs : 0;
-  }
-}
-
-function queriesPending(group: Group): boolean {
-  if (group.queriesLeft > 0) return true;
-  if (group.sources !== undefined) for (const source of group.sources.values()) if (source.queriesLeft > 0) return true;
-  return false;
 }

@@ -8,16 +8,7 @@ import type { IgmpInterfaceConfig } from '../config/types.js';
 import { type AdmissionDrop, groupRefusal, sourceReader } from './admission.js';
 import { COMPATIBILITY, type CompatMode, compatMode } from './compatibility.js';
 import { Group, type MembershipChanges, type Source } from './group.js';
-import {
-  cancelQueries,
-  groupIsToAsk,
-  type LastMember,
-  type QueryOutput,
-  QuerySender,
-  scheduleGroupQuery,
-  scheduleSourceQuery,
-  sourceIsToAsk,
-} from './group-queries.js';
+import type { QueryOutput } from './group-queries.js';
 import { DUE_MS, earliestTimerMs, expire, withdraw } from './group-timers.js';
 import { admitted, recall, type SavedGroup } from './group-memory.js';
 import {
@@ -30,14 +21,10 @@ import {
   type WireSources,
 } from './group-v3.js';
 import { HostTable } from './host-table.js';
-import {
-  groupMembershipIntervalMs,
-  lastMemberQueryTimeMs,
-  olderHostPresentIntervalMs,
-  type Timing,
-} from './intervals.js';
-import { QueryBudget, type SharedBudgets, Tally } from './limits.js';
+import { groupMembershipIntervalMs, olderHostPresentIntervalMs, type Timing } from './intervals.js';
+import { type SharedBudgets, Tally } from './limits.js';
 import { isRecordType, RECORD, type RecordType, readSource } from './packet.js';
+import { Questions } from './questions.js';
 
 /** Why a message, or one record of it, changed nothing; names of counters. */
 export type GroupDrop =
@@ -78,18 +65,14 @@ const NO_SOURCES: WireSources = { bytes: new Uint8Array(0), at: 0, count: 0 };
 export class GroupTable {
   readonly #config: IgmpInterfaceConfig;
   readonly #output: GroupOutput;
-  readonly #last: LastMember;
-  readonly #sender: QuerySender;
   readonly #groups = new Map<IpAddress, Group>();
   readonly #deadlines = new DeadlineHeap<Group>();
-  /** Groups whose query waits for the end of the message. */
-  readonly #asked: Group[] = [];
   readonly #wire = { bytes: NO_SOURCES.bytes, at: 0, count: 0 };
   readonly #env: { -readonly [K in keyof RecordEnv]: RecordEnv[K] };
   /** For whom groups and sources count. */
   readonly #groupTally: Tally;
   readonly #sourceTally: Tally;
-  readonly #queries: QueryBudget;
+  readonly #questions: Questions;
   /** Undefined: hosts are not tracked. */
   readonly #hosts: HostTable | undefined;
   #olderHostMs = 0;
@@ -99,8 +82,6 @@ export class GroupTable {
   #safe = false;
   /** Of the record being applied: something ends now. */
   #ended = false;
-  /** The record that found no query left. */
-  #limitedIn = 0;
 
   constructor(config: IgmpInterfaceConfig, output: GroupOutput, budgets: SharedBudgets) {
     this.#config = config;
@@ -110,10 +91,12 @@ export class GroupTable {
     const read = sourceReader(config);
     if (config.explicitTracking || config.maxGroupsPerHost > 0)
       this.#hosts = new HostTable(config, read, budgets, (group) => output.dropped('hostTableFull', group));
-    const { lastMemberQueryIntervalMs: intervalMs, lastMemberQueryCount: count } = config;
-    this.#last = { intervalMs, count, timeMs: lastMemberQueryTimeMs(intervalMs, count) };
-    this.#sender = new QuerySender(this.#last, output);
-    this.#queries = new QueryBudget(config.maxQueriesPerSec, count);
+    this.#questions = new Questions(config, {
+      sendGroupQuery: (group, suppress) => output.sendGroupQuery(group, suppress),
+      sendSourceQuery: (group, sources, suppress) => output.sendSourceQuery(group, sources, suppress),
+      asked: (group) => this.#deadlines.noLaterThan(group, earliestTimerMs(group)),
+      delayed: (group) => output.dropped('queryLimit', group.address),
+    });
     this.#env = {
       nowMs: 0,
       gmiMs: 0,
@@ -142,8 +125,13 @@ export class GroupTable {
     return this.#hosts?.size ?? 0;
   }
 
+  /** Groups with leaves that wait for the budget of queries. */
+  get waitingLeaves(): number {
+    return this.#questions.waiting;
+  }
+
   get nextDeadlineMs(): number {
-    return this.#deadlines.earliestMs;
+    return Math.min(this.#deadlines.earliestMs, this.#questions.nextDeadlineMs);
   }
 
   groups(): IterableIterator<Group> {
@@ -184,13 +172,7 @@ export class GroupTable {
 
   /** After every message: sends what its leaves asked for, once per group. */
   finish(): void {
-    for (const group of this.#asked) {
-      if (!group.queryAsked) continue;
-      group.queryAsked = false;
-      this.#sender.sendNew(group, this.#env.nowMs);
-      this.#deadlines.noLaterThan(group, earliestTimerMs(group));
-    }
-    this.#asked.length = 0;
+    this.#questions.finish(this.#env.nowMs);
   }
 
   /** A v1 or v2 report: the host timer runs, then IS_EX({}) (igmp.md section 11.2). */
@@ -204,12 +186,13 @@ export class GroupTable {
     if (version === 2) group.v2HostMs = untilMs;
     else {
       group.v1HostMs = untilMs;
-      cancelQueries(group);
+      this.#questions.cancel(group);
     }
     group.lastReporter = reporter;
     this.#env.host = reporter;
     this.#hosts?.olderReport(group, reporter, this.#env.nowMs + this.#env.gmiMs);
     applyRecord(group, RECORD.isEx, NO_SOURCES, ++this.#serial, this.#env);
+    this.#questions.applied(group);
   }
 
   /** A v2 leave: TO_IN({}). The caller has checked that this router is the querier. */
@@ -217,6 +200,7 @@ export class GroupTable {
     if (!this.#accepts(address, true) || !this.#hears(2, address)) return;
     const group = this.#groups.get(address);
     if (group === undefined) return;
+    this.#env.host = reporter;
     this.#hosts?.leave(group, reporter);
     if (COMPATIBILITY[this.#mode(group)]['leave-v2'] === 'ignored')
       return this.#output.dropped('olderHostMode', address);
@@ -260,6 +244,7 @@ export class GroupTable {
   /** Runs what is due, a bounded part of it; the rest keeps its deadline and is due at once. */
   timeout(nowMs: number): void {
     this.#env.nowMs = nowMs;
+    this.#questions.timeout(nowMs);
     for (let left = STEPS_PER_TURN; left > 0; ) {
       const group = this.#deadlines.first;
       if (group === undefined || group.queuedMs > nowMs) return;
@@ -277,6 +262,11 @@ export class GroupTable {
     this.forgetAll();
   }
 
+  /** There is no address any more to ask from. */
+  stopAsking(): void {
+    this.#questions.stop();
+  }
+
   /** Every group goes, and nobody is told. */
   forgetAll(): void {
     this.#groupTally.clear();
@@ -284,12 +274,12 @@ export class GroupTable {
     if (this.#hosts !== undefined) for (const group of this.#groups.values()) this.#hosts.forget(group);
     this.#groups.clear();
     this.#deadlines.clear();
-    this.#asked.length = 0;
+    this.#questions.clear();
   }
 
   #serve(group: Group, nowMs: number): void {
     if (!expire(group, this.#env)) return this.#forget(group);
-    if (group.nextQueryMs !== 0 && group.nextQueryMs <= nowMs) this.#sender.resend(group, nowMs);
+    this.#questions.resend(group, nowMs);
     if (this.#hosts !== undefined) this.#pruneHosts(this.#hosts, group);
     this.#deadlines.postpone(group, earliestTimerMs(group));
   }
@@ -299,6 +289,7 @@ export class GroupTable {
     if (this.#config.fastLeave && !this.#safe && this.#querier && leavesAltogether(group, type, wire))
       return this.#drop(group);
     applyRecord(group, type, wire, ++this.#serial, this.#env);
+    this.#questions.applied(group);
     if (this.#safe) this.#endUnwanted(group);
     if (!this.#ended) return;
     this.#ended = false;
@@ -389,7 +380,7 @@ export class GroupTable {
   }
 
   #forget(group: Group): void {
-    group.queryAsked = false;
+    this.#questions.forget(group);
     this.#hosts?.forget(group);
     this.#groupTally.giveBack(group.host);
     this.#deadlines.remove(group);
@@ -410,18 +401,12 @@ export class GroupTable {
 
   #askGroup(group: Group): void {
     if (this.#safe) return this.#endGroup(group);
-    const { nowMs } = this.#env;
-    if (!this.#querier || !groupIsToAsk(group, nowMs, this.#last) || !this.#mayAsk(group)) return;
-    scheduleGroupQuery(group, nowMs, this.#last);
-    this.#queryAsked(group);
+    if (this.#querier) this.#questions.askGroup(group, this.#env.host, this.#env.nowMs);
   }
 
   #askSource(group: Group, source: Source): void {
     if (this.#safe) return this.#endSource(group, source);
-    const { nowMs } = this.#env;
-    if (!this.#querier || !sourceIsToAsk(source, nowMs, this.#last) || !this.#mayAsk(group)) return;
-    scheduleSourceQuery(source, nowMs, this.#last);
-    this.#queryAsked(group);
+    if (this.#querier) this.#questions.askSource(group, source, this.#env.host, this.#env.nowMs);
   }
 
   /** Instead of asking: what no tracked host wants any more ends when the record has been applied. */
@@ -442,7 +427,14 @@ export class GroupTable {
       known.expiryMs = Math.max(known.expiryMs, untilMs);
     } else if (this.#takeSource(group)) {
       const { host } = this.#env;
-      group.sources.set(address, { address, expiryMs: untilMs, queriesLeft: 0, seenIn: this.#serial, host });
+      group.sources.set(address, {
+        address,
+        expiryMs: untilMs,
+        queriesLeft: 0,
+        nextQueryMs: 0,
+        seenIn: this.#serial,
+        host,
+      });
     }
   }
 
@@ -471,22 +463,6 @@ export class GroupTable {
     this.#env.host = group.host;
     if (this.#knowsAll(hosts, group)) this.#endUnwanted(group);
     this.#ended = false;
-  }
-
-  /** Once per message and group: what a message asks about goes out together. */
-  #mayAsk(group: Group): boolean {
-    if (group.queryAsked) return true;
-    if (this.#limitedIn === this.#serial) return false;
-    if (this.#queries.take(this.#env.nowMs)) return true;
-    this.#limitedIn = this.#serial;
-    this.#output.dropped('queryLimit', group.address);
-    return false;
-  }
-
-  #queryAsked(group: Group): void {
-    if (group.queryAsked) return;
-    group.queryAsked = true;
-    this.#asked.push(group);
   }
 
   #lowerSources(group: Group, untilMs: number, wire: WireSources): void {

@@ -79,10 +79,12 @@ export function withdraw(group: Group, { changes, giveBackSource }: Omit<Expiry,
 
 /** When the group is to be looked at next: its earliest running timer, retransmission included. */
 export function earliestTimerMs(group: Group): number {
-  let earliestMs = group.nextQueryMs === 0 ? NEVER : group.nextQueryMs;
+  let earliestMs = group.queriesLeft > 0 ? group.nextQueryMs : NEVER;
   if (group.mode === 'exclude') earliestMs = Math.min(earliestMs, group.timerMs);
   if (group.sources !== undefined)
-    for (const source of group.sources.values())
+    for (const source of group.sources.values()) {
       if (source.expiryMs !== 0) earliestMs = Math.min(earliestMs, source.expiryMs);
+      if (source.queriesLeft > 0) earliestMs = Math.min(earliestMs, source.nextQueryMs);
+    }
   return earliestMs;
 }

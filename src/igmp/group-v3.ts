@@ -5,6 +5,7 @@
 import type { IpAddress } from '../base/ip.js';
 import type { SourceReader } from './admission.js';
 import type { Group, MembershipChanges, Mode, Source } from './group.js';
+import { WAITING } from './group-queries.js';
 import { RECORD, type RecordType, readSource } from './packet.js';
 
 /**
@@ -116,6 +117,7 @@ export function applyRecord(group: Group, type: RecordType, wire: WireSources, s
   if (flips) tellExclude(group, wantedBefore, env.changes);
   if (row.timer === 'refresh') {
     group.timerMs = env.nowMs + env.gmiMs;
+    if (group.queriesLeft === WAITING) group.queriesLeft = 0;
     env.timerSet(group, group.timerMs);
   }
   if (row.askGroup) env.askGroup(group);
@@ -170,6 +172,7 @@ function act(cell: Cell, group: Group, source: Source, env: RecordEnv): void {
   if (cell === 'refresh') {
     if (source.expiryMs === 0) env.changes.allowSource(group.address, source.address);
     source.expiryMs = env.nowMs + env.gmiMs;
+    if (source.queriesLeft === WAITING) source.queriesLeft = 0;
     env.timerSet(group, source.expiryMs);
   } else if (cell === 'drop') {
     if (source.expiryMs === 0) env.changes.allowSource(group.address, source.address);
@@ -180,7 +183,7 @@ function act(cell: Cell, group: Group, source: Source, env: RecordEnv): void {
 
 function add(cell: Cell, group: Group, address: IpAddress, serial: number, flips: boolean, env: RecordEnv): void {
   const expiryMs = cell === 'refuse' ? 0 : cell === 'ask' ? group.timerMs : env.nowMs + env.gmiMs;
-  const source = { address, expiryMs, queriesLeft: 0, seenIn: serial, host: env.host };
+  const source = { address, expiryMs, queriesLeft: 0, nextQueryMs: 0, seenIn: serial, host: env.host };
   group.sources!.set(address, source);
   if (group.mode === 'include') env.changes.joinSource(group.address, address);
   if (cell === 'refuse') {

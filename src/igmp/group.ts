@@ -12,8 +12,10 @@ export interface Source {
   readonly address: IpAddress;
   /** 0 in EXCLUDE: refused (the set Y). Otherwise wanted until then (A in INCLUDE, X in EXCLUDE). */
   expiryMs: number;
-  /** Transmissions left of Q(G,S). */
+  /** Transmissions left of Q(G,S); WAITING: none was sent yet (questions.ts). */
   queriesLeft: number;
+  /** When the next one of them is sent. */
+  nextQueryMs: number;
   /** Number of the record that listed the source last; marks duplicates and what a record left out. */
   seenIn: number;
   /** For whom it counts (limits.ts). */
@@ -26,9 +28,9 @@ export class Group implements Queued {
   timerMs = 0;
   v1HostMs = 0;
   v2HostMs = 0;
-  /** Transmissions left of Q(G). */
+  /** Transmissions left of Q(G); WAITING: none was sent yet (questions.ts). */
   queriesLeft = 0;
-  /** When what is left is sent again: one retransmission clock per group (igmp.md section 8.2). 0: nothing is. */
+  /** When the next one of them is sent. Sources have due times of their own (igmp.md section 8.2). */
   nextQueryMs = 0;
   /** A query was asked for by the message being handled and goes out when all of it is applied. */
   queryAsked = false;

@@ -141,6 +141,7 @@ export class IgmpInterface {
     this.#out = new Uint8Array(QUERY_V3_LENGTH + 4 * this.#sourcesPerQuery);
     if (!link.running) this.groups.clear();
     this.querier.setAddress(nowMs, link.running ? link.primary : undefined);
+    if (link.primary === undefined) this.groups.stopAsking();
     const lacksAddress = link.running && link.primary === undefined;
     if (lacksAddress && !this.#lacksAddress) this.#output.addressMissing();
     this.#lacksAddress = lacksAddress;

@@ -109,7 +109,7 @@ export class QueryBudget {
     this.#cyclesPerSec = perSec / transmissions;
   }
 
-  /** False: the leave is not acted on, and timers stay as they are. */
+  /** False: the leave has to wait, and timers stay as they are. */
   take(nowMs: number): boolean {
     if (this.#cyclesPerSec === 0) return true;
     this.#bucket ??= new TokenBucket(Math.max(1, this.#cyclesPerSec), this.#cyclesPerSec, nowMs);

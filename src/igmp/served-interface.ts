@@ -449,7 +449,7 @@ function limitMessage(reason: DropReason, ifname: string, config: IgmpInterfaceC
     case 'hostTableFull':
       return `${ifname} remembers ${maxTrackedHosts} hosts, its limit; leaves of the others are asked about (raise maxTrackedHosts)`;
     case 'queryLimit':
-      return `leaves on ${ifname} would cause more than ${maxQueriesPerSec} queries a second; those beyond it are not acted on (raise maxQueriesPerSec)`;
+      return `leaves on ${ifname} would cause more than ${maxQueriesPerSec} queries a second; those beyond it wait for their turn (raise maxQueriesPerSec)`;
     default:
       return undefined;
   }

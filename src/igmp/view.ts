@@ -29,6 +29,8 @@ export interface IgmpInterfaceRow {
   readonly groups: number;
   /** (group, host) pairs that are remembered. */
   readonly trackedHosts: number;
+  /** Groups with leaves that wait for the budget of queries (maxQueriesPerSec). */
+  readonly waitingLeaves: number;
   /** 'paused' between the manager's disable and enable, 'resync' while everything is added again. */
   readonly memberships: Phase;
 }
@@ -139,6 +141,7 @@ export function interfaceRow({ named, igmp, sync }: Viewed, nowMs: number): Igmp
     configuredQueryIntervalMs: config.queryIntervalMs,
     groups: igmp.groups.size,
     trackedHosts: igmp.groups.trackedHosts,
+    waitingLeaves: igmp.groups.waitingLeaves,
     memberships: sync.phase,
   };
 }

@@ -53,8 +53,8 @@ class World {
   /** When somebody last wanted the flow. */
   readonly #wantedAtMs = new Map<string, number>();
 
-  constructor(explicitTracking: boolean) {
-    this.bed = new Bed({ config: { explicitTracking } });
+  constructor(explicitTracking: boolean, maxQueriesPerSec = 0) {
+    this.bed = new Bed({ config: { explicitTracking, maxQueriesPerSec } });
     this.link = new HostLink(this.bed);
     this.advice = new Advice(this.bed);
     // the hosts that were there before have been heard
@@ -158,14 +158,18 @@ test.each<[Version, boolean]>([
   FUZZ_TIMEOUT_MS,
 );
 
-test.each([false, true])(
-  'IGMP-063 F29 whatever several hosts of all versions do, what one of them wants is forwarded at all times, and in the end nothing else (tracking: %s)',
-  (tracking) => {
+test.each([
+  [false, 0],
+  [true, 0],
+  [false, 2],
+])(
+  'IGMP-063 F29 whatever several hosts of all versions do, what one of them wants is forwarded at all times, and in the end nothing else (tracking: %s, queries a second: %i)',
+  (tracking, maxQueriesPerSec) => {
     const hosts = fc.array(fc.record({ version, delay }), { minLength: 2, maxLength: 4 });
     const step = fc.record({ host: fc.nat(), wish, become, waitMs: wait });
     fc.assert(
       fc.property(hosts, fc.array(step, { minLength: 5, maxLength: 25 }), (some, steps) => {
-        const world = new World(tracking);
+        const world = new World(tracking, maxQueriesPerSec);
         for (const one of some) world.link.add(one.version, one.delay);
         const check = () => world.everythingWantedIsForwarded();
         for (const {

@@ -146,35 +146,6 @@ test('IGMP-114 strictQuerySource hears the querier, and who was it until LMQT ag
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
 });
 
-test('leaves beyond maxQueriesPerSec are not acted on and counted; a later one is', () => {
-  const bed = new Bed({ config: { maxQueriesPerSec: 8 } });
-  const groups = Array.from({ length: 10 }, (_, n) => `239.3.0.${n + 1}`);
-  bed.hear(reportV3(...groups.map((group) => toEx(group))));
-  // when ten members leave at once, two queries each
-  bed.hear(reportV3(...groups.map((group) => toIn(group))));
-  // then four are asked about, and the timers of the others stay
-  expect(bed.asked()).toEqual(groups.slice(0, 4).map((group) => `0 Q(${group}) S=0`));
-  expect(groups.filter((group) => bed.state(group) === 'EXCLUDE({},{}) 2')).toEqual(groups.slice(0, 4));
-  expect(bed.state(groups[4]!)).toBe('EXCLUDE({},{}) 270');
-  expect(bed.dropped('queryLimit')).toBe(6);
-  expect(bed.log.of('igmp.limit.reached').length).toBeGreaterThan(0);
-  // and a second later four more
-  bed.goTo(1);
-  bed.asked();
-  bed.hear(reportV3(...groups.slice(4).map((group) => toIn(group))));
-  expect(bed.dropped('queryLimit')).toBe(8);
-});
-
-test('a record that takes many sources is one leave for maxQueriesPerSec', () => {
-  const bed = new Bed({ config: { maxQueriesPerSec: 2 } });
-  bed.hear(reportV3(allow('232.1.1.1', ...[...'abcdef'].map(src))));
-  bed.hear(reportV3(block('232.1.1.1', ...[...'abc'].map(src))));
-  expect(bed.asked()).toEqual(['0 Q(232.1.1.1,{a,b,c}) S=0']);
-  bed.hear(reportV3(block('232.1.1.1', ...[...'def'].map(src))));
-  expect(bed.asked()).toEqual([]);
-  expect(bed.dropped('queryLimit')).toBe(1);
-});
-
 test('IGMP-170 maxGroups of all interfaces together: the one too many is refused wherever it comes, a freed place is used', () => {
   const links = [link(ETH1, '10.0.0.2'), link(ETH2, '10.1.0.2')];
   const bed = new Bed({ links, maxGroups: 3, config: { fastLeave: true } });
