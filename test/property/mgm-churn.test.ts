@@ -16,6 +16,7 @@ test('INT-033 1,000 entries under membership churn: as many alerts as outgoing l
   const sparse = await bed.client('sparse', [bed.eth1]);
   const igmp = await bed.igmp([bed.eth2]);
   for (let n = 0; n < ENTRIES; n++) bed.kernel.packet(S0, groupOf(n), bed.eth0);
+  await bed.clock.run(0);
   await bed.forget();
   // when members come and go at random
   const random = randomOf(33);
