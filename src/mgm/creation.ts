@@ -137,6 +137,7 @@ export class Creation {
     entry.named = incoming.named;
     const { turned } = this.#forwarding.update(entry);
     if (turned) this.#lifetimes.restart(entry);
+    else if (moved) this.#lifetimes.moved(entry);
     if (moved) this.resignalSource(entry);
     this.#alerts.signalEntry(entry);
   }

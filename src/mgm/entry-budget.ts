@@ -1,8 +1,9 @@
 /**
  * The bound on forwarding entries (D-MFE-7): any packet to a new group makes one, so a stranger can make as many as it likes.
  *
- * Who goes first: entries without receivers (negative ones), the oldest first. An entry with receivers is never removed for one
- * without. While there are many negative ones they live shorter; while there are many wanted ones, those without traffic end
+ * Who goes first: entries without receivers (negative ones), and of these the oldest that came in where most of them do. An entry
+ * with receivers is never removed for a new one, but the last eighth of the room for them is for inputs that hold few, and the
+ * first half of this for groups that hold few too: whoever floods one input, or a group with members, leaves room to others. While there are many negative ones they live shorter; while there are many wanted ones, those without traffic end
  * early. A sixteenth of the table stays for negative entries: with the rest wanted and in use, a further wanted flow gets a
  * negative entry for a few seconds, so that it does not ask again with each packet. The kernel always gets an answer, because
  * each flow that waits for one makes every further new flow slower (facts B6).
@@ -22,6 +23,9 @@ const [LONG_MS, SHORT_MS] = [900_000, 10_000];
 const IDLE_MS = 30_000;
 const LOOK_MS = 1000;
 const PER_TURN = 256;
+/** An eighth of the room for wanted entries is kept for inputs and groups that hold little; a small table is what it says. */
+const KEPT_SHIFT = 3;
+const KEPT_FROM = 128;
 /** One line at once, then one a minute. */
 const [LINES, LINES_PER_SEC] = [1, 1 / 60];
 
@@ -39,17 +43,21 @@ export class EntryBudget {
   /** Makes room for a new entry where it can. False: the entry must not be made. */
   admits(entry: Entry, isWanted: boolean): boolean {
     const { entries, config } = this.#core;
-    const { negative, wanted } = entries.ages;
     this.#lookLater();
-    if (isWanted && wanted.size >= config.maxEntries - config.maxEntries / 16) return this.#refuse(entry);
+    if (isWanted && !this.#hasRoomForWanted(entry)) return this.#refuse(entry);
     if (entries.size < config.maxEntries) return true;
-    if (!negative.oldest) {
+    const first = entries.ages.negative.oldestOfMost;
+    if (!first) {
       this.#core.count('mfe.unkept');
       return false;
     }
     this.#core.count('mfe.evicted');
-    this.#warn('evicted', entry, 'for each new one the oldest without receivers is removed');
-    this.#expire(negative.oldest);
+    this.#warn(
+      'evicted',
+      entry,
+      'for each new one the oldest without receivers is removed, where most of them come in',
+    );
+    this.#expire(first);
     return true;
   }
 
@@ -58,9 +66,24 @@ export class EntryBudget {
     this.#timer = undefined;
   }
 
+  /** What is kept for inputs, or groups, is for those that hold less of the table than would be left of it. */
+  #hasRoomForWanted({ iif, group }: Entry): boolean {
+    const { entries, config } = this.#core;
+    const limit = config.maxEntries - config.maxEntries / 16;
+    const kept = config.maxEntries < KEPT_FROM ? 0 : limit >> KEPT_SHIFT;
+    const free = limit - entries.ages.wanted.size;
+    if (free > kept) return true;
+    const forGroups = free - kept / 2;
+    return entries.ages.wanted.countOf(iif) < free || entries.countOfGroup(group) < forGroups;
+  }
+
   #refuse(entry: Entry): boolean {
     this.#core.count('mfe.refused');
-    this.#warn('refused', entry, 'nearly all have receivers and traffic, so new flows are not forwarded');
+    this.#warn(
+      'refused',
+      entry,
+      'nearly all have receivers and traffic, so new flows from where most come in are not forwarded',
+    );
     return false;
   }
 

@@ -41,6 +41,11 @@ export class Lifetimes {
     this.#armFor(entry.deadlineMs);
   }
 
+  /** It counts for another input. */
+  moved(entry: Entry): void {
+    if (!entry.deleted) this.#core.entries.ages.rank(entry, this.#core.nowMs);
+  }
+
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;

@@ -187,6 +187,7 @@ export class Entry implements MembershipKey, Queued, Aged<Entry> {
   /** For `entry-ages.ts`: among which it stands, since when, and its places there. */
   rank: 'none' | 'negative' | 'wanted' = 'none';
   rankedAtMs = 0;
+  rankedInput: Interface | undefined;
   older: Entry | undefined;
   younger: Entry | undefined;
   queuedMs = 0;

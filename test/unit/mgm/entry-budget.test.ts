@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { type IpAddress, ipv4 } from '../../../src/base/ip.js';
 import { settle } from '../../support/fake-clock.js';
-import { any, Bed, type BedConfig, G1, S2 } from '../../support/manager-bed.js';
+import { any, Bed, type BedConfig, G1, G2, S2, S3 } from '../../support/manager-bed.js';
 
 const groupNo = (n: number): IpAddress => ipv4(0xe8000000 + n);
 const sourceNo = (n: number): IpAddress => ipv4(0x0a000210 + n);
@@ -105,6 +105,51 @@ test('wanted flows that carry nothing any more end early when there are many of 
   expect(bed.kernel.mroute.size()).toBeLessThanOrEqual(48);
   await bed.flow(S2, G1, bed.eth2);
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
+});
+
+/** Sources behind eth2 and eth3; eth1 has members of G1 and G2. A stranger on eth2 makes up sources that send to G1. */
+async function spoofed(flows: number) {
+  const bed = new Bed({ maxEntries: 256 });
+  const pim = await bed.client('pim', [bed.eth2, bed.eth3, bed.eth1]);
+  for (const group of [G1, G2]) await pim.add(any(group), bed.eth1);
+  bed.kernel.routes.set('10.0.0.0/8', { ifindex: bed.eth2 });
+  for (let n = 0; n < flows; n++) await bed.flow(ipv4(0x0a500000 + n), G1, bed.eth2);
+  return bed;
+}
+
+test('a flood of sources to a wanted group locks no new flow of another input out, and ends no flow (A2)', async () => {
+  const bed = await spoofed(1000);
+  expect(counter(bed, 'mfe.refused')).toBeGreaterThan(700);
+  await bed.flow(S3, G1, bed.eth3);
+  expect(bed.entry(S3, G1)).toBe('eth3 -> eth1');
+  expect(bed.entry(ipv4(0x0a500000), G1)).toBe('eth2 -> eth1');
+});
+
+test('a flood of sources to a wanted group leaves room to other groups of the same input (A2)', async () => {
+  const bed = await spoofed(1000);
+  await bed.flow(S2, G2, bed.eth2);
+  expect(bed.entry(S2, G2)).toBe('eth2 -> eth1');
+});
+
+test('of unwanted entries those go first that came in where most of them do (A2)', async () => {
+  const bed = new Bed({ maxEntries: 256 });
+  await bed.client('pim', [bed.eth2, bed.eth3]);
+  for (let n = 0; n < 20; n++) await bed.flow(S3, groupNo(n), bed.eth3);
+  for (let n = 1000; n < 2000; n++) await bed.flow(S2, groupNo(n), bed.eth2);
+  expect(bed.entry(S3, groupNo(0))).toBe('eth3 -> ');
+  expect(bed.kernel.mroute.size()).toBe(256);
+});
+
+test('an entry counts for the input that it moved to (A2)', async () => {
+  const bed = new Bed();
+  const pim = await bed.client('pim', [bed.eth2, bed.eth3, bed.eth1]);
+  await pim.add(any(G1), bed.eth1);
+  await bed.flow(S2, G1, bed.eth2);
+  bed.kernel.routes.set('10.0.2.0/24', { ifindex: bed.eth3 });
+  await bed.clock.run(5000);
+  expect(bed.entry(S2, G1)).toBe('eth3 -> eth1');
+  await bed.manager.stop();
+  expect(bed.kernel.mroute.size()).toBe(0);
 });
 
 test('no upcall stays without an answer of the kernel, even in a table of wanted entries only (A2)', async () => {
