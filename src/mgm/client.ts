@@ -36,6 +36,7 @@ export type MgmDetail =
   | 'igmpAlreadyRegistered'
   | 'callbackMissing'
   | 'tooManyClients'
+  | 'tooManyMemberships'
   | 'ownsInterfaces'
   | 'transitionPending'
   | 'ownedByOther'

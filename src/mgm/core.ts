@@ -6,6 +6,7 @@ import type { Events, MonitorEvt } from '../port/events.js';
 import type { Ifindex, LinkPort, MembershipPort, MroutePort, RoutePort, Vif } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Handle, MembershipKey } from './client.js';
+import type { MembershipLimits } from './membership-budget.js';
 import type { RpfOverride } from './rpf.js';
 import type { ManagerEvent } from './snapshot.js';
 import type { Client, Interface } from './state.js';
@@ -17,6 +18,8 @@ export interface ManagerConfig {
   readonly mfeExpiry: 'refresh' | 'strict';
   /** How many forwarding entries there may be (D-MFE-7). */
   readonly maxEntries: number;
+  /** How many memberships clients may hold; absent: as `membership-budget.ts` says. */
+  readonly maxMemberships?: MembershipLimits;
   /** What to do about entries that somebody else wrote (F02). */
   readonly foreign: 'leave' | 'remove';
   readonly rpfRoutes: readonly RpfOverride[];

@@ -12,6 +12,7 @@ import { type Courier, DECISION_LIMIT_MS } from './courier.js';
 import { bitOf, type Forwarding } from './forwarding.js';
 import { cannotComplete, compareKeys, DONE, invalid, notFound } from './keys.js';
 import type { Lifetimes } from './lifetimes.js';
+import { MembershipBudget } from './membership-budget.js';
 import { type Slices, STEPS_PER_SLICE } from './slices.js';
 import {
   attributedTo,
@@ -40,6 +41,7 @@ export class Members {
   readonly #alerts: Alerts;
   readonly #lifetimes: Lifetimes;
   readonly #slices: Slices;
+  readonly #budget: MembershipBudget;
   readonly #admit: (entry: Entry, on: Interface) => Answer<void>;
 
   constructor(core: Core, parts: MembersParts) {
@@ -49,6 +51,7 @@ export class Members {
     this.#alerts = parts.alerts;
     this.#lifetimes = parts.lifetimes;
     this.#slices = parts.slices;
+    this.#budget = new MembershipBudget(core);
     this.#admit = parts.admit;
   }
 
@@ -121,9 +124,12 @@ export class Members {
   }
 
   #join(client: Client, on: Interface, key: MembershipKey): Answer<MgmStatus> {
-    const record = this.#core.memberships.record(key);
-    let member = record.find(client, on);
+    const known = this.#core.memberships.get(key.source, key.group);
+    let member = known?.find(client, on);
     if (member && !isStale(member)) return DONE;
+    const refused = member ? undefined : this.#budget.refusal(client, on, key);
+    if (refused) return refused;
+    const record = known ?? this.#core.memberships.record(key);
     const owner = client === on.igmp ? on.owner : undefined;
     const asked = owner?.alive && owner.callbacks.localJoin ? owner : undefined;
     const everything = isAny(key.group) && client === on.owner && client.callbacks.creationAlert !== undefined;

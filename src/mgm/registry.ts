@@ -26,7 +26,7 @@ export class Registry {
     if (refused) return refused;
     const { name, protocolId, componentId, callbacks, pimUpcalls = false, ribPreference } = registration;
     const handle = ++this.#lastHandle as Handle;
-    const counts = { alive: true, requests: 0, calls: 0, delivered: 0, failures: 0 };
+    const counts = { alive: true, requests: 0, calls: 0, delivered: 0, failures: 0, memberships: 0 };
     const client = { handle, name, protocolId, componentId, callbacks, pimUpcalls, ribPreference, ...counts };
     this.#core.clients.set(handle, client);
     this.#core.emit('client.registered', () => ({ client: name, protocolId, componentId }));

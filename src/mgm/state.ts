@@ -24,6 +24,8 @@ export interface Client {
   calls: number;
   delivered: number;
   failures: number;
+  /** Its entries in the membership table. */
+  memberships: number;
 }
 
 /** IGMP is recognised by its protocol id, not by its callbacks (D-ID-1). */

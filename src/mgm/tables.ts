@@ -89,6 +89,12 @@ class GroupSourceMap<T extends MembershipKey> {
 
 export class MembershipTable extends GroupSourceMap<KeyRecord> {
   #serial = 0;
+  #members = 0;
+
+  /** Everybody's entries together: a key that three clients hold counts three times. */
+  get members(): number {
+    return this.#members;
+  }
 
   /** Of the newest record. */
   get serial(): number {
@@ -110,6 +116,8 @@ export class MembershipTable extends GroupSourceMap<KeyRecord> {
   add(record: KeyRecord, client: Client, on: Interface, pending: boolean): Member {
     const member: Member = { client, on, epoch: on.epoch, pending };
     record.members.push(member);
+    this.#members++;
+    client.memberships++;
     on.keys.add(record);
     return member;
   }
@@ -117,7 +125,11 @@ export class MembershipTable extends GroupSourceMap<KeyRecord> {
   /** The record stays while somebody still has to hear that it is empty; `forget` removes it then. */
   remove(record: KeyRecord, member: Member): void {
     const at = record.members.indexOf(member);
-    if (at >= 0) record.members.splice(at, 1);
+    if (at >= 0) {
+      record.members.splice(at, 1);
+      this.#members--;
+      member.client.memberships--;
+    }
     if (!record.has(member.on)) member.on.keys.delete(record);
   }
 

@@ -77,6 +77,7 @@ export type LogEvent =
   | 'kernel.repaired'
   | 'kernel.watch.failed'
   | 'log.lost'
+  | 'membership.limit.reached'
   | 'mfe.limit.reached'
   | 'pause.gate.refused'
   | 'pause.pin.refused'

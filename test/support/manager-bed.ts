@@ -3,14 +3,14 @@
  * "<client> <callback> <what>", for example "pim join (*,239.1.1.1) TRUE" or "igmp disable eth1".
  */
 import type { Answer } from '../../src/base/answer.js';
-import { ANY4, formatIp, type IpAddress, ip, isAny, parsePrefix, type Prefix } from '../../src/base/ip.js';
+import { ANY4, formatIp, type IpAddress, ip, isAny, type Prefix, parsePrefix } from '../../src/base/ip.js';
 import type { AdoptionResult } from '../../src/mgm/adoption.js';
 import type { MembershipKey, Mfe, MgmStatus } from '../../src/mgm/client.js';
 import { Manager } from '../../src/mgm/manager.js';
 import type { InterfaceView } from '../../src/mgm/snapshot.js';
 import type { Ifindex } from '../../src/port/kernel.js';
-import { FakeClock, settle } from './fake-clock.js';
 import { type ClientOptions, type IgmpOptions, TestClient, TestIgmp } from './fake-clients.js';
+import { FakeClock, settle } from './fake-clock.js';
 import { FakeKernel } from './fake-kernel.js';
 import { RecordingLog } from './recording-log.js';
 
@@ -37,6 +37,7 @@ export interface BedConfig {
   readonly mfeExpiry?: 'refresh' | 'strict';
   readonly foreign?: 'leave' | 'remove';
   readonly maxEntries?: number;
+  readonly maxMemberships?: { readonly ofClient: number; readonly ofAll: number };
   /** Prefixes that do not pass an interface, by its name. */
   readonly boundaries?: Readonly<Record<string, readonly string[]>>;
   /** By interface name; 1 elsewhere. */
@@ -63,6 +64,7 @@ export class Bed {
       mfeExpiry = 'refresh',
       foreign = 'leave',
       maxEntries = 65_536,
+      maxMemberships = { ofClient: 262_144, ofAll: 393_216 },
       boundaries = {},
       rpfRoutes = {},
       thresholds = {},
@@ -90,6 +92,7 @@ export class Bed {
         mfeExpiry,
         foreign,
         maxEntries,
+        maxMemberships,
         rpfRoutes: overrides,
         thresholdOf: (name: string) => thresholds[name] ?? 1,
         boundaryOf,
