@@ -48,8 +48,8 @@ async function attacked({ rest, limits = [] }, act) {
     await sleep(3000);
     await daemon.ask('reset');
     const figures = await act({ daemon, strangers, client });
-    const { maxMs, p99Ms } = await daemon.ask('loop');
-    return { peak_mb: peakMb(daemon.pid), longest_turn_ms: maxMs, p99_turn_ms: p99Ms, ...figures };
+    const { maxMs, p99Ms, ownMs } = await daemon.ask('loop');
+    return { peak_mb: peakMb(daemon.pid), longest_turn_ms: maxMs, own_ms: ownMs, p99_turn_ms: p99Ms, ...figures };
   } finally {
     client.close();
     strangers.stop();
@@ -61,7 +61,8 @@ async function attacked({ rest, limits = [] }, act) {
 async function longest(daemon, act) {
   await daemon.ask('reset');
   await act();
-  return (await daemon.ask('loop')).maxMs;
+  const { maxMs, ownMs } = await daemon.ask('loop');
+  return `${maxMs.toFixed(1)} (${ownMs.toFixed(1)})`;
 }
 
 function flap(device) {
