@@ -141,7 +141,8 @@ export class Adoption {
     // A packet was faster: the entry has been decided already.
     if (this.#core.entries.get(seen.source, seen.group)) return undefined;
     // Nothing to lose: the next packet asks again, and gets the answer of today.
-    if (seen.oifs.length === 0) return this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(seen.source, seen.group));
+    if (seen.oifs.length === 0 || this.#isFull())
+      return this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(seen.source, seen.group));
     const entry = new Entry(seen.source, seen.group, iif, this.#core.nowMs, DEFAULT_TIMEOUT_SEC);
     const passing = seen.oifs.filter(({ ifindex }) => this.#mayPass(entry, ifindex));
     entry.kept = this.#bitsOf(passing.filter(({ ifindex }) => this.#mayStillWant(entry, ifindex)));
@@ -156,6 +157,14 @@ export class Adoption {
     const isCertain = iif.decider?.callbacks.mayPass !== undefined || passing.length < seen.oifs.length;
     if (!isCertain && !this.#isExpectedElsewhere(entry)) return this.#creation.adopt(entry);
     return this.#creation.decideAgain(entry, () => true);
+  }
+
+  /** The predecessor had a greater budget. What it forwarded has receivers, of which there are fewer than entries. */
+  #isFull(): boolean {
+    const { entries, config } = this.#core;
+    const isFull = entries.ages.wanted.size >= config.maxEntries - config.maxEntries / 16;
+    if (isFull) this.#core.count('mfe.unkept');
+    return isFull;
   }
 
   #isLate(ifindex: Ifindex): boolean {

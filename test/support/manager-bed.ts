@@ -104,11 +104,15 @@ export class Bed {
   }
 
   /** This manager dies as it is; the next one begins with its table. */
-  async succeeded(ended: (result: AdoptionResult) => void = () => undefined, windowMs = 30_000): Promise<Bed> {
+  async succeeded(
+    ended: (result: AdoptionResult) => void = () => undefined,
+    windowMs = 30_000,
+    config: BedConfig = {},
+  ): Promise<Bed> {
     await settle();
     this.clock.forgetTimers();
     this.kernel.links.forgetHandlers();
-    const next = new Bed({}, this);
+    const next = new Bed(config, this);
     next.manager.adopt({ dump: this.kernel.mroute.table(), windowMs, ended });
     return next;
   }

@@ -1,5 +1,6 @@
 /** A manager that begins with the table of a dead predecessor (D-RST-1), on the fake kernel. */
 import { expect, test } from 'vitest';
+import { ipv4 } from '../../../src/base/ip.js';
 import type { AdoptionResult } from '../../../src/mgm/adoption.js';
 import { FORWARD } from '../../../src/mgm/client.js';
 import { type Vif, VIFS } from '../../../src/port/kernel.js';
@@ -197,4 +198,18 @@ test('a second restart within the window carries over what the first one kept', 
   await pim.add(any(G1), twice.eth3);
   await twice.clock.run(31_000);
   expect(twice.entry(S2, G1)).toBe('eth2 -> eth1,eth3');
+});
+
+test('of more flows than the budget allows as many are taken up as may have receivers, the others ask again (A2)', async () => {
+  const old = await predecessor();
+  for (let n = 0; n < 100; n++) await old.flow(ipv4(0x0a000210 + n), G1, old.eth2);
+  const bed = await old.succeeded(undefined, 30_000, { maxEntries: 64 });
+  const pim = await bed.client('pim', [bed.eth2, bed.eth1, bed.eth3]);
+  await pim.add(any(G1), bed.eth1);
+  await bed.manager.takeUp();
+  expect(bed.manager.snapshot().totals().flows).toBe(60);
+  expect(bed.kernel.mroute.size()).toBe(60);
+  expect(bed.manager.snapshot().counters()['mfe.unkept']).toBe(41);
+  for (let n = 0; n < 100; n++) await bed.flow(ipv4(0x0a000210 + n), G1, bed.eth2);
+  expect(bed.kernel.mroute.size()).toBe(64);
 });
