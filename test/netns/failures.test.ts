@@ -1,4 +1,6 @@
 /** What goes wrong on real routers, brought about in namespaces: failure-modes F01 to F04, F07 to F11, F13 to F15, F40, F47. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { expect } from 'vitest';
 import { TOOL } from '../support/daemon.js';
 import type { Daemon } from '../support/daemon.js';
@@ -272,8 +274,10 @@ static: { red: {}, blue: {} }
 netnsTest('F40 without CAP_NET_RAW the daemon ends with 77 and says which capability is missing', async (net) => {
   // given a process without the capability
   const { router } = lan(net);
-  const command = `echo 'interfaces: {}' | ${process.execPath} dist/daemon/main.js --config /dev/stdin`;
-  const child = router.spawn('setpriv', ['--bounding-set', '-net_raw', 'sh', '-c', command]);
+  const file = path.join(net.temporaryDirectory(), 'mgmd.yaml');
+  writeFileSync(file, 'interfaces: {}\n');
+  const daemon = [process.execPath, 'dist/daemon/main.js', '--config', file];
+  const child = router.spawn('setpriv', ['--bounding-set', '-net_raw', ...daemon]);
   // when it starts
   const code = await child.end();
   // then
