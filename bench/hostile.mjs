@@ -2,7 +2,7 @@
  * node bench/hostile.mjs [NAME...]
  *
  * What strangers and readers do to the whole daemon with its defaults and a heap of 384 MB, in namespaces of its own: sources,
- * random groups, joins behind a proxy. Prints the largest resident size and the longest event-loop delay of each;
+ * random groups, joins behind a proxy, neighbours of DVMRP, readers of the control socket. Prints the largest resident size and the longest event-loop delay of each, in brackets what the daemon itself ran of it;
  * they are put into README.md by hand. Each takes under a minute.
  */
 import { execFileSync, spawn } from 'node:child_process';
@@ -113,7 +113,101 @@ const proxy = () => {
   });
 };
 
-const ALL = { sources, random, proxy };
+/** 50,000 groups of one host on one link: the flood, a link that goes down and comes back, and all expiring at once. */
+const groups = () => {
+  const igmp = { maxGroups: 60_000, queryInterval: '5s', queryResponseInterval: '1s' };
+  const rest = `interfaces: { recv: { igmp: ${JSON.stringify(igmp)} }, send: { igmp: true } }`;
+  return attacked({ rest }, async ({ daemon, strangers, client }) => {
+    const join = () => strangers.ask('joins', { link: 'h0', net: '10.2.0.0', groups: 50_000, rate: 200, seconds: 10 });
+    const there = async () => (await client.rows('igmp.interfaces')).find((row) => row.interface === 'recv')?.groups;
+    const turn = { flood_ms: await longest(daemon, join) };
+    const held = await there();
+    turn.flap_ms = await longest(daemon, async () => {
+      flap('recv');
+      await sleep(2000);
+    });
+    await join();
+    turn.expiry_ms = await longest(daemon, () => sleep(14_000));
+    return { groups: held, left: await there(), ...turn };
+  });
+};
+
+/** DVMRP with a neighbour on either side; `act` gets what says the words of dvmrp_peers.py. */
+const amongRouters = (routes, act) =>
+  attacked({ rest: 'interfaces: { recv: { owner: dvmrp }, send: { owner: dvmrp } }\ndvmrp: {}' }, async (given) => {
+    for (const [device, address] of [
+      ['s0', '10.1.0.2/24'],
+      ['h0', '10.2.0.2/24'],
+    ])
+      execFileSync('ip', ['address', 'add', address, 'dev', device]);
+    const peers = await speaker('dvmrp_peers.py', String(routes));
+    const probing = setInterval(() => void peers.ask('probe'), 5000);
+    try {
+      await peers.ask('probe');
+      await sleep(1000);
+      await peers.ask('converge');
+      await peers.ask('depend');
+      await sleep(1000);
+      return await act({ ...given, peers });
+    } finally {
+      clearInterval(probing);
+      peers.stop();
+    }
+  });
+
+/** 20,000 sources to one group, then 50 prunes of single sources a second. */
+const prunes = () =>
+  amongRouters(100, async ({ daemon, peers, client }) => {
+    const turn = { sources_ms: await longest(daemon, () => peers.ask('sources')) };
+    turn.prunes_ms = await longest(daemon, () => peers.ask('prunes'));
+    return { ...turn, entries: (await client.rows('mfc')).length };
+  });
+
+/** 280 Reports a second whose metrics go up and down, 10,000 routes. */
+const reports = () =>
+  amongRouters(10_000, async ({ daemon, peers }) => ({
+    reports_ms: await longest(daemon, () => peers.ask('flapping')),
+  }));
+
+/** All places of readers but some ask for 12,000 entries at once, a join meanwhile; then one asks for what 60,000 more have left. */
+const readers = () =>
+  attacked({ rest: IGMP_ON_BOTH }, async ({ daemon, strangers, client }) => {
+    const fill = (sources, packets) => strangers.ask('flows', { packets, sources, rate: 8000, seconds: 10 });
+    const turn = {};
+    const join = async () => {
+      const startedMs = performance.now();
+      await client.call('join', { interface: 'recv', group: `239.7.0.${Math.floor(Math.random() * 250) + 1}` });
+      return performance.now() - startedMs;
+    };
+    await fill(100, 12_000);
+    const others = await Promise.all(Array.from({ length: 54 }, () => openControl(daemon)));
+    let rows = 0;
+    turn.many_ms = await longest(daemon, async () => {
+      const read = Promise.all(others.map((each) => each.rows('mfc')));
+      await sleep(300);
+      turn.join_ms = await join();
+      for (const each of await read) rows += each.length;
+    });
+    for (const each of others) each.close();
+    await fill(100, 60_000);
+    turn.one_ms = await longest(daemon, async () => {
+      turn.entries = (await client.rows('mfc')).length;
+    });
+    return { rows, ...turn };
+  });
+
+/** 5,000 joins by mgmctl's way, one after the other. */
+const operator = () =>
+  attacked({ rest: IGMP_ON_BOTH }, async ({ daemon, client }) => {
+    const startedMs = performance.now();
+    const joins_ms = await longest(daemon, async () => {
+      for (let n = 0; n < 5000; n++)
+        await client.call('join', { interface: 'recv', group: `239.8.${n >> 8}.${n & 255}` });
+    });
+    return { all_seconds: (performance.now() - startedMs) / 1000, joins_ms };
+  });
+
+const ALL = { sources, groups, random, prunes, reports, readers, operator, proxy };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(ALL, name));

@@ -121,6 +121,29 @@ class Bench:
             if n % 50 == 49:
                 time.sleep(0.01)
 
+    def sources(self, count=20_000):
+        """One packet of each of many sources to one group."""
+        for n in range(count):
+            self.packet(self.networks[n % len(self.networks)] + n // len(self.networks))
+            if n % 50 == 49:
+                time.sleep(0.01)
+
+    def prunes(self, seconds=8, per_second=50, count=20_000):
+        """B prunes one source after the other."""
+        for n in range(seconds * per_second):
+            at = n * 37 % count
+            source = self.networks[at % len(self.networks)] + at // len(self.networks) + 9
+            self.b.say(PRUNE, struct.pack('!I', source) + socket.inet_aton(GROUP) + struct.pack('!I', 7200), to='10.2.0.1')
+            time.sleep(1 / per_second)
+
+    def flapping(self, seconds=8, per_second=280):
+        """A tells its networks with ever other metrics."""
+        started = time.perf_counter()
+        for n in range(seconds * per_second):
+            at = n * ENTRIES_PER_REPORT % len(self.networks)
+            self.a.tell(self.networks[at : at + ENTRIES_PER_REPORT], 3 + n // 80 % 2)
+            time.sleep(max(0, started + n / per_second - time.perf_counter()))
+
     def arrived(self, seconds):
         limit = time.perf_counter() + seconds
         while select.select([self.b.data], [], [], max(0, limit - time.perf_counter()))[0]:
