@@ -70,6 +70,8 @@ export class Laboratory {
     await this.#startHosts();
     await this.#waitForFlow();
     for (const receiver of this.#receivers) receiver.tell({ kind: 'begin' });
+    // The kernel repeats what it reported at the start; in a pause that would count as a crossing.
+    await sleep(this.#joinedMs + REPEATED_REPORTS_MS - monotonicMs());
     if (this.#options.seconds > 0) await this.#makeTour();
     if (this.#options.keep && !this.#stopped) await this.#stayUp();
     await this.#drain();
@@ -133,7 +135,6 @@ export class Laboratory {
         this.#screen.line(`${clockText(this.#elapsedMs())} ${sentence}`);
       },
     });
-    await sleep(this.#joinedMs + REPEATED_REPORTS_MS - monotonicMs());
     const spentMs = this.#elapsedMs() + END_MS;
     await this.#tour.run(this.#options.seconds * 1000 - spentMs, () => this.#stopped);
     this.#seen.failures.push(...this.#tour.failures);
