@@ -60,7 +60,7 @@ export class IgmpModule implements Protocol {
   readonly #served = new Map<Ifindex, ServedInterface>();
   readonly #budgets: SharedBudgets;
   /** Queriers that the process before knew, until their interfaces are taken. */
-  readonly #recalled: Map<string, OtherQuerier>;
+  readonly #recalled: Map<string, readonly OtherQuerier[]>;
   /** As it left its interfaces, when it ended a moment ago. */
   readonly #resumed: Map<string, SavedInterface>;
   readonly #joins: KernelJoins;
@@ -130,12 +130,11 @@ export class IgmpModule implements Protocol {
   /** For the next process: see saved-state.ts. */
   saveState(leaving: boolean): unknown {
     const nowMs = this.#parts.clock.nowMs();
-    const queriers = new Map<string, OtherQuerier>();
+    const queriers = new Map<string, readonly OtherQuerier[]>();
     const left = new Map<string, LeftInterface>();
     for (const served of this.#served.values()) {
       const { named, igmp } = served;
-      const other = igmp.querier.other(nowMs);
-      if (other) queriers.set(named.name, other);
+      queriers.set(named.name, igmp.querier.others(nowMs));
       if (leaving) left.set(named.name, served.left());
     }
     return packState(queriers, left);
@@ -152,9 +151,9 @@ export class IgmpModule implements Protocol {
     const saved = this.#resumed.get(name);
     const opened = served?.open(saved?.version === served.config.version ? saved : undefined);
     this.#resumed.delete(name);
-    const other = this.#recalled.get(name);
+    const others = this.#recalled.get(name);
     this.#recalled.delete(name);
-    if (other) served?.recallQuerier(other);
+    if (others) served?.recallQueriers(others);
     return opened;
   }
 

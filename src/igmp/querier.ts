@@ -2,6 +2,7 @@
 import { ANY4, type IpAddress, isAny } from '../base/ip.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { lastMemberQueryTimeMs, otherQuerierPresentIntervalMs, type Timing } from './intervals.js';
+import { type KnownQuerier, OtherQueriers } from './other-queriers.js';
 import type { Query } from './packet.js';
 import { QUERIER, type QuerierEffect, type QuerierEvent, type Role } from './querier-fsm.js';
 
@@ -15,7 +16,7 @@ export interface QuerierOutput {
   querierGained(): void;
 }
 
-/** Another router that is querier, as the next process of this one needs to know it. */
+/** Another router that asks hosts, as the next process of this one needs to know it. */
 export interface OtherQuerier {
   readonly address: IpAddress;
   readonly version: 1 | 2 | 3;
@@ -35,11 +36,11 @@ export interface QueriesLeft {
 export class Querier {
   #role: Role = 'down';
   #nowMs = 0;
-  #heard: { readonly source: IpAddress; readonly query: Query } | undefined;
   #own: IpAddress = ANY4;
   #startupLeft = 0;
   #resumed: QueriesLeft | undefined;
   #previous: { readonly querier: IpAddress; readonly untilMs: number } | undefined;
+  readonly #others = new OtherQueriers();
   readonly #config: IgmpInterfaceConfig;
   readonly #output: QuerierOutput;
 
@@ -50,7 +51,6 @@ export class Querier {
   /** Configured, or adopted while another router is querier. */
   timing: Timing;
   queryDueMs = NEVER;
-  otherQuerierExpiryMs = NEVER;
 
   constructor(config: IgmpInterfaceConfig, output: QuerierOutput) {
     this.#config = config;
@@ -68,7 +68,12 @@ export class Querier {
   }
 
   get nextDeadlineMs(): number {
-    return Math.min(this.queryDueMs, this.otherQuerierExpiryMs);
+    return Math.min(this.queryDueMs, this.#others.best?.expiryMs ?? NEVER);
+  }
+
+  /** When all routers that keep us silent are silent themselves. */
+  get otherQuerierExpiryMs(): number {
+    return this.#others.lastExpiryMs;
   }
 
   /** The address queries are sent from; undefined stops the router side until there is one. */
@@ -88,25 +93,38 @@ export class Querier {
 
   /** A General Query from another router of the link (igmp.md section 10.1). */
   heardGeneralQuery(nowMs: number, source: IpAddress, query: Query): void {
-    if (source >= this.#own) return;
-    this.#heard = { source, query };
-    const worse = this.querier !== undefined && source > this.querier;
-    this.#handle(worse ? 'worse-querier' : 'better-querier', nowMs);
-    this.#heard = undefined;
+    const { version, robustness, queryIntervalMs } = query;
+    this.#heard(nowMs, { address: source, version, robustness, queryIntervalMs, expiresInMs: NEVER });
   }
 
-  other(nowMs: number): OtherQuerier | undefined {
-    const { querier: address, querierVersion: version, timing, otherQuerierExpiryMs } = this;
-    if (address === undefined || version === undefined) return undefined;
-    const { robustness, queryIntervalMs } = timing;
-    return { address, version, robustness, queryIntervalMs, expiresInMs: otherQuerierExpiryMs - nowMs };
+  others(nowMs: number): readonly OtherQuerier[] {
+    return this.#others.all.map(({ address, version, timing: { robustness, queryIntervalMs }, expiryMs }) => {
+      return { address, version, robustness, queryIntervalMs, expiresInMs: expiryMs - nowMs };
+    });
   }
 
   /** The process before this one knew another querier: it is that still, as long as it would have been then. */
-  recall(nowMs: number, { address, version, robustness, queryIntervalMs, expiresInMs }: OtherQuerier): void {
-    const unsaid = { maxRespMs: 0, group: ANY4, suppress: false, sourcesAt: 0, sourceCount: 0 };
-    this.heardGeneralQuery(nowMs, address, { version, robustness, queryIntervalMs, ...unsaid });
-    this.otherQuerierExpiryMs = Math.min(this.otherQuerierExpiryMs, nowMs + expiresInMs);
+  recall(nowMs: number, other: OtherQuerier): void {
+    this.#heard(nowMs, other);
+  }
+
+  #heard(nowMs: number, other: OtherQuerier): void {
+    const { address, version, expiresInMs } = other;
+    if (this.#role === 'down' || address >= this.#own) return;
+    const timing = this.#timingOf(other);
+    const expiryMs = nowMs + Math.min(expiresInMs, otherQuerierPresentIntervalMs(timing));
+    this.#others.forgetSilent(nowMs);
+    this.#others.heard({ address, version, timing, expiryMs });
+    this.#handle('other-querier', nowMs);
+  }
+
+  /** QRV and QQIC of a querier count; what it does not say is as configured (RFC 9776 sections 4.1.6 and 4.1.7). */
+  #timingOf({ robustness, queryIntervalMs }: OtherQuerier): Timing {
+    return {
+      robustness: robustness || this.#config.robustness,
+      queryIntervalMs: queryIntervalMs || this.#config.queryIntervalMs,
+      queryResponseIntervalMs: this.#config.queryResponseIntervalMs,
+    };
   }
 
   /**
@@ -119,7 +137,10 @@ export class Querier {
   }
 
   timeout(nowMs: number): void {
-    if (this.otherQuerierExpiryMs <= nowMs) this.#handle('other-querier-timer', nowMs);
+    if ((this.#others.best?.expiryMs ?? NEVER) <= nowMs) {
+      this.#others.forgetSilent(nowMs);
+      this.#handle(this.#others.best ? 'best-silent' : 'all-silent', nowMs);
+    }
     if (this.queryDueMs <= nowMs) this.#handle('query-timer', nowMs);
   }
 
@@ -144,7 +165,7 @@ export class Querier {
         this.timing = this.#config;
         return this.#setQuerier(undefined);
       case 'adopt-variables':
-        return this.#adopt();
+        return this.#adopt(this.#others.best!);
       case 'send-general-query':
         return this.#output.sendGeneralQuery();
       case 'start-query-timer':
@@ -153,14 +174,10 @@ export class Querier {
         this.queryDueMs = NEVER;
         this.#startupLeft = 0;
         return;
-      case 'start-other-querier-timer':
-        this.otherQuerierExpiryMs = this.#nowMs + otherQuerierPresentIntervalMs(this.timing);
-        return;
-      case 'stop-other-querier-timer':
-        this.otherQuerierExpiryMs = NEVER;
-        return;
+      case 'forget-other-queriers':
+        return this.#others.clear();
       case 'tell-lost':
-        return this.#output.querierLost(this.#heard!.source, this.#heard!.query.version);
+        return this.#output.querierLost(this.querier!, this.querierVersion!);
       case 'tell-gained':
         return this.#output.querierGained();
       default:
@@ -185,15 +202,9 @@ export class Querier {
     this.querierVersion = undefined;
   }
 
-  /** QRV and QQIC of the querier count; what it does not say is as configured (RFC 9776 sections 4.1.6 and 4.1.7). */
-  #adopt(): void {
-    const { source, query } = this.#heard!;
-    this.#setQuerier(source);
-    this.querierVersion = query.version;
-    this.timing = {
-      robustness: query.robustness || this.#config.robustness,
-      queryIntervalMs: query.queryIntervalMs || this.#config.queryIntervalMs,
-      queryResponseIntervalMs: this.#config.queryResponseIntervalMs,
-    };
+  #adopt({ address, version, timing }: KnownQuerier): void {
+    this.#setQuerier(address);
+    this.querierVersion = version;
+    this.timing = timing;
   }
 }

@@ -1,13 +1,13 @@
 /**
  * What the next process of this router needs of IGMP.
- * - Who else is querier on a link. Without it two routers would both be it until the other one asks again, and where only the
+ * - Who else is querier on a link, and who would be after it. Without it two routers would both be it until the other one asks again, and where only the
  *   querier forwards, packets would come twice.
  * - Which of the startup queries are still to be sent, so that a reload sends none anew.
  * - What hosts want, when the next process follows at once: it need not ask, and what its configuration forbids ends at once.
  *   After a longer gap reports were lost, and the hosts are asked as at any start.
  */
 import { fieldsOf } from '../base/fields.js';
-import { formatIp, parseIp } from '../base/ip.js';
+import { formatIp, isUnicast, parseIp } from '../base/ip.js';
 import type { SavedProtocolState } from '../mgm/client.js';
 import { type SavedGroup, unpackGroup } from './group-memory.js';
 import type { OtherQuerier } from './querier.js';
@@ -39,9 +39,9 @@ export interface LeftInterface {
 }
 
 /** By interface name. */
-export type OtherQueriers = ReadonlyMap<string, OtherQuerier>;
+export type SavedQueriers = ReadonlyMap<string, readonly OtherQuerier[]>;
 
-export function packState(queriers: OtherQueriers, left: ReadonlyMap<string, LeftInterface>): unknown {
+export function packState(queriers: SavedQueriers, left: ReadonlyMap<string, LeftInterface>): unknown {
   let room = MOST_NUMBERS;
   const interfaces = [...left].filter(([, { groups }]) => {
     const numbers = groups.reduce((sum, row) => sum + row.length, 0);
@@ -50,16 +50,21 @@ export function packState(queriers: OtherQueriers, left: ReadonlyMap<string, Lef
     return true;
   });
   return {
-    queriers: [...queriers].map(([name, other]) => ({ interface: name, ...other, address: formatIp(other.address) })),
+    queriers: [...queriers].flatMap(([name, others]) =>
+      others.map((other) => ({ interface: name, ...other, address: formatIp(other.address) })),
+    ),
     interfaces: interfaces.map(([name, one]) => ({ interface: name, ...one })),
   };
 }
 
 /** What does not fit is left out: the link then elects as after any start. */
-export function readQueriers(saved: SavedProtocolState | undefined): Map<string, OtherQuerier> {
+export function readQueriers(saved: SavedProtocolState | undefined): Map<string, OtherQuerier[]> {
   // Releases before 0.2 saved the queriers alone.
   const entries = listOf(fieldsOf(saved?.state)?.['queriers'] ?? saved?.state);
-  return new Map(entries.flatMap((entry) => readQuerier(entry, saved?.ageMs ?? 0)));
+  const queriers = new Map<string, OtherQuerier[]>();
+  for (const [name, other] of entries.flatMap((entry) => readQuerier(entry, saved?.ageMs ?? 0)))
+    queriers.set(name, [...(queriers.get(name) ?? []), other]);
+  return queriers;
 }
 
 /** By interface name; empty when the process before ended too long ago, or left without a word. */
@@ -102,7 +107,8 @@ function readQuerier(entry: unknown, ageMs: number): readonly [string, OtherQuer
   if (typeof name !== 'string' || typeof address !== 'string' || (version !== 1 && version !== 2 && version !== 3))
     return [];
   const parsed = parseIp(address);
-  if (!parsed.ok || robustness === undefined || queryIntervalMs === undefined || expiresInMs === undefined) return [];
+  if (!parsed.ok || !isUnicast(parsed.value)) return [];
+  if (robustness === undefined || queryIntervalMs === undefined || expiresInMs === undefined) return [];
   const leftMs = expiresInMs - ageMs;
   if (leftMs <= 0) return [];
   return [[name, { address: parsed.value, version, robustness, queryIntervalMs, expiresInMs: leftMs }]];

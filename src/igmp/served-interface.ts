@@ -125,8 +125,8 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
   }
 
   /** Hosts have been asked; from here on another router does that, as before the restart. */
-  recallQuerier(other: OtherQuerier): void {
-    this.igmp.querier.recall(this.#nowMs(), other);
+  recallQueriers(others: readonly OtherQuerier[]): void {
+    for (const other of others) this.igmp.querier.recall(this.#nowMs(), other);
     this.#afterStep();
   }
 

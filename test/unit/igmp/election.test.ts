@@ -36,22 +36,78 @@ test('IGMP-102 a specific query from a lower address takes no role', () => {
   expect(bed.role()).toBe('querier');
 });
 
-test('IGMP-104 F22 the middle router does not keep the lowest one alive', () => {
+test('of three routers the lowest dies and the middle one asks: no gap, no second querier, and it is shown (IGMP-104, F22, E2)', () => {
   const bed = middle();
-  bed.hearQuery(queryV3(), '10.0.0.1');
+  bed.hearQuery(queryV3({ qrv: 3, qqic: 85 }), '10.0.0.1');
   for (let sec = 100; sec <= 200; sec += 50) {
     bed.goTo(sec);
     bed.hearQuery(queryV3(), '10.0.0.3');
   }
+  bed.goTo(259.9);
+  // the lowest one heard within its OQPI is the querier, the timer that of whoever was heard last
+  expect(row(bed)).toMatchObject({ querier: '10.0.0.1', robustness: 3, queryIntervalMs: 85_000 });
+  expect(row(bed).otherQuerierExpiresInMs).toBeCloseTo(195_100);
+  bed.goTo(260);
+  expect(row(bed)).toMatchObject({ role: 'non-querier', querier: '10.0.0.3', robustness: 2, queryIntervalMs: 125_000 });
+  bed.goTo(454.9);
+  expect(bed.role()).toBe('non-querier');
+  bed.goTo(455);
+  expect(bed.role()).toBe('querier');
+  expect(bed.generalQueriesAt()).toEqual([0, 455]);
+  expect(bed.log.of('igmp.querier.lost')).toHaveLength(1);
+  expect(bed.log.of('igmp.querier.gained')).toHaveLength(1);
+  expect(bed.events.filter(({ evt }) => evt === 'igmp.querier.changed').map(({ querier }) => querier)).toEqual([
+    '10.0.0.5',
+    '10.0.0.1',
+    '10.0.0.3',
+    '10.0.0.5',
+  ]);
+});
+
+test('the lowest router comes back and is the querier again at once (E2)', () => {
+  const bed = middle();
+  bed.hearQuery(queryV3(), '10.0.0.3');
+  bed.hearQuery(queryV3({ qqic: 60 }), '10.0.0.1');
+  expect(row(bed)).toMatchObject({ querier: '10.0.0.1', queryIntervalMs: 60_000 });
+  bed.hearQuery(queryV3(), '10.0.0.3');
+  expect(row(bed)).toMatchObject({ querier: '10.0.0.1', queryIntervalMs: 60_000 });
+});
+
+test('the lowest router has an own OQPI, so a middle one that asks more often is silent first (E2)', () => {
+  const bed = middle();
+  bed.hearQuery(queryV3(), '10.0.0.1');
+  bed.hearQuery(queryV3({ qrv: 2, qqic: 10 }), '10.0.0.3');
   bed.goTo(254.9);
-  expect(row(bed).querier).toBe('10.0.0.1');
+  expect(row(bed)).toMatchObject({ querier: '10.0.0.1', otherQuerierExpiresInMs: 100 });
   bed.goTo(255);
   expect(bed.role()).toBe('querier');
-  // and the middle one takes over with its next query
+});
+
+test('a new address starts the election without the routers that were known (E2)', () => {
+  const bed = middle();
+  bed.hearQuery(queryV3(), '10.0.0.1');
   bed.hearQuery(queryV3(), '10.0.0.3');
-  expect(row(bed)).toMatchObject({ role: 'non-querier', querier: '10.0.0.3' });
-  bed.hearQuery(queryV3(), '10.0.0.2');
-  expect(row(bed).querier).toBe('10.0.0.2');
+  bed.goTo(10);
+  bed.links.change(link(ETH1, '10.0.0.7'));
+  expect(row(bed)).toMatchObject({ role: 'querier', otherQuerierExpiresInMs: null });
+  bed.hearQuery(queryV3(), '10.0.0.6');
+  expect(row(bed)).toMatchObject({ querier: '10.0.0.6' });
+});
+
+test('eight routers below us are known; of more, the one that would be silent first goes, never the querier (E2)', () => {
+  const bed = new Bed({ links: [link(ETH1, '10.0.0.200')] });
+  const seen: string[] = [];
+  for (let n = 1; n <= 100; n++) {
+    bed.goTo(n);
+    bed.hearQuery(queryV3(), `10.0.0.${n}`);
+  }
+  expect((bed.module.saveState(false) as { queriers: unknown[] }).queriers).toHaveLength(8);
+  for (let sec = 256; sec <= 356; sec++) {
+    bed.goTo(sec);
+    const { querier } = row(bed);
+    if (seen.at(-1) !== querier) seen.push(querier!);
+  }
+  expect(seen).toEqual([94, 95, 96, 97, 98, 99, 100, 200].map((n) => `10.0.0.${n}`));
 });
 
 test('IGMP-105 IGMP-106 RV and QI of the querier are adopted, used for OQPI, and given back with the role', () => {

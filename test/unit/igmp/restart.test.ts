@@ -34,6 +34,20 @@ test('hosts are asked once at the start, and the other querier stays what it was
   expect(row(bed).role).toBe('querier');
 });
 
+test('all routers that keep this one silent are saved, each with its own time (E2)', () => {
+  const before = new Bed({ links });
+  before.hearQuery(queryV3({ qqic: 60 }), '10.0.0.1');
+  before.goTo(100);
+  before.hearQuery(queryV3(), '10.0.0.3');
+  const state: unknown = JSON.parse(JSON.stringify(before.module.saveState(false)));
+  const bed = new Bed({ links, savedState: { state, ageMs: 5000 } });
+  expect(row(bed)).toMatchObject({ querier: '10.0.0.1', otherQuerierExpiresInMs: 250_000 });
+  bed.goTo(20);
+  expect(row(bed)).toMatchObject({ role: 'non-querier', querier: '10.0.0.3' });
+  bed.goTo(250);
+  expect(row(bed).role).toBe('querier');
+});
+
 test('a querier that would be silent by now is forgotten, and one with a higher address as well', () => {
   expect(row(new Bed({ links, savedState: { state: saved(), ageMs: 600_000 } })).role).toBe('querier');
   const lower = new Bed({ links: [link(ETH1, '10.0.0.0')], savedState: { state: saved(), ageMs: 0 } });
@@ -51,6 +65,10 @@ test.each([
   [
     'an address that is none',
     [{ interface: 'eth1', address: '10.0.0', version: 3, robustness: 2, queryIntervalMs: 1, expiresInMs: 9 }],
+  ],
+  [
+    'an address that no router has',
+    [{ interface: 'eth1', address: '0.0.0.0', version: 3, robustness: 2, queryIntervalMs: 1, expiresInMs: 9 }],
   ],
   [
     'a version that is none',
