@@ -7,6 +7,7 @@ import type { IgmpInterfaceConfig } from '../config/types.js';
 import { admitsSource, groupRefusal } from './admission.js';
 import type { Group, Mode } from './group.js';
 import type { RecordEnv } from './group-v3.js';
+import { longestMembershipMs } from './intervals.js';
 
 export interface SavedSource {
   readonly address: IpAddress;
@@ -72,16 +73,20 @@ export function unpackGroup(row: unknown, ageMs: number): SavedGroup | undefined
   };
 }
 
-/** What of the group hosts may ask for today; undefined: nothing. Where a source must be named, those named stay. */
+/** What of the group hosts may ask for today, and no longer than they could; undefined: nothing. Sources that are named stay. */
 export function admitted(saved: SavedGroup, config: IgmpInterfaceConfig): SavedGroup | undefined {
   const { address, mode } = saved;
   if (groupRefusal(config, address, false) !== undefined) return undefined;
+  const most = longestMembershipMs(config);
+  const within = (ms: number): number => Math.min(ms, most);
   const anySource = mode === 'exclude' && groupRefusal(config, address, true) === undefined;
   const sources = saved.sources
     .filter((source) => admitsSource(config, source.address) && (anySource || source.leftMs > 0))
-    .slice(0, config.maxSourcesPerGroup);
-  if (anySource) return { ...saved, sources };
-  return sources.length === 0 ? undefined : { ...saved, mode: 'include', sources };
+    .slice(0, config.maxSourcesPerGroup)
+    .map((source) => ({ ...source, leftMs: within(source.leftMs) }));
+  if (!anySource && sources.length === 0) return undefined;
+  const times = { leftMs: within(saved.leftMs), v1LeftMs: within(saved.v1LeftMs), v2LeftMs: within(saved.v2LeftMs) };
+  return { ...saved, ...times, mode: anySource ? 'exclude' : 'include', sources };
 }
 
 /** Into an empty group, routing is told. */

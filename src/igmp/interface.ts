@@ -38,6 +38,8 @@ export interface InterfaceOutput {
   dropped(reason: DropReason, source: IpAddress, group: IpAddress | undefined): void;
   querierLost(to: IpAddress, version: number): void;
   querierGained(): void;
+  /** Another router asks for longer times than are believed. */
+  longTimes(from: IpAddress, robustness: number, queryIntervalMs: number): void;
   /** A General Query of another version than the configured one (igmp.md section 11.1). */
   foreignVersion(from: IpAddress, version: number): void;
   /** The link is up but has no address to send queries from. */
@@ -93,6 +95,7 @@ export class IgmpInterface {
       started: (nowMs) => this.#askedFrom(nowMs),
       querierLost: (to, version) => output.querierLost(to, version),
       querierGained: () => output.querierGained(),
+      longTimes: (from, robustness, queryIntervalMs) => output.longTimes(from, robustness, queryIntervalMs),
     });
   }
 
@@ -103,7 +106,7 @@ export class IgmpInterface {
 
   /** Before the link is set: the process before this one knew its hosts, or was asking them. */
   resume(nowMs: number, saved: SavedInterface): void {
-    this.#knownFromMs = nowMs + saved.knownInMs;
+    this.#knownFromMs = nowMs + Math.min(saved.knownInMs, this.#answersMs());
     this.querier.resume(saved);
   }
 
@@ -115,10 +118,14 @@ export class IgmpInterface {
   }
 
   #askedFrom(nowMs: number): void {
-    const { startupQueryCount, startupQueryIntervalMs, queryResponseIntervalMs } = this.config;
-    this.#knownFromMs =
-      nowMs + (startupQueryCount - 1) * startupQueryIntervalMs + queryResponseIntervalMs + ANSWERS_SLACK_MS;
+    this.#knownFromMs = nowMs + this.#answersMs();
     this.groups.restart(nowMs);
+  }
+
+  /** From the first startup query to the last answer to the last one. */
+  #answersMs(): number {
+    const { startupQueryCount, startupQueryIntervalMs, queryResponseIntervalMs } = this.config;
+    return (startupQueryCount - 1) * startupQueryIntervalMs + queryResponseIntervalMs + ANSWERS_SLACK_MS;
   }
 
   get address(): IpAddress | undefined {

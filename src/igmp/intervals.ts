@@ -23,6 +23,29 @@ export function otherQuerierPresentIntervalMs(t: Timing): number {
   return t.robustness * t.queryIntervalMs + t.queryResponseIntervalMs / 2;
 }
 
+/** RV has three bits in a query (RFC 9776 section 4.1.6). */
+const MOST_ROBUSTNESS = 7;
+/** What another querier may make of the other-querier timer: so many times what it is by the own configuration. */
+const MOST_OWN_INTERVALS = 10;
+
+/** OQPI at its longest; those of a querier that asks for more are cut (igmp.md section 10.1). */
+function longestOtherQuerierPresentIntervalMs(own: Timing): number {
+  return MOST_OWN_INTERVALS * otherQuerierPresentIntervalMs(own);
+}
+
+/** The adopted variables within their bounds: RV * QI + QRI / 2 is at most ten times the own OQPI, so GMI and OHPI end too. */
+export function bounded(adopted: Timing, own: Timing): Timing {
+  const robustness = Math.min(adopted.robustness, MOST_ROBUSTNESS);
+  const { queryResponseIntervalMs } = adopted;
+  const mostMs = Math.floor((longestOtherQuerierPresentIntervalMs(own) - queryResponseIntervalMs / 2) / robustness);
+  return { robustness, queryIntervalMs: Math.min(adopted.queryIntervalMs, mostMs), queryResponseIntervalMs };
+}
+
+/** No timer of a group is set to more, whoever is querier. */
+export function longestMembershipMs(own: Timing): number {
+  return longestOtherQuerierPresentIntervalMs(own) + 2 * own.queryResponseIntervalMs;
+}
+
 /** OHPI = RV * QI + QRI (RFC 9776 section 8.13): how long a group stays in the mode of an older host. */
 export function olderHostPresentIntervalMs(t: Timing): number {
   return t.robustness * t.queryIntervalMs + t.queryResponseIntervalMs;

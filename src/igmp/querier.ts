@@ -1,7 +1,7 @@
 /** Runs the querier table (querier-fsm.ts) on one interface: timers as expiry times, adoption, the remembered querier. */
 import { ANY4, type IpAddress, isAny } from '../base/ip.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
-import { lastMemberQueryTimeMs, otherQuerierPresentIntervalMs, type Timing } from './intervals.js';
+import { bounded, lastMemberQueryTimeMs, otherQuerierPresentIntervalMs, type Timing } from './intervals.js';
 import { type KnownQuerier, OtherQueriers } from './other-queriers.js';
 import type { Query } from './packet.js';
 import { QUERIER, type QuerierEffect, type QuerierEvent, type Role } from './querier-fsm.js';
@@ -14,6 +14,8 @@ export interface QuerierOutput {
   started(nowMs: number): void;
   querierLost(to: IpAddress, version: number): void;
   querierGained(): void;
+  /** A router below us asks for longer times than are believed. */
+  longTimes(from: IpAddress, robustness: number, queryIntervalMs: number): void;
 }
 
 /** Another router that asks hosts, as the next process of this one needs to know it. */
@@ -111,7 +113,10 @@ export class Querier {
   #heard(nowMs: number, other: OtherQuerier): void {
     const { address, version, expiresInMs } = other;
     if (this.#role === 'down' || address >= this.#own) return;
-    const timing = this.#timingOf(other);
+    const said = this.#timingOf(other);
+    const timing = bounded(said, this.#config);
+    if (timing.queryIntervalMs < said.queryIntervalMs)
+      this.#output.longTimes(address, said.robustness, said.queryIntervalMs);
     const expiryMs = nowMs + Math.min(expiresInMs, otherQuerierPresentIntervalMs(timing));
     this.#others.forgetSilent(nowMs);
     this.#others.heard({ address, version, timing, expiryMs });
@@ -158,7 +163,7 @@ export class Querier {
         this.#startupLeft = this.#config.startupQueryCount;
         return this.#output.started(this.#nowMs);
       case 'resume-queries':
-        this.#startupLeft = this.#resumed?.startupLeft ?? 0;
+        this.#startupLeft = Math.min(this.#resumed?.startupLeft ?? 0, this.#config.startupQueryCount);
         this.queryDueMs = this.#nowMs + Math.min(this.#resumed?.queryDueInMs ?? 0, this.#config.queryIntervalMs);
         return;
       case 'restore-variables':

@@ -400,6 +400,16 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
     this.#log.info({ evt: 'igmp.querier.gained' }, `the other querier on ${this.named.name} is silent; we are querier`);
   }
 
+  longTimes(from: IpAddress, robustness: number, queryIntervalMs: number): void {
+    const heldBack = this.#deafness.take('longTimes', this.#parts.clock.nowMs());
+    if (heldBack === undefined) return;
+    const querier = formatIp(from);
+    const fields: Fields = { evt: 'igmp.querier.bounded', from: querier, robustness, queryIntervalMs, heldBack };
+    const asks = `${querier} on ${this.named.name} announces queries every ${queryIntervalMs / 1000} s, robustness ${robustness}`;
+    const advice = 'that is believed up to ten times the own times; configure all routers of the link alike';
+    this.#log.warn(fields, `${asks}; ${advice}`);
+  }
+
   foreignVersion(from: IpAddress, version: number): void {
     const heldBack = this.#mayLog('version');
     if (heldBack === undefined) return;

@@ -54,6 +54,7 @@ export type LogEvent =
   | 'igmp.message.ignored'
   | 'igmp.message.refused'
   | 'igmp.querier.gained'
+  | 'igmp.querier.bounded'
   | 'igmp.querier.lost'
   | 'igmp.query.failed'
   | 'igmp.version.differed'

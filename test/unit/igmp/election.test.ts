@@ -258,3 +258,36 @@ test('losing the role to an older router is an error: source filters end there',
   bed.hearQuery(queryV1(), '10.0.0.1');
   expect(bed.log.of('igmp.querier.lost')).toMatchObject([{ level: 'error', fields: { to: '10.0.0.1', version: 1 } }]);
 });
+
+test('one query with QRV 7 and QQIC 255 silences us for ten times the own OQPI, and is warned about once (E4)', () => {
+  const bed = middle();
+  for (let n = 0; n < 20; n++) bed.hearQuery(queryV3({ qrv: 7, qqic: 255 }), '10.0.0.1');
+  expect(row(bed)).toMatchObject({ robustness: 7, queryIntervalMs: 363_571 });
+  expect(row(bed).otherQuerierExpiresInMs).toBeLessThanOrEqual(2_550_000);
+  expect(row(bed).otherQuerierExpiresInMs).toBeGreaterThan(2_549_900);
+  const [line, ...more] = bed.log.of('igmp.querier.bounded');
+  expect(more).toEqual([]);
+  expect(line).toMatchObject({
+    level: 'warn',
+    fields: { from: '10.0.0.1', robustness: 7, queryIntervalMs: 31_744_000, heldBack: 0 },
+  });
+  // memberships as well
+  bed.hear(reportV3(toEx(G)));
+  bed.goTo(2565);
+  expect(bed.role()).toBe('querier');
+  expect(bed.state(G)).toBe('none');
+});
+
+test('times that add up to ten times the own OQPI are believed as they are (E4)', () => {
+  const bed = new Bed({ links: [link(ETH1, '10.0.0.5')], config: { queryIntervalMs: 20_000 } });
+  bed.hearQuery(queryV3({ qrv: 3, qqic: 120 }), '10.0.0.1');
+  expect(row(bed)).toMatchObject({ robustness: 3, queryIntervalMs: 120_000, otherQuerierExpiresInMs: 365_000 });
+  expect(bed.log.of('igmp.querier.bounded')).toEqual([]);
+});
+
+test('a querier below a bounded one is adopted from at once (E4)', () => {
+  const bed = middle();
+  bed.hearQuery(queryV3({ qrv: 7, qqic: 255 }), '10.0.0.3');
+  bed.hearQuery(queryV3(), '10.0.0.1');
+  expect(row(bed)).toMatchObject({ querier: '10.0.0.1', robustness: 2, queryIntervalMs: 125_000 });
+});

@@ -48,6 +48,37 @@ test('all routers that keep this one silent are saved, each with its own time (E
   expect(row(bed).role).toBe('querier');
 });
 
+test('what a state says of a querier and of groups is bounded like what is heard (E4)', () => {
+  const other = {
+    interface: 'eth1',
+    address: '10.0.0.1',
+    version: 3,
+    robustness: 99,
+    queryIntervalMs: 1e12,
+    expiresInMs: 1e15,
+  };
+  const group = [0xef010101, 1, 1e15, 1e15, 1e15, 0, 0, 0xc0000201, 1e15, 0];
+  const one = { interface: 'eth1', version: 3, startupLeft: 99, queryDueInMs: 1e15, knownInMs: 1e15, groups: [group] };
+  const bed = new Bed({ links, savedState: { state: { queriers: [other], interfaces: [one] }, ageMs: 0 } });
+  expect(row(bed)).toMatchObject({ robustness: 7, queryIntervalMs: 363_571 });
+  expect(row(bed).otherQuerierExpiresInMs).toBeLessThanOrEqual(2_550_000);
+  expect(bed.state(G)).toBe('EXCLUDE({a:2570},{}) 2570');
+  bed.goTo(50);
+  expect(bed.module.hasSaidAll()).toBe(true);
+  bed.goTo(2571);
+  expect(bed.state(G)).toBe('none');
+});
+
+test('a reload does not make the times of a bounded querier longer, nor warn again (E4)', () => {
+  const before = new Bed({ links });
+  before.hearQuery(queryV3({ qrv: 7, qqic: 255 }), '10.0.0.1');
+  const state: unknown = JSON.parse(JSON.stringify(before.module.saveState(true)));
+  const bed = new Bed({ links, savedState: { state, ageMs: 1000 } });
+  expect(row(bed)).toMatchObject({ robustness: 7, queryIntervalMs: 363_571 });
+  expect(row(bed).otherQuerierExpiresInMs).toBe(row(before).otherQuerierExpiresInMs! - 1000);
+  expect(bed.log.of('igmp.querier.bounded')).toEqual([]);
+});
+
 test('a querier that would be silent by now is forgotten, and one with a higher address as well', () => {
   expect(row(new Bed({ links, savedState: { state: saved(), ageMs: 600_000 } })).role).toBe('querier');
   const lower = new Bed({ links: [link(ETH1, '10.0.0.0')], savedState: { state: saved(), ageMs: 0 } });
