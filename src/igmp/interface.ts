@@ -11,6 +11,7 @@ import type { MembershipChanges } from './group.js';
 import type { SavedGroup } from './group-memory.js';
 import { type GroupOutput, GroupTable } from './group-table.js';
 import { heardQueryTimeMs } from './intervals.js';
+import { LaterHosts } from './later-hosts.js';
 import type { SharedBudgets } from './limits.js';
 import {
   checkMessage,
@@ -75,6 +76,7 @@ export class IgmpInterface {
   #sourcesPerQuery = 1;
   #out = new Uint8Array(QUERY_V3_LENGTH);
   #lacksAddress = false;
+  readonly #laterHosts = new LaterHosts();
   /** Of the message being handled; nothing is allocated per message for the visitors. */
   #source: IpAddress = ANY4;
   #payload: Uint8Array = this.#out;
@@ -196,7 +198,7 @@ export class IgmpInterface {
         return this.#olderMessage(TYPE.leaveV2, payload);
       case TYPE.reportV3:
         received.reportsV3++;
-        return this.#report(payload);
+        return this.#report(nowMs, payload);
       default:
         return this.#drop('unknownType');
     }
@@ -233,11 +235,18 @@ export class IgmpInterface {
   }
 
   /** Checked to its end before the first record is applied; then the records count in their order. */
-  #report(payload: Uint8Array): void {
-    if (this.config.version < 3) return this.#drop('versionDisabled');
+  #report(nowMs: number, payload: Uint8Array): void {
     const broken = walkGroupRecords(payload, checkOnly);
     if (broken !== undefined) return this.#drop(broken.kind);
+    if (this.config.version < 3) return this.#laterReport(nowMs);
     walkGroupRecords(payload, this.#applyRecord);
+  }
+
+  /** The host has not heard yet that the link speaks an older version: a query says so, and it reports anew. */
+  #laterReport(nowMs: number): void {
+    this.#drop('versionDisabled');
+    if (this.querier.role !== 'querier') return;
+    if (this.#laterHosts.heard(this.#source, nowMs, this.config.queryIntervalMs)) this.querier.askSoon(nowMs);
   }
 
   readonly #applyRecord = (type: number, group: IpAddress, sourcesAt: number, sourceCount: number): void =>

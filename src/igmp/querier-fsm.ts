@@ -5,6 +5,7 @@
  * - 'best-silent': the best of the routers below us is silent, another one is not;
  * - 'all-silent': all of them are.
  * - 'resume': as 'start', but the process before this one has asked the hosts, or begun to.
+ * - 'extra-query': hosts have missed the queries so far; the timer of the others goes on.
  * A query from a higher address, from 0.0.0.0 or from ourselves is no event at all.
  */
 
@@ -19,6 +20,7 @@ export type QuerierEvent =
   | 'other-querier'
   | 'best-silent'
   | 'all-silent'
+  | 'extra-query'
   | 'query-timer';
 
 export type QuerierEffect =
@@ -55,6 +57,7 @@ export const QUERIER: { readonly [R in Role]: { readonly [E in QuerierEvent]?: S
   },
   querier: {
     'query-timer': { next: 'querier', effects: ['send-general-query', 'start-query-timer'] },
+    'extra-query': { next: 'querier', effects: ['send-general-query'] },
     'other-querier': { next: 'non-querier', effects: ['adopt-variables', 'stop-query-timer', 'tell-lost'] },
     'address-changed': { next: 'querier', effects: STARTUP },
     stop: { next: 'down', effects: SHUTDOWN },

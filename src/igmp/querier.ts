@@ -8,6 +8,9 @@ import { QUERIER, type QuerierEffect, type QuerierEvent, type Role } from './que
 
 const NEVER = Number.POSITIVE_INFINITY;
 
+/** Extra queries are so far apart from any other. */
+const EXTRA_QUERY_PAUSE_MS = 5000;
+
 export interface QuerierOutput {
   sendGeneralQuery(): void;
   /** The startup queries begin: hosts are being asked who had never been. */
@@ -40,6 +43,8 @@ export class Querier {
   #nowMs = 0;
   #own: IpAddress = ANY4;
   #startupLeft = 0;
+  #extraDueMs = NEVER;
+  #lastQueryMs = Number.NEGATIVE_INFINITY;
   #resumed: QueriesLeft | undefined;
   #previous: { readonly querier: IpAddress; readonly untilMs: number } | undefined;
   readonly #others = new OtherQueriers();
@@ -70,7 +75,7 @@ export class Querier {
   }
 
   get nextDeadlineMs(): number {
-    return Math.min(this.queryDueMs, this.#others.best?.expiryMs ?? NEVER);
+    return Math.min(this.queryDueMs, this.#extraDueMs, this.#others.best?.expiryMs ?? NEVER);
   }
 
   /** When all routers that keep us silent are silent themselves. */
@@ -141,12 +146,26 @@ export class Querier {
     return this.#previous?.querier === router && nowMs <= this.#previous.untilMs;
   }
 
+  /** Hosts are to be asked beside the regular times: at once, or soon if they have just been. */
+  askSoon(nowMs: number): void {
+    if (this.#role !== 'querier') return;
+    this.#extraDueMs = Math.max(nowMs, this.#lastQueryMs + EXTRA_QUERY_PAUSE_MS);
+    this.#askExtra(nowMs);
+  }
+
+  #askExtra(nowMs: number): void {
+    if (this.#extraDueMs > nowMs) return;
+    this.#extraDueMs = NEVER;
+    this.#handle('extra-query', nowMs);
+  }
+
   timeout(nowMs: number): void {
     if ((this.#others.best?.expiryMs ?? NEVER) <= nowMs) {
       this.#others.forgetSilent(nowMs);
       this.#handle(this.#others.best ? 'best-silent' : 'all-silent', nowMs);
     }
     if (this.queryDueMs <= nowMs) this.#handle('query-timer', nowMs);
+    this.#askExtra(nowMs);
   }
 
   #handle(event: QuerierEvent, nowMs: number): void {
@@ -172,11 +191,14 @@ export class Querier {
       case 'adopt-variables':
         return this.#adopt(this.#others.best!);
       case 'send-general-query':
+        this.#lastQueryMs = this.#nowMs;
+        this.#extraDueMs = NEVER;
         return this.#output.sendGeneralQuery();
       case 'start-query-timer':
         return this.#startQueryTimer();
       case 'stop-query-timer':
         this.queryDueMs = NEVER;
+        this.#extraDueMs = NEVER;
         this.#startupLeft = 0;
         return;
       case 'forget-other-queriers':

@@ -1,18 +1,22 @@
 /** Older hosts and configured versions (specification section 11), fast leave (12.1), limits (17.2). */
 import { expect, test } from 'vitest';
+import { ipv4 } from '../../../src/base/ip.js';
+import { LaterHosts } from '../../../src/igmp/later-hosts.js';
 import {
   allow,
   block,
   isEx,
   isIn,
   leaveV2,
+  queryV2,
   reportV1,
   reportV2,
   reportV3,
   toEx,
   toIn,
+  withChecksum,
 } from '../../support/packet-builder.js';
-import { Bed, src } from './bed.js';
+import { Bed, ETH1, link, src } from './bed.js';
 
 const G = '239.1.2.3';
 const mode = (bed: Bed) => bed.module.groups().find((g) => g.group === G)!.compatibility;
@@ -153,4 +157,72 @@ test('IGMP-171 sources beyond the limit: INCLUDE drops the new ones, EXCLUDE for
   bed.hear(reportV3(isEx('239.9.9.9', src('c'), src('d'))));
   expect(bed.state('239.9.9.9')).toBe('EXCLUDE({c:270,d:270},{}) 270');
   expect(bed.dropped('sourceLimit')).toBe(2);
+});
+
+test.each([1, 2] as const)(
+  'a v3 host that missed the queries of a version %i interface is asked at once, and every such host once in an interval (E5)',
+  (version) => {
+    const bed = new Bed({ config: { version } });
+    bed.goTo(50);
+    bed.hear(reportV3(toEx(G)));
+    expect(bed.generalQueriesAt()).toEqual([0, 31.25, 50]);
+    expect(bed.dropped('versionDisabled')).toBe(1);
+    // a host that goes on with version 3 causes no more of them
+    for (let sec = 51; sec < 156; sec += 5) {
+      bed.goTo(sec);
+      bed.hear(reportV3(toEx(G)));
+    }
+    expect(bed.generalQueriesAt()).toEqual([0, 31.25, 50]);
+    // and the regular ones come when they would have come
+    bed.goTo(160);
+    expect(bed.generalQueriesAt()).toEqual([0, 31.25, 50, 156.25]);
+  },
+);
+
+test('many v3 hosts on a version 2 interface share one query in five seconds (E5)', () => {
+  const bed = new Bed({ config: { version: 2 } });
+  for (let n = 10; n < 250; n++) {
+    bed.goTo(40 + (n - 10) / 20);
+    bed.hear(reportV3(toEx(G)), { from: `10.0.0.${n}` });
+  }
+  bed.goTo(100);
+  expect(bed.generalQueriesAt()).toEqual([0, 31.25, 40, 45, 50, 55]);
+});
+
+test('right after a query a v3 host on a version 2 interface waits for five seconds, start-up goes on as it was (E5)', () => {
+  const bed = new Bed({ config: { version: 2 } });
+  bed.goTo(1);
+  bed.hear(reportV3(toEx(G)));
+  bed.goTo(60);
+  expect(bed.generalQueriesAt()).toEqual([0, 5, 31.25]);
+});
+
+test('a regular query serves the v3 hosts that wait for one (E5)', () => {
+  const bed = new Bed({ config: { version: 2, startupQueryIntervalMs: 3000 } });
+  bed.goTo(1);
+  bed.hear(reportV3(toEx(G)));
+  bed.goTo(60);
+  expect(bed.generalQueriesAt()).toEqual([0, 3]);
+});
+
+test('a broken v3 report, and one where another router is querier, cause no query (E5)', () => {
+  const bed = new Bed({ config: { version: 2 }, links: [link(ETH1, '10.0.0.5')] });
+  bed.goTo(40);
+  bed.hear(withChecksum([0x22, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0]));
+  expect(bed.dropped('malformed')).toBe(1);
+  bed.hear(reportV3(toEx(G)));
+  bed.goTo(41);
+  bed.hear(reportV3(toEx(G)), { from: '10.0.0.10' });
+  bed.hearQuery(queryV2(), '10.0.0.1');
+  bed.hear(reportV3(toEx(G)), { from: '10.0.0.11' });
+  bed.goTo(100);
+  expect(bed.generalQueriesAt()).toEqual([0, 31.25, 40]);
+});
+
+test('a thousand hosts of a later version are remembered, and no more (E5)', () => {
+  const hosts = new LaterHosts();
+  for (let n = 0; n < 2000; n++) expect(hosts.heard(ipv4(0x0a000000 + n), 0, 1000)).toBe(true);
+  expect(hosts.heard(ipv4(0x0a000000 + 1999), 999, 1000)).toBe(false);
+  expect(hosts.heard(ipv4(0x0a000000 + 1999), 1000, 1000)).toBe(true);
+  expect(hosts.heard(ipv4(0x0a000000), 1, 1000)).toBe(true);
 });
