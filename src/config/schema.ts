@@ -255,7 +255,7 @@ export const igmpSchema = keyed(
     verifySourceSubnet: flag.default(true),
     ignoreV1: flag.default(false),
     ignoreV2: flag.default(false),
-    strictQuerySource: flag.default(false),
+    strictQuerySource: flag.default(true),
     disableCompatibilityModes: flag.default(false),
     explicitTracking: flag.default(false),
     maxTrackedHosts: integer(1, 1_000_000).default(16_384),

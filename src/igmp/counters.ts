@@ -11,7 +11,8 @@ export type DropReason =
   | 'unknownType'
   | 'versionDisabled'
   | 'notQuerier'
-  | 'notFromQuerier';
+  | 'notFromQuerier'
+  | 'notToGroup';
 
 export interface Counters {
   readonly received: { queries: number; reportsV1: number; reportsV2: number; leavesV2: number; reportsV3: number };
@@ -47,6 +48,7 @@ export function newCounters(): Counters {
       olderHostMode: 0,
       notQuerier: 0,
       notFromQuerier: 0,
+      notToGroup: 0,
       boundary: 0,
       groupFilter: 0,
       sourceFilter: 0,

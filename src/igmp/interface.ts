@@ -2,7 +2,7 @@
  * IGMP on one interface: the receive pipeline (igmp.md section 4), the querier and its queries (section 8), versions
  * (section 11.1), and the groups. Knows no ports: time and messages come in by calls, everything else leaves by the output.
  */
-import { ANY4, type IpAddress, isAny } from '../base/ip.js';
+import { ANY4, type IpAddress, isAny, isMulticast } from '../base/ip.js';
 import type { InterfaceAddress } from '../base/link-address.js';
 import { OnLink } from '../base/on-link.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
@@ -43,6 +43,8 @@ export interface InterfaceOutput {
   longTimes(from: IpAddress, robustness: number, queryIntervalMs: number): void;
   /** A General Query of another version than the configured one (igmp.md section 11.1). */
   foreignVersion(from: IpAddress, version: number): void;
+  /** A General Query that came to this router alone: it counts (RFC 9776 section 4.1.12), but no router sends such. */
+  queriedAlone(from: IpAddress): void;
   /** The link is up but has no address to send queries from. */
   addressMissing(): void;
 }
@@ -79,6 +81,7 @@ export class IgmpInterface {
   readonly #laterHosts = new LaterHosts();
   /** Of the message being handled; nothing is allocated per message for the visitors. */
   #source: IpAddress = ANY4;
+  #destination: IpAddress = ANY4;
   #payload: Uint8Array = this.#out;
 
   constructor(config: IgmpInterfaceConfig, output: InterfaceOutput, budgets: SharedBudgets) {
@@ -170,6 +173,7 @@ export class IgmpInterface {
 
   receive(nowMs: number, message: Message): void {
     this.#source = message.source;
+    this.#destination = message.destination;
     this.#payload = message.payload;
     const refused =
       checkMessage(message.payload)?.kind ??
@@ -209,6 +213,7 @@ export class IgmpInterface {
     if (!decoded.ok) return this.#drop(decoded.error.kind);
     const query = decoded.value;
     if (!isAny(query.group)) return this.#specificQuery(nowMs, query);
+    if (!isMulticast(this.#destination)) this.#output.queriedAlone(this.#source);
     if (query.version !== this.config.version) this.#output.foreignVersion(this.#source, query.version);
     this.querier.heardGeneralQuery(nowMs, this.#source, query);
   }
@@ -217,7 +222,10 @@ export class IgmpInterface {
   #specificQuery(nowMs: number, query: Query): void {
     if (query.version === 1) return this.#drop('badQuery');
     if (query.suppress) return;
-    if (this.config.strictQuerySource && !this.querier.mayAsk(nowMs, this.#source)) return this.#drop('notFromQuerier');
+    // Members do not hear it, so their silence says nothing.
+    if (this.#destination !== query.group) return this.#drop('notToGroup', query.group);
+    if (this.config.strictQuerySource && !this.querier.mayAsk(nowMs, this.#source))
+      return this.#drop('notFromQuerier', query.group);
     const { lastMemberQueryIntervalMs, lastMemberQueryCount } = this.config;
     const timeMs = heardQueryTimeMs(query.maxRespMs, query.robustness, lastMemberQueryIntervalMs, lastMemberQueryCount);
     this.groups.lowerTimers(query.group, timeMs, this.#payload, query.sourcesAt, query.sourceCount);

@@ -425,6 +425,15 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
     this.#log.warn(fields, `${querier} sends IGMPv${version} queries on ${this.named.name}; ${advice}`);
   }
 
+  queriedAlone(from: IpAddress): void {
+    const heldBack = this.#deafness.take('queriedAlone', this.#parts.clock.nowMs());
+    if (heldBack === undefined) return;
+    const querier = formatIp(from);
+    const what = `${querier} sent a general query on ${this.named.name} to this router alone, not to all hosts`;
+    const advice = 'it counts in the election; if this is no router, find out who wants to be querier';
+    this.#log.warn({ evt: 'igmp.query.unicast', from: querier, heldBack }, `${what}; ${advice}`);
+  }
+
   addressMissing(): void {
     const advice = 'hosts are not asked until it gets one';
     this.#log.warn(
@@ -465,7 +474,7 @@ function limitMessage(reason: DropReason, ifname: string, config: IgmpInterfaceC
   }
 }
 
-/** Why whole segments can get nothing, and the key that changes it; undefined: the reason is of another kind. */
+/** Why whole segments can get nothing, or could if it were heard, and the key for it; undefined: another kind of reason. */
 function deafnessMessage(reason: DropReason, ifname: string, { version }: IgmpInterfaceConfig): string | undefined {
   switch (reason) {
     case 'offSubnet':
@@ -476,6 +485,10 @@ function deafnessMessage(reason: DropReason, ifname: string, { version }: IgmpIn
       return 'it lacks the router alert option; "requireRouterAlert: false" accepts it';
     case 'versionDisabled':
       return `it is of a later version than ${version}, and the interface speaks version ${version}; "version: 3" accepts it`;
+    case 'notFromQuerier':
+      return 'it asks who still wants a group, but its sender is not the querier of the link, and the group would end sooner; "strictQuerySource: false" accepts it';
+    case 'notToGroup':
+      return 'it asks who still wants a group, but was not sent to that group, so no member hears it; that is how somebody ends the group of others';
     case 'ssmGroup':
       return 'it asks for any source of a source-specific group ("ssmRanges"), so it gets nothing; the host must name sources by IGMPv3';
     default:

@@ -57,6 +57,7 @@ export type LogEvent =
   | 'igmp.querier.bounded'
   | 'igmp.querier.lost'
   | 'igmp.query.failed'
+  | 'igmp.query.unicast'
   | 'igmp.version.differed'
   | 'interface.absent'
   | 'interface.appeared'

@@ -208,7 +208,7 @@ test('what an IGMP section leaves out follows from what it says, else from secti
     verifySourceSubnet: true,
     ignoreV1: false,
     ignoreV2: false,
-    strictQuerySource: false,
+    strictQuerySource: true,
     disableCompatibilityModes: false,
     explicitTracking: false,
     maxTrackedHosts: 16_384,

@@ -49,7 +49,7 @@ export const DEFAULTS: IgmpInterfaceConfig = {
   verifySourceSubnet: true,
   ignoreV1: false,
   ignoreV2: false,
-  strictQuerySource: false,
+  strictQuerySource: true,
   disableCompatibilityModes: false,
   explicitTracking: false,
   maxTrackedHosts: 16_384,

@@ -152,6 +152,7 @@ test('IGMP-107 addresses compare unsigned', () => {
 
 test('IGMP-108 IGMP-109 a heard Q(G) with S=0 lowers the timer to its own code times QRV, with S=1 it does not', () => {
   const bed = middle();
+  bed.hearQuery(queryV3(), '10.0.0.1');
   bed.hear(reportV3(toEx(G)));
   bed.hearQuery(queryV3({ group: G, code: 20, qrv: 3, suppress: true }), '10.0.0.1', G);
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
@@ -166,6 +167,7 @@ test('IGMP-108 IGMP-109 a heard Q(G) with S=0 lowers the timer to its own code t
 
 test('IGMP-108 the same for the sources of Q(G,A)', () => {
   const bed = middle();
+  bed.hearQuery(queryV3(), '10.0.0.1');
   bed.hear(reportV3(allow(G, src('a'), src('b'))));
   bed.hearQuery(queryV3({ group: G, code: 10, sources: [src('a'), src('c')] }), '10.0.0.1', G);
   expect(bed.state(G)).toBe('INCLUDE(a:2,b:270)');
@@ -175,6 +177,7 @@ test('IGMP-108 the same for the sources of Q(G,A)', () => {
 
 test('IGMP-109 a v2 specific query has no QRV: the own count is taken', () => {
   const bed = middle();
+  bed.hearQuery(queryV3(), '10.0.0.1');
   bed.hear(reportV2(G), { to: G });
   bed.hearQuery(queryV2(15, G), '10.0.0.1', G);
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 3');
@@ -182,6 +185,7 @@ test('IGMP-109 a v2 specific query has no QRV: the own count is taken', () => {
 
 test('a specific query with code 0 lowers to the own LMQT instead of ending the group', () => {
   const bed = middle();
+  bed.hearQuery(queryV3(), '10.0.0.1');
   bed.hear(reportV3(toEx(G)));
   bed.hearQuery(queryV3({ group: G, code: 0 }), '10.0.0.1', G);
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');

@@ -146,6 +146,54 @@ test('IGMP-114 strictQuerySource hears the querier, and who was it until LMQT ag
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
 });
 
+test('by default a specific query of any host ends nothing, is counted, and is warned about once in ten minutes (IGMP-114, E6)', () => {
+  const bed = new Bed();
+  bed.hear(reportV3(toEx(G), allow('232.1.2.3', src('a'))));
+  for (let n = 0; n < 20; n++) {
+    bed.hearQuery(specific, '10.0.0.77', G);
+    bed.hearQuery(queryV2(10, G), '10.0.0.1', G);
+    bed.hearQuery(queryV3({ group: '232.1.2.3', code: 10, sources: [src('a')] }), '10.0.0.77', '232.1.2.3');
+  }
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+  expect(bed.state('232.1.2.3')).toBe('INCLUDE(a:270)');
+  expect(bed.dropped('notFromQuerier')).toBe(60);
+  const lines = bed.log.of('igmp.message.refused');
+  expect(lines).toMatchObject([{ level: 'warn', fields: { reason: 'notFromQuerier', from: '10.0.0.77', group: G } }]);
+  expect(lines[0]!.message).toContain('strictQuerySource: false');
+});
+
+test.each([true, false])(
+  'a specific query that was not sent to its group lowers no timers, whoever it is from, and is warned about (strictQuerySource: %s) (E6)',
+  (strictQuerySource) => {
+    for (const to of ['10.0.0.2', '224.0.0.1', '239.9.9.9']) {
+      const bed = new Bed({ config: { strictQuerySource } });
+      // given a querier
+      bed.hearQuery(queryV3(), '10.0.0.1');
+      bed.hear(reportV3(toEx(G), allow('232.1.2.3', src('a'))));
+      for (const from of ['10.0.0.1', '10.0.0.77']) {
+        bed.hearQuery(specific, from, to);
+        bed.hearQuery(queryV2(10, G), from, to);
+        bed.hearQuery(queryV3({ group: '232.1.2.3', code: 10, sources: [src('a')] }), from, to);
+      }
+      expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
+      expect(bed.state('232.1.2.3')).toBe('INCLUDE(a:270)');
+      expect(bed.dropped('notToGroup')).toBe(6);
+      expect(bed.log.of('igmp.message.refused')).toMatchObject([
+        { level: 'warn', fields: { reason: 'notToGroup', from: '10.0.0.1', group: G } },
+      ]);
+    }
+  },
+);
+
+test('a general query to the router alone counts, and is warned about once in ten minutes (IGMP-028, E6)', () => {
+  const bed = new Bed();
+  for (let n = 0; n < 20; n++) bed.hearQuery(queryV3(), '10.0.0.1', '10.0.0.2');
+  expect(bed.role()).toBe('non-querier');
+  expect(bed.log.of('igmp.query.unicast')).toMatchObject([{ level: 'warn', fields: { from: '10.0.0.1' } }]);
+  bed.hearQuery(queryV3(), '10.0.0.1');
+  expect(bed.log.of('igmp.query.unicast')).toHaveLength(1);
+});
+
 test('IGMP-170 maxGroups of all interfaces together: the one too many is refused wherever it comes, a freed place is used', () => {
   const links = [link(ETH1, '10.0.0.2'), link(ETH2, '10.1.0.2')];
   const bed = new Bed({ links, maxGroups: 3, config: { fastLeave: true } });
