@@ -14,7 +14,7 @@ export interface MembershipLimits {
   readonly ofAll: number;
 }
 
-/** Some 300 bytes each. IGMP's own limits are half of a client's with their defaults. */
+/** IGMP's own limits are half of a client's with their defaults. */
 export const MEMBERSHIP_LIMITS: MembershipLimits = { ofClient: 262_144, ofAll: 393_216 };
 /** One line at once for each client, then one a minute. */
 const [LINES, LINES_PER_SEC] = [1, 1 / 60];
