@@ -125,7 +125,14 @@ class Scene {
       .filter(({ source }) => source === '10.0.0.1')
       .flatMap(({ records }) => records)
       .filter((record) => !record.includes(' 224.0.0.') && !record.startsWith('IS_'));
-    return all.filter((record, at) => record !== all[at - 1]);
+    // The kernel says a change twice, and another one may come in between.
+    const last = new Map<string, string>();
+    return all.filter((record) => {
+      const group = record.split(' ')[1]!;
+      const isNew = last.get(group) !== record;
+      last.set(group, record);
+      return isNew;
+    });
   }
 
   async asks(wanted: string): Promise<void> {
