@@ -2,6 +2,8 @@
 import { ANY4, formatIp, formatPrefix, type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
 import { formatDuration } from './durations.js';
 import { dvmrpInterfaceOf, dvmrpOf } from './dvmrp.js';
+import { idleParts } from './idle.js';
+import { nameOf, pairOf, type Problem, rangeText } from './problem.js';
 import {
   type DvmrpInterfaceValues,
   type FileValues,
@@ -25,13 +27,6 @@ import type {
 
 type RouteValues = FileValues['static'][string]['routes'][number];
 type ProxyValues = NonNullable<FileValues['proxy']>;
-
-export interface Problem {
-  readonly path: Path;
-  /** Whether the place meant is the value at `path` or its last key. */
-  readonly at: 'value' | 'key';
-  readonly message: string;
-}
 
 export interface Checked {
   readonly config: Config;
@@ -74,7 +69,7 @@ export function check(values: FileValues, file: string, defaultSocket: string): 
     dvmrp: dvmrpOf(values),
     pause: values.pause,
   };
-  return { config, errors: checker.errors, warnings: checker.warnings };
+  return { config, errors: checker.errors, warnings: [...checker.warnings, ...idleParts(values)] };
 }
 
 /** For interfaces that get IGMP by the tool and not by the file: all defaults of section 18 of the IGMP specification. */
@@ -209,7 +204,7 @@ class Checker {
     const meant = this.errors.length < MAX_HINTS ? nearest(word, [...known]) : undefined;
     const there = known.size === 0 ? 'none is listed' : [...take(known, 8)].join(', ') + (known.size > 8 ? ', …' : '');
     const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
-    this.#error(path, `"${word}" was read; ${fits} fits (${there})${hint}`);
+    this.#error(path, `"${word}" was read; ${fits} fits (${there})${hint}${listHint(path, word, known)}`);
   }
 
   #igmp(path: Path, igmp: IgmpValues, boundary: readonly Prefix[]): void {
@@ -364,11 +359,17 @@ class Checker {
   ): void {
     for (const { at, route: other } of earlier) {
       const input = route.from.find((name) => other.from.includes(name));
-      if (input !== undefined)
-        return this.#error(
-          path,
-          `${pairOf(route)} from ${input} appears twice, first as number ${at + 1} of the list; write one route with all outputs in \`to\``,
-        );
+      if (input === undefined) continue;
+      const isClear = route.to.length > 0 && other.to.length > 0;
+      const advice = isClear
+        ? 'write one route with all outputs in `to`'
+        : route.to.length === other.to.length
+          ? 'leave one of them out'
+          : 'one of them blocks what the other lets out: leave one of them out';
+      return this.#error(
+        path,
+        `${pairOf(route)} from ${input} appears twice, first as number ${at + 1} of the list; ${advice}`,
+      );
     }
     const other = earlier.find((one) => one.route.to.some((name) => route.to.includes(name)));
     if (!other) return;
@@ -407,6 +408,13 @@ class Checker {
   }
 }
 
+/** "a,b" is one name, and a list of two was meant. */
+function listHint(path: Path, word: string, known: ReadonlySet<string>): string {
+  const names = word.split(/[,;]/);
+  if (names.length === 1 || !names.every((name) => known.has(name))) return '';
+  return path.at(-1) === 'from' ? `; several are a list, [${names.join(', ')}]` : '; write one for each';
+}
+
 /** What makes IGMP ignore the very reports that hosts send to a querier of the configured version. */
 function deafening(igmp: IgmpValues): readonly (keyof IgmpValues)[] {
   if (igmp.version === 3) return [];
@@ -427,28 +435,6 @@ function pair(source: IpAddress | undefined, group: IpAddress): string {
   return `(${source === undefined || source === ANY4 ? '*' : formatIp(source)}, ${formatIp(group)})`;
 }
 
-function pairOf({
-  source,
-  group,
-}: {
-  readonly source?: IpAddress | Prefix | undefined;
-  readonly group: Prefix;
-}): string {
-  const from = typeof source === 'object' ? rangeText(source) : source === undefined ? '*' : formatIp(source);
-  return `(${from}, ${rangeText(group)})`;
-}
-
-/** One address without its length. */
-function rangeText(range: Prefix): string {
-  return range.length === 32 ? formatIp(range.network) : formatPrefix(range);
-}
-
 function overlaps(a: Prefix, b: Prefix): boolean {
   return a.length < b.length ? prefixContains(a, b.network) : prefixContains(b, a.network);
-}
-
-/** `static.static.routes[0].to`; the whole file has no name. */
-export function nameOf(path: Path): string {
-  const text = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('');
-  return text === '' ? 'the file' : text.slice(1);
 }

@@ -4,10 +4,11 @@
  */
 import type { z } from 'zod';
 import { err, ok, type Result } from '../base/result.js';
-import { check, nameOf, type Problem } from './check.js';
+import { check } from './check.js';
+import { nameOf, type Problem } from './problem.js';
 import { DEFAULT_SOCKET, fileSchema } from './schema.js';
 import { type Path, type Position, Source } from './source.js';
-import { nearest } from './suggest.js';
+import { meantBy } from './suggest.js';
 import type { Config } from './types.js';
 
 export interface ConfigComplaint extends Position {
@@ -75,11 +76,17 @@ function fromIssue(issue: z.core.$ZodIssue, values: unknown): readonly Problem[]
   }
   const { found, value } = lookUp(values, path);
   if (!found) return [{ path, at: 'value', message: `${nameOf(path)} is missing; ${issue.message} fits` }];
-  return [{ path, at: 'value', message: `${nameOf(path)}: ${show(value)} was read; ${issue.message} fits` }];
+  const message = `${nameOf(path)}: ${show(value)} was read; ${issue.message} fits${hintOf(issue)}`;
+  return [{ path, at: 'value', message }];
+}
+
+function hintOf(issue: z.core.$ZodIssue): string {
+  const hint: unknown = issue.code === 'custom' ? issue.params?.['hint'] : undefined;
+  return typeof hint === 'string' ? `; ${hint}` : '';
 }
 
 function unknownKey(path: Path, key: string, keys: string): Problem {
-  const meant = nearest(key, keys.split(/, | and /));
+  const meant = meantBy(key, keys.split(/, | and /));
   const hint = meant === undefined ? `${keys} ${keys.includes(' ') ? 'fit' : 'fits'}` : `did you mean "${meant}"?`;
   return { path: [...path, key], at: 'key', message: `${nameOf(path)}: unknown key ${show(key)} was read; ${hint}` };
 }

@@ -16,6 +16,24 @@ export function nearest(typed: string, known: readonly string[]): string | undef
   return best?.word;
 }
 
+/** Words of other programs and of people, and the key that says the same here. */
+const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
+  from: ['in', 'iif', 'iifs', 'input', 'inputs', 'incoming', 'inbound', 'upstream'],
+  to: ['out', 'oif', 'oifs', 'output', 'outputs', 'outgoing', 'outbound', 'downstream'],
+  source: ['src', 'sender', 'origin', 'sources', 'from'],
+  group: ['grp', 'dst', 'destination', 'address', 'range', 'groups', 'mcast'],
+  failoverAfter: ['timeout', 'failoverTimeout', 'switchAfter', 'silence'],
+  interface: ['iface', 'ifname', 'dev', 'device', 'interfaces', 'on', 'from'],
+  routes: ['mroute', 'mroutes', 'route'],
+  joins: ['mgroup', 'mgroups', 'join', 'groups'],
+};
+
+/** The key that was meant by an unknown one. */
+export function meantBy(typed: string, keys: readonly string[]): string | undefined {
+  const word = typed.toLowerCase();
+  return keys.find((key) => SYNONYMS[key]?.some((synonym) => synonym.toLowerCase() === word)) ?? nearest(typed, keys);
+}
+
 /** Insertions, deletions, replacements and swaps of neighbours between two words (optimal string alignment). */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];
