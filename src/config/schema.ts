@@ -5,13 +5,11 @@
  */
 import { z } from 'zod';
 import {
-  formatPrefix,
   ip,
   type IpAddress,
   isLinkLocalGroup,
   isMulticast,
   isUnicast,
-  networkOf,
   parseIp,
   parsePrefix,
   type Prefix,
@@ -20,6 +18,7 @@ import {
 import type { PrefixRule } from '../base/prefix-filter.js';
 import type { RouteRule } from './types.js';
 import { formatDuration, parseDuration } from './durations.js';
+import { isAnyWord, listMeant, rangeMeant } from './meant.js';
 import { utf8Length } from './text.js';
 
 export const DEFAULT_TABLE = 253;
@@ -33,12 +32,16 @@ export const MAIN_TABLE = 254;
 /** ipmr names a register interface after the table ("pimreg999999999"), so the kernel takes no more digits. */
 const MAX_TABLE = 999_999_999;
 
-/** One value: `read` gives undefined for what does not fit, and `fits` completes "... was read; ... fits". */
-function leaf<T>(fits: string | ((raw: unknown) => string), read: (raw: unknown) => T | undefined) {
+type Words = (raw: unknown) => string;
+type Hint = (raw: unknown) => string | undefined;
+
+/** One value: `read` gives undefined for what does not fit, `fits` completes "... was read; ... fits", `hint` is said after it. */
+function leaf<T>(fits: string | Words, read: (raw: unknown) => T | undefined, hint?: Hint) {
   return z.unknown().transform((raw, context): T => {
     const value = read(raw);
     if (value !== undefined) return value;
-    context.issues.push({ code: 'custom', input: raw, message: typeof fits === 'string' ? fits : fits(raw) });
+    const message = typeof fits === 'string' ? fits : fits(raw);
+    context.issues.push({ code: 'custom', input: raw, message, params: { hint: hint?.(raw) } });
     return z.NEVER;
   });
 }
@@ -83,22 +86,31 @@ function integer(from: number, to: number, extra = '') {
 }
 
 function duration(fromMs: number, toMs: number) {
-  return leaf(`a time from ${formatDuration(fromMs)} to ${formatDuration(toMs)}`, (raw) => {
+  const read = (raw: unknown): number | undefined => {
     const ms = parseDuration(raw);
     return ms !== undefined && ms >= fromMs && ms <= toMs ? ms : undefined;
+  };
+  return leaf(`a time from ${formatDuration(fromMs)} to ${formatDuration(toMs)}`, read, (raw) => {
+    const number = /^\d+$/.test(String(raw)) ? Number(raw) : undefined;
+    if (number === undefined || number < fromMs || number > toMs) return undefined;
+    return `a number without a unit is seconds; did you mean ${formatDuration(number)}?`;
   });
 }
 
-function text<T>(fits: string | ((raw: unknown) => string), read: (raw: string) => T | undefined) {
-  return leaf(fits, (raw) => (typeof raw === 'string' ? read(raw) : undefined));
+function text<T>(fits: string | Words, read: (raw: string) => T | undefined, hint?: Hint) {
+  return leaf(fits, (raw) => (typeof raw === 'string' ? read(raw) : undefined), hint);
 }
 
 const flag = leaf('true or false', (raw) => (typeof raw === 'boolean' ? raw : undefined));
 
-const source = text<IpAddress>('a unicast IPv4 address such as 192.0.2.1', (raw) => {
+const UNICAST = 'a unicast IPv4 address such as 192.0.2.1';
+const unicast = (raw: string): IpAddress | undefined => {
   const parsed = parseIp(raw);
   return parsed.ok && isUnicast(parsed.value) ? parsed.value : undefined;
-});
+};
+const neighbor = text<IpAddress>(UNICAST, unicast);
+const anySource: Hint = (raw) => (isAnyWord(raw) ? 'leave `source` out for any sender' : undefined);
+const source = text<IpAddress>(UNICAST, unicast, (raw) => anySource(raw) ?? eachOf(raw));
 
 const group = text<IpAddress>('a multicast group from 224.0.1.0 to 239.255.255.255', (raw) => {
   const parsed = parseIp(raw);
@@ -115,14 +127,17 @@ const groupPrefix = text('a prefix within 224.0.0.0/4 such as 232.0.0.0/8', (raw
   return parsed.ok && isGroupPrefix(parsed.value) ? parsed.value : undefined;
 });
 
-/** What fits in place of a range: where only bits behind the length are wrong, the range that was meant. */
-function rangeMeant(fits: string): (raw: unknown) => string {
+/** What fits in place of a range: the range that was meant, where that can be told and fits. */
+function meant(one: 'route' | 'join', fits: string, read: (raw: string) => Prefix | undefined): Words {
   return (raw) => {
-    const [, address = '', length = ''] = /^([\d.]+)\/(\d{1,2})$/.exec(String(raw)) ?? [];
-    const parsed = parseIp(address);
-    if (!parsed.ok || Number(length) > 32 || range(String(raw))) return fits;
-    return formatPrefix({ network: networkOf(parsed.value, Number(length)), length: Number(length) });
+    const found = rangeMeant(raw, `one ${one} for each`);
+    return found !== undefined && (!/^\S+$/.test(found) || read(found)) ? found : fits;
   };
+}
+
+/** For what takes one value an entry. */
+function eachOf(raw: unknown): string | undefined {
+  return Array.isArray(raw) ? 'write one for each' : undefined;
 }
 
 /** One address is a range of its own. */
@@ -133,38 +148,47 @@ function range(raw: string): Prefix | undefined {
 
 const LINK_LOCAL: Prefix = { network: ip('224.0.0.0'), length: 24 };
 
+const readGroups = (raw: string): Prefix | undefined => {
+  const groups = range(raw);
+  if (!groups || !isGroupPrefix(groups)) return undefined;
+  return groups.length >= LINK_LOCAL.length && prefixContains(LINK_LOCAL, groups.network) ? undefined : groups;
+};
 const groupRange = text(
-  rangeMeant('a multicast group from 224.0.1.0 to 239.255.255.255, or a range of them such as 239.1.0.0/16'),
-  (raw) => {
-    const groups = range(raw);
-    if (!groups || !isGroupPrefix(groups)) return undefined;
-    return groups.length >= LINK_LOCAL.length && prefixContains(LINK_LOCAL, groups.network) ? undefined : groups;
-  },
+  meant(
+    'route',
+    'a multicast group from 224.0.1.0 to 239.255.255.255, or a range of them such as 239.1.0.0/16',
+    readGroups,
+  ),
+  readGroups,
+  (raw) => (isAnyWord(raw) ? 'every group is 224.0.0.0/4' : undefined),
 );
 
 /** 4,096 groups. */
 const LONGEST_JOIN = 20;
+const readJoined = (raw: string): Prefix | undefined => {
+  const groups = range(raw);
+  if (!groups || !isGroupPrefix(groups) || groups.length < LONGEST_JOIN) return undefined;
+  return prefixContains(LINK_LOCAL, groups.network) || prefixContains(groups, LINK_LOCAL.network) ? undefined : groups;
+};
 const joinRange = text(
-  rangeMeant(
+  meant(
+    'join',
     `a multicast group from 224.0.1.0 to 239.255.255.255, or a range of at most 4096 of them such as 239.1.0.0/${LONGEST_JOIN}`,
+    readJoined,
   ),
-  (raw) => {
-    const groups = range(raw);
-    if (!groups || !isGroupPrefix(groups) || groups.length < LONGEST_JOIN) return undefined;
-    return prefixContains(LINK_LOCAL, groups.network) || prefixContains(groups, LINK_LOCAL.network)
-      ? undefined
-      : groups;
-  },
+  readJoined,
 );
 
+const readSources = (raw: string): Prefix | undefined => {
+  const sources = range(raw);
+  if (!sources || (sources.length === 32 && !isUnicast(sources.network)) || isMulticast(sources.network))
+    return undefined;
+  return sources;
+};
 const sourceRange = text(
-  rangeMeant('a unicast IPv4 address such as 192.0.2.1, or a prefix such as 192.0.2.0/24'),
-  (raw) => {
-    const sources = range(raw);
-    if (!sources || (sources.length === 32 && !isUnicast(sources.network)) || isMulticast(sources.network))
-      return undefined;
-    return sources;
-  },
+  meant('route', 'a unicast IPv4 address such as 192.0.2.1, or a prefix such as 192.0.2.0/24', readSources),
+  readSources,
+  anySource,
 );
 
 function isGroupPrefix({ network, length }: Prefix): boolean {
@@ -209,8 +233,14 @@ const sourceRules = rules(prefix);
 const wishes = list(keyed({ group, source: source.optional() }), 'a list of groups');
 
 const INTERFACE_NAME = /^(?!\.{1,2}$)[^\s/:]{1,15}$/;
-const interfaceName = leaf('an interface name of 1 to 15 characters without blank, "/" and ":"', (raw) =>
-  INTERFACE_NAME.test(String(raw)) && utf8Length(String(raw)) <= 15 ? String(raw) : undefined,
+const isInterfaceName = (raw: unknown): boolean =>
+  (typeof raw === 'string' || typeof raw === 'number') &&
+  INTERFACE_NAME.test(String(raw)) &&
+  utf8Length(String(raw)) <= 15;
+const interfaceName = leaf(
+  'an interface name of 1 to 15 characters without blank, "/" and ":"',
+  (raw) => (isInterfaceName(raw) ? String(raw) : undefined),
+  eachOf,
 );
 
 /** Names that mean something else on the tool's command line. */
@@ -320,14 +350,22 @@ export const interfaceSchema = keyed({
 });
 
 /** One name, or several in the order in which they take over. */
-const inputs = leaf(`an interface name of 1 to 15 characters, or a list of up to ${MAX_INPUTS} of them`, (raw) => {
-  const names = (Array.isArray(raw) ? raw : [raw]).map(String);
-  return names.length >= 1 &&
-    names.length <= MAX_INPUTS &&
-    names.every((name) => INTERFACE_NAME.test(name)) &&
-    raw !== undefined
-    ? names
-    : undefined;
+const INPUTS = `an interface name of 1 to 15 characters, or a list of up to ${MAX_INPUTS} of them`;
+const inputs = leaf(
+  (raw) => (typeof raw === 'string' ? (listMeant(raw) ?? INPUTS) : INPUTS),
+  (raw) => {
+    const names: readonly unknown[] = Array.isArray(raw) ? raw : [raw];
+    const isRight = names.length >= 1 && names.length <= MAX_INPUTS && raw !== undefined;
+    return isRight && names.every(isInterfaceName) ? names.map(String) : undefined;
+  },
+);
+
+const NO_OUTPUT = /^(?:none|drop|block|discard|deny|)$/i;
+const outputs = z.array(interfaceName, {
+  error: ({ input }) => {
+    if (typeof input === 'string' && NO_OUTPUT.test(input)) return '[]';
+    return listMeant(input) ?? 'a list of interface names, or [] to block the group,';
+  },
 });
 
 const staticInstance = section({
@@ -336,7 +374,7 @@ const staticInstance = section({
       source: sourceRange.optional(),
       group: groupRange,
       from: inputs,
-      to: z.array(interfaceName, 'a list of interface names; an empty one, [], blocks the group'),
+      to: outputs,
       failoverAfter: duration(200, 60_000).optional(),
     }),
     'a list of routes',
@@ -368,7 +406,7 @@ export const fileSchema = section({
   restart: section({ window: duration(1000, 600_000).default(30_000) }),
   rpf: section({
     table: unicastTable.default(MAIN_TABLE),
-    routes: list(keyed({ prefix, interface: interfaceName, neighbor: source.optional() }), 'a list of routes'),
+    routes: list(keyed({ prefix, interface: interfaceName, neighbor: neighbor.optional() }), 'a list of routes'),
   }),
   mfe: section({
     expiry: oneOf('refresh', 'strict').default('refresh'),

@@ -82,7 +82,7 @@ const WRONG: readonly (readonly [string, string])[] = [
   ],
   [
     'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, from: eth0 }] } }',
-    '2:30: static.static.routes[0].to is missing; a list of interface names; an empty one, [], blocks the group fits',
+    '2:30: static.static.routes[0].to is missing; a list of interface names, or [] to block the group, fits',
   ],
   [
     'interfaces: { eth0: {} }\nstatic: { static: { routes: [{ group: 239.1.1.1, to: [eth0] }] } }',
