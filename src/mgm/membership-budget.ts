@@ -4,7 +4,7 @@
  * client hears why. A client cannot use up the whole: the others have room beside it.
  */
 import { LogLimiter } from '../base/log-limiter.js';
-import type { MembershipKey, MgmStatus } from './client.js';
+import { type MembershipKey, type MgmStatus, PROTOCOL } from './client.js';
 import { type Core, keyFields } from './core.js';
 import { status } from './keys.js';
 import type { Client, Interface } from './state.js';
@@ -12,6 +12,15 @@ import type { Client, Interface } from './state.js';
 export interface MembershipLimits {
   readonly ofClient: number;
   readonly ofAll: number;
+}
+
+interface Refused {
+  readonly client: Client;
+  readonly on: Interface;
+  readonly key: MembershipKey;
+  readonly why: string;
+  /** Who holds so many. */
+  readonly most: Client;
 }
 
 /** IGMP's own limits are half of a client's with their defaults. */
@@ -38,17 +47,44 @@ export class MembershipBudget {
       ? `${client.name} holds ${ofClient} memberships, as many as one client may`
       : `all clients together hold ${ofAll} memberships, as many as there may be`;
     this.#core.count('membership.refused');
-    this.#warn(client, on, key, why);
+    this.#warn({ client, on, key, why, most: own ? client : this.#withMost() });
     return status('ERROR_NOT_ENOUGH_MEMORY', 'tooManyMemberships', why);
   }
 
-  #warn(client: Client, on: Interface, key: MembershipKey, why: string): void {
+  #warn({ client, on, key, why, most }: Refused): void {
     const heldBack = this.#limiter.take(client.name, this.#core.nowMs);
     if (heldBack === undefined) return;
-    const fields = { client: client.name, ifname: on.name, ...keyFields(key), held: client.memberships, heldBack };
+    const fields = {
+      client: client.name,
+      most: most.name,
+      ifname: on.name,
+      ...keyFields(key),
+      held: client.memberships,
+      heldBack,
+    };
     this.#core.ports.log.warn(
       { evt: 'membership.limit.reached', ...fields },
-      `${why}; new ones are refused (the last one on ${on.name}): see "mgmctl show igmp interfaces" for who asks for so many, and limit "maxGroups" and "maxSources" there`,
+      `${why}; new ones are refused (the last one of ${client.name} on ${on.name}): ${adviceOn(most)}`,
     );
+  }
+
+  #withMost(): Client {
+    return [...this.#core.clients.values()].reduce((most, one) => (one.memberships > most.memberships ? one : most));
+  }
+}
+
+/** Where an operator limits what the client asks for. */
+function adviceOn({ name, protocolId }: Client): string {
+  switch (protocolId) {
+    case PROTOCOL.igmp:
+      return 'hosts ask for so many; see "mgmctl show igmp interfaces" for where, and lower "maxGroups" and "maxSources" of that interface';
+    case PROTOCOL.static:
+      return `shorten "routes" of the static instance ${name}, or write a range of groups as one route`;
+    case PROTOCOL.dvmrp:
+      return 'shorten "pullGroups" of "dvmrp"';
+    case PROTOCOL.igmpProxy:
+      return 'shorten "upstreams" and the downstream interfaces of "proxy"';
+    default:
+      return `a program registered as ${name}, so see its own configuration; "mgmctl show memberships" lists what it holds`;
   }
 }

@@ -1,6 +1,8 @@
 /** Whoever tells of receivers, the manager remembers a bounded number of them (A1, D-MEM-7). */
 import { expect, test } from 'vitest';
 import { type IpAddress, ipv4 } from '../../../src/base/ip.js';
+import { PROTOCOL } from '../../../src/mgm/client.js';
+import { TestClient } from '../../support/fake-clients.js';
 import { any, Bed, G1 } from '../../support/manager-bed.js';
 
 const groupNo = (n: number): IpAddress => ipv4(0xe8000000 + n);
@@ -59,4 +61,40 @@ test('one warning says who, where and how to end it, with the number held back i
   await pim.add(any(G1), bed.eth1);
   expect(told(bed).map(({ fields }) => fields['heldBack'])).toEqual([0, 99]);
   expect(told(bed)[0]!.fields).toMatchObject({ client: 'pim', ifname: 'eth1', group: '232.0.0.20', held: 8 });
+});
+
+test.each([
+  ['dvmrp', PROTOCOL.dvmrp, '"pullGroups" of "dvmrp"'],
+  ['iptv', PROTOCOL.static, '"routes" of the static instance iptv'],
+  ['proxy', PROTOCOL.igmpProxy, '"upstreams"'],
+  ['monitor', 4711, 'a program registered as monitor'],
+])(
+  'the warning about %s says where that client is limited, and nothing of hosts (A1)',
+  async (name, protocolId, where) => {
+    const bed = new Bed({ maxMemberships: { ofClient: 8, ofAll: 12 } });
+    const client = new TestClient(bed, { protocolId, componentId: 1, name });
+    client.register();
+    await client.takes(bed.eth1);
+    for (let n = 0; n < 9; n++) await client.add(any(groupNo(n)), bed.eth1);
+    expect(told(bed)).toHaveLength(1);
+    expect(told(bed)[0]!.message).toContain(where);
+    expect(told(bed)[0]!.message).not.toContain('maxGroups');
+  },
+);
+
+test('the warning about hosts names their limits (A1)', async () => {
+  const bed = new Bed({ maxMemberships: { ofClient: 8, ofAll: 12 } });
+  const igmp = await bed.igmp([bed.eth1]);
+  for (let n = 0; n < 9; n++) await igmp.add(any(groupNo(n)), bed.eth1);
+  expect(told(bed)[0]!.message).toContain('lower "maxGroups" and "maxSources" of that interface');
+});
+
+test('where all together hold too many, the warning is about who holds most, not about who came last (A1)', async () => {
+  const bed = new Bed({ maxMemberships: { ofClient: 100, ofAll: 8 } });
+  const igmp = await bed.igmp([bed.eth1]);
+  for (let n = 0; n < 8; n++) await igmp.add(any(groupNo(n)), bed.eth1);
+  const pim = await bed.client('pim', [bed.eth2]);
+  await pim.add(any(G1), bed.eth2);
+  expect(told(bed)[0]!.fields).toMatchObject({ client: 'pim', most: 'igmp', ifname: 'eth2' });
+  expect(told(bed)[0]!.message).toContain('"maxGroups"');
 });
