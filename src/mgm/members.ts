@@ -19,6 +19,7 @@ import {
   type Client,
   type Entry,
   type Interface,
+  isIgmp,
   isStale,
   type KeyRecord,
   type Member,
@@ -87,24 +88,27 @@ export class Members {
     return DONE;
   }
 
-  /** Everything of one client on the interface goes, in order of (group, source) (D-OWN-2). */
-  dropClient(on: Interface, client: Client): void {
-    const left: { readonly record: KeyRecord; readonly by: Client }[] = [];
-    for (const record of [...on.keys].sort(compareKeys)) {
-      const member = record.find(client, on);
-      if (!member) continue;
-      left.push({ record, by: attributedTo(member) });
-      this.#remove(record, member);
-    }
-    if (left.length > STEPS_PER_SLICE) return this.#slices.run(this.#leave(left, on));
-    for (const { record, by } of left) this.#left(record, on, by);
+  /** IGMP leaves the interface: at once nothing that it holds there counts, and all of it goes in order of (group, source) (D-OWN-2). */
+  dropIgmp(on: Interface): void {
+    on.markIgmpStale();
+    if (on.keys.size > STEPS_PER_SLICE) return this.#slices.run(this.#dropStaleIgmp(on));
+    for (const record of [...on.keys].sort(compareKeys)) this.#dropIgmpKey(on, record);
   }
 
-  *#leave(left: readonly { readonly record: KeyRecord; readonly by: Client }[], on: Interface): Generator<void, void> {
-    for (const { record, by } of left) {
-      this.#left(record, on, by);
+  *#dropStaleIgmp(on: Interface): Generator<void, void> {
+    for (const record of this.#core.memberships.ordered()) {
+      if (on.closed) return;
+      this.#dropIgmpKey(on, record);
       yield;
     }
+  }
+
+  #dropIgmpKey(on: Interface, record: KeyRecord): void {
+    this.#sweep(
+      on,
+      record,
+      record.members.filter((member) => member.on === on && isIgmp(member.client) && isStale(member)),
+    );
   }
 
   /** Everything on the interface goes, silently for those who held it: the interface itself is going, and the entries follow. */
@@ -118,9 +122,20 @@ export class Members {
 
   /** End of R: what nobody added again goes (D-OWN-9). */
   sweep(on: Interface, record: KeyRecord): void {
-    const stale = record.members.filter((member) => member.on === on && isStale(member));
+    this.#sweep(
+      on,
+      record,
+      record.members.filter((member) => member.on === on && isStale(member)),
+    );
+  }
+
+  /** The owner hears of those of IGMP that counted until it left: the change of owner was before them (D-OWN-2). */
+  #sweep(on: Interface, record: KeyRecord, stale: readonly Member[]): void {
+    if (stale.length === 0) return;
     for (const member of stale) this.#core.memberships.remove(record, member);
-    if (stale.length > 0) this.#left(record, on, undefined);
+    const dropped = stale.find((member) => member.epoch >= on.countsFrom);
+    if (dropped) this.#tellLeft(on, record);
+    this.#left(record, on, dropped && (on.owner ?? dropped.client));
   }
 
   #join(client: Client, on: Interface, key: MembershipKey): Answer<MgmStatus> {
@@ -133,7 +148,7 @@ export class Members {
     const owner = client === on.igmp ? on.owner : undefined;
     const asked = owner?.alive && owner.callbacks.localJoin ? owner : undefined;
     const everything = isAny(key.group) && client === on.owner && client.callbacks.creationAlert !== undefined;
-    if (member) member.epoch = on.epoch;
+    if (member) this.#core.memberships.renew(member);
     else member = this.#core.memberships.add(record, client, on, asked !== undefined || everything);
     this.#core.emit('membership.added', () => ({ ...keyFields(key), interface: on.name, client: client.name }));
     if (everything) return this.#everything(record, member);
@@ -233,8 +248,12 @@ export class Members {
     const { client, on } = member;
     const known = !isStale(member);
     this.#core.memberships.remove(record, member);
-    const owner = client === on.igmp ? on.owner : undefined;
-    if (!known || !owner?.callbacks.localLeave || owner === on.leaving) return;
+    if (known && client === on.igmp) this.#tellLeft(on, record);
+  }
+
+  #tellLeft(on: Interface, record: KeyRecord): void {
+    const { owner } = on;
+    if (!owner?.callbacks.localLeave || owner === on.leaving) return;
     const leave = { source: record.source, group: record.group, ifindex: on.ifindex };
     this.#courier.notify(owner, 'localLeave', () => owner.callbacks.localLeave?.(leave));
   }

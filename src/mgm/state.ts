@@ -48,8 +48,16 @@ export class Interface {
   closed = false;
   /** What IGMP said of its role on the link. */
   querier: boolean | undefined;
-  /** Entries made in an earlier epoch are stale (D-OWN-9): one increment marks them all. */
+  /** Grows whenever memberships here cease to count; one increment marks them all. */
   epoch = 0;
+  /** Memberships made before are stale: the epoch of the last change of owner (D-OWN-9). */
+  countsFrom = 0;
+  /** The same of IGMP's: it may have left since, its memberships are on their way out (D-OWN-2). */
+  igmpCountsFrom = 0;
+  /** Memberships here, stale ones too; those that count of the owner, and of IGMP. */
+  held = 0;
+  ownerHolds = 0;
+  igmpHolds = 0;
   /** Every key with an entry on this interface, stale ones too. */
   readonly keys = new Set<KeyRecord>();
   /** Requests that wait for the running change to end (D-OWN-4). */
@@ -77,6 +85,17 @@ export class Interface {
     return this.boundary.some((prefix) => prefixContains(prefix, group));
   }
 
+  /** All memberships become stale (D-OWN-9). */
+  markAllStale(): void {
+    this.countsFrom = this.igmpCountsFrom = ++this.epoch;
+    this.ownerHolds = this.igmpHolds = 0;
+  }
+
+  markIgmpStale(): void {
+    this.igmpCountsFrom = ++this.epoch;
+    this.igmpHolds = 0;
+  }
+
   get state(): OwnershipState {
     return stateOf(this.owner !== undefined, this.igmp !== undefined);
   }
@@ -97,8 +116,8 @@ export interface Member {
   pending: boolean;
 }
 
-export function isStale(member: Member): boolean {
-  return member.epoch !== member.on.epoch;
+export function isStale({ client, on, epoch }: Member): boolean {
+  return epoch < (isIgmp(client) ? on.igmpCountsFrom : on.countsFrom);
 }
 
 /** For whom an entry counts: IGMP's on an owned interface counts for the owner (D-MEM-5). */

@@ -4,7 +4,7 @@ import { ANY4, isAny } from '../base/ip.js';
 import type { MembershipKey } from './client.js';
 import { EntryAges } from './entry-ages.js';
 import { OrderedKeys } from './ordered-keys.js';
-import { type Client, type Entry, type Interface, KeyRecord, type Member } from './state.js';
+import { type Client, type Entry, type Interface, isIgmp, isStale, KeyRecord, type Member } from './state.js';
 
 /**
  * A map with the two-part key (group, source); groups first because every event asks by group. Most groups have one
@@ -118,8 +118,17 @@ export class MembershipTable extends GroupSourceMap<KeyRecord> {
     record.members.push(member);
     this.#members++;
     client.memberships++;
+    on.held++;
     on.keys.add(record);
+    countLive(member, 1);
     return member;
+  }
+
+  /** A stale one counts again. */
+  renew(member: Member): void {
+    if (!isStale(member)) return;
+    member.epoch = member.on.epoch;
+    countLive(member, 1);
   }
 
   /** The record stays while somebody still has to hear that it is empty; `forget` removes it then. */
@@ -129,6 +138,8 @@ export class MembershipTable extends GroupSourceMap<KeyRecord> {
       record.members.splice(at, 1);
       this.#members--;
       member.client.memberships--;
+      member.on.held--;
+      if (!isStale(member)) countLive(member, -1);
     }
     if (!record.has(member.on)) member.on.keys.delete(record);
   }
@@ -179,4 +190,9 @@ export class EntryTable extends GroupSourceMap<Entry> {
     const entry = this.get(key.source, key.group);
     return entry ? [entry] : [];
   }
+}
+
+function countLive({ client, on }: Member, by: 1 | -1): void {
+  if (isIgmp(client)) on.igmpHolds += by;
+  else on.ownerHolds += by;
 }

@@ -237,7 +237,7 @@ export class Transitions {
   #changeData(on: Interface, { event, to, client }: Change): boolean {
     const owner = event === 'owner-takes' ? client : to;
     if (owner && !owner.alive) return false;
-    on.epoch++;
+    on.markAllStale();
     on.departed = on.owner;
     this.#setOwner(on, owner);
     for (const entry of this.#core.entries) entry.clearOverride(on);
@@ -286,7 +286,7 @@ export class Transitions {
   #igmpLeaves(on: Interface): void {
     const igmp = on.igmp!;
     // Where nobody stays, all goes with the interface.
-    if (on.owner || on.phase === 'T') this.#members.dropClient(on, igmp);
+    if (on.owner || on.phase === 'T') this.#members.dropIgmp(on);
     on.igmp = undefined;
     on.querier = undefined;
     on.resyncing.delete(igmp);

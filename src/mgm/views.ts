@@ -16,7 +16,7 @@ import type {
   MfcView,
   RibView,
 } from './snapshot.js';
-import { type Client, type Entry, type Interface, isStale } from './state.js';
+import { type Client, type Entry, type Interface, isIgmp, isStale } from './state.js';
 
 export class Views implements ManagerSnapshot {
   readonly #core: Core;
@@ -88,15 +88,7 @@ export class Views implements ManagerSnapshot {
   }
 
   #interface(on: Interface): InterfaceView {
-    let memberships = 0;
-    let stale = 0;
-    for (const record of on.keys) {
-      for (const member of record.members) {
-        if (member.on !== on) continue;
-        if (isStale(member)) stale++;
-        else memberships++;
-      }
-    }
+    const memberships = on.ownerHolds + on.igmpHolds;
     const counters = this.#core.ports.mroute.vifCounters(on.vif);
     return {
       ifindex: on.ifindex,
@@ -108,7 +100,7 @@ export class Views implements ManagerSnapshot {
       igmp: on.igmp !== undefined,
       paused: on.paused,
       memberships,
-      stale,
+      stale: on.held - memberships,
       counters: counters instanceof KernelError ? null : counters,
     };
   }
@@ -116,9 +108,7 @@ export class Views implements ManagerSnapshot {
   #client(client: Client): ClientView {
     const held = [...this.#core.interfaces.values()].filter((on) => on.owner === client || on.igmp === client);
     let memberships = 0;
-    for (const record of this.#core.memberships) {
-      memberships += record.members.filter((member) => member.client === client && !isStale(member)).length;
-    }
+    for (const on of held) memberships += isIgmp(client) ? on.igmpHolds : on.ownerHolds;
     return {
       name: client.name,
       protocolId: client.protocolId,

@@ -141,6 +141,29 @@ export class OwnershipWorld {
           `${keyText(entry)} leaves by ${oif.ifindex}, unwanted`,
         );
       }
+    this.#checkCounts(memberships);
+  }
+
+  /** Counts that are kept say what counting says. */
+  #checkCounts(memberships: readonly MembershipView[]): void {
+    const count = (fits: (view: MembershipView) => boolean) => memberships.filter(fits).length;
+    const interfaces = this.bed.manager.snapshot().interfaces();
+    for (const { name, memberships: live, stale } of interfaces) {
+      assert.equal(
+        live,
+        count((view) => view.interface === name && !view.stale),
+      );
+      assert.equal(
+        stale,
+        count((view) => view.interface === name && view.stale),
+      );
+    }
+    // One that died in a change of owner may still be there under the name of its successor, who has no interface yet.
+    for (const { name, memberships: live, interfaces: own } of this.bed.manager.snapshot().clients())
+      assert.equal(
+        live,
+        count((view) => view.client === name && !view.stale && own.includes(view.interface)),
+      );
   }
 
   checkQuiet(): void {
