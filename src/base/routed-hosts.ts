@@ -13,14 +13,20 @@ const FRESH_MS = 10_000;
 const MAX_HOSTS = 4096;
 const MAX_STRANGERS = 1024;
 
-interface FoundRoute {
+interface FoundHop {
   readonly ifindex: number;
   readonly gateway: IpAddress | undefined;
+  readonly byIpv6?: true;
 }
 
-/** Whether what a look-up found says that the destination is on the link itself, behind no gateway. */
+interface FoundRoute extends FoundHop {
+  readonly hops?: readonly FoundHop[];
+}
+
+/** Whether what a look-up found says that the destination is on the link itself, behind no gateway: by any of its next hops. */
 export function leadsTo(found: FoundRoute | 'local' | undefined, ifindex: number): boolean {
-  return found !== undefined && found !== 'local' && found.ifindex === ifindex && found.gateway === undefined;
+  if (found === undefined || found === 'local') return false;
+  return (found.hops ?? [found]).some((hop) => hop.ifindex === ifindex && hop.gateway === undefined && !hop.byIpv6);
 }
 
 export class RoutedHosts {

@@ -39,9 +39,11 @@ export function decodeNextHop(view: DataView, { type, at, end }: NetlinkMessage)
   const attributes = new Attributes(NHA_GATEWAY);
   attributes.read(view, at + NHMSG_BYTES, end);
   const ifindex = attributes.u32(NHA_OIF);
-  const gateway = view.getUint8(at) === AF_INET ? attributes.ipv4(NHA_GATEWAY) : undefined;
+  const isIpv4 = view.getUint8(at) === AF_INET;
+  const gateway = isIpv4 ? attributes.ipv4(NHA_GATEWAY) : undefined;
+  const byIpv6 = !isIpv4 && attributes.at(NHA_GATEWAY, 0) >= 0;
   return {
-    hop: ifindex === undefined ? undefined : nextHop(ifindex, gateway, view.getUint32(at + 4, LITTLE_ENDIAN)),
+    hop: ifindex === undefined ? undefined : nextHop(ifindex, gateway, view.getUint32(at + 4, LITTLE_ENDIAN), byIpv6),
     members: membersOf(view, attributes),
   };
 }

@@ -22,6 +22,7 @@ const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
 export const RTA_MULTIPATH = 9;
 export const RTA_TABLE = 15;
+const RTA_VIA = 18;
 const RTA_NH_ID = 30;
 export const ROUTE_ATTRIBUTES = RTA_NH_ID;
 /** rtnexthop: length u16, flags u8, hops u8, ifindex i32; attributes may follow. */
@@ -57,8 +58,10 @@ export interface KernelRoute {
 
 export interface NextHop {
   readonly ifindex: Ifindex;
-  /** Undefined: on the link, or a router that is known by an IPv6 address. */
+  /** Undefined: on the link, or `byIpv6`. */
   readonly gateway: IpAddress | undefined;
+  /** A router that is known by an IPv6 address. */
+  readonly byIpv6?: true;
   /** `dead`: packets never take it. `linkDown`: it has no carrier. */
   readonly state: 'usable' | 'linkDown' | 'dead';
 }
@@ -109,23 +112,26 @@ function nextHops(view: DataView, attributes: Attributes, flags: number): readon
   const from = attributes.at(RTA_MULTIPATH, RTNEXTHOP_BYTES);
   if (from >= 0) return multipathHops(view, from, attributes.end(RTA_MULTIPATH));
   const ifindex = attributes.u32(RTA_OIF);
-  return ifindex === undefined ? [] : [nextHop(ifindex, attributes.ipv4(RTA_GATEWAY), flags)];
+  if (ifindex === undefined) return [];
+  return [nextHop(ifindex, attributes.ipv4(RTA_GATEWAY), flags, attributes.at(RTA_VIA, 0) >= 0)];
 }
 
 function multipathHops(view: DataView, from: number, end: number): readonly NextHop[] {
   const hops: NextHop[] = [];
-  const inner = new Attributes(RTA_GATEWAY);
+  const inner = new Attributes(RTA_VIA);
   for (let at = from; at + RTNEXTHOP_BYTES <= end; ) {
     const size = view.getUint16(at, LITTLE_ENDIAN);
     if (size < RTNEXTHOP_BYTES || size > end - at) break;
     inner.read(view, at + RTNEXTHOP_BYTES, at + size);
-    hops.push(nextHop(view.getInt32(at + 4, LITTLE_ENDIAN), inner.ipv4(RTA_GATEWAY), view.getUint8(at + 2)));
+    const ifindex = view.getInt32(at + 4, LITTLE_ENDIAN);
+    hops.push(nextHop(ifindex, inner.ipv4(RTA_GATEWAY), view.getUint8(at + 2), inner.at(RTA_VIA, 0) >= 0));
     at += (size + 3) & ~3;
   }
   return hops;
 }
 
-export function nextHop(ifindex: number, gateway: number | undefined, flags: number): NextHop {
+export function nextHop(ifindex: number, gateway: number | undefined, flags: number, byIpv6: boolean): NextHop {
   const state = flags & RTNH_F_DEAD ? 'dead' : flags & RTNH_F_LINKDOWN ? 'linkDown' : 'usable';
-  return { ifindex: ifindex as Ifindex, gateway: gateway === undefined ? undefined : ipv4(gateway), state };
+  const via = gateway === undefined ? undefined : ipv4(gateway);
+  return { ifindex: ifindex as Ifindex, gateway: via, state, ...(byIpv6 && { byIpv6 }) };
 }

@@ -65,7 +65,7 @@ export type HopsOf = (route: KernelRoute) => readonly NextHop[];
 /** What the port says of a kernel route: nothing for one that refuses packets (unreachable, blackhole, prohibit). */
 export function asRoute({ type, prefix, protocol }: KernelRoute, all: readonly NextHop[]): Route | 'local' | undefined {
   if (type === RTN_LOCAL) return 'local';
-  const hops = takenOf(all).map(({ ifindex, gateway }) => ({ ifindex, gateway }));
+  const hops = takenOf(all).map(({ state: _, ...hop }) => hop);
   const [first] = hops;
   if (type !== RTN_UNICAST || !first) return undefined;
   return hops.length === 1 ? { ...first, prefix, protocol } : { ...first, prefix, protocol, hops };

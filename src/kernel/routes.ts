@@ -16,9 +16,12 @@ import {
   type NetlinkMessage,
   RTM_DELNEXTHOP,
   RTM_DELROUTE,
+  RTM_DELRULE,
   RTM_NEWNEXTHOP,
   RTM_NEWROUTE,
+  RTM_NEWRULE,
   RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV4_RULE,
   RTNLGRP_NEXTHOP,
 } from './netlink.js';
 import { dumpLater } from './netlink-ask.js';
@@ -37,6 +40,9 @@ const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 const PREFIXES_PER_TURN = 256;
 
 const EVERYTHING: Prefix = { network: ANY4, length: 0 };
+
+/** Routes refer to next hop objects (nexthop_compat_mode off), and rules to tables: routes are not told of again when one changes. */
+const CHANGES_ROUTES_SILENTLY: readonly number[] = [RTM_NEWNEXTHOP, RTM_DELNEXTHOP, RTM_NEWRULE, RTM_DELRULE];
 
 /** A link event is sent before the kernel drops the link's routes; by then it has. */
 const SETTLE_MS = 100;
@@ -120,7 +126,7 @@ export class Routes implements RoutePort {
   #begin(links: LinkPort): KernelError | undefined {
     const events = NetlinkEvents.open(this.#addon, {
       target: TARGET,
-      groups: [RTNLGRP_IPV4_ROUTE, RTNLGRP_NEXTHOP],
+      groups: [RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_NEXTHOP],
       receiveBufferBytes: RECEIVE_BUFFER_BYTES,
       log: this.#log,
       onMessage: (view, message) => this.#event(view, message),
@@ -140,8 +146,7 @@ export class Routes implements RoutePort {
   }
 
   #event(view: DataView, message: NetlinkMessage): void {
-    // Routes refer to next hop objects and are not told of again when one changes (nexthop_compat_mode off).
-    if (message.type === RTM_NEWNEXTHOP || message.type === RTM_DELNEXTHOP) return this.#everythingChanged();
+    if (CHANGES_ROUTES_SILENTLY.includes(message.type)) return this.#everythingChanged();
     if (message.type !== RTM_NEWROUTE && message.type !== RTM_DELROUTE) return;
     const route = decodeRoute(view, message, this.#attributes);
     if (!route) return;

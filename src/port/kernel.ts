@@ -245,8 +245,10 @@ export interface LinkPort {
 
 export interface Route {
   readonly ifindex: Ifindex;
-  /** Undefined: directly connected. */
+  /** Undefined: directly connected, or `byIpv6`. */
   readonly gateway: IpAddress | undefined;
+  /** The gateway has an IPv6 address only. */
+  readonly byIpv6?: true;
   readonly prefix: Prefix;
   /** As the kernel numbers routing protocols (RTPROT_*: 2 kernel, 3 boot, 4 static, 186 bgp, ...). */
   readonly protocol: number;
@@ -256,8 +258,9 @@ export interface Route {
 
 export interface RouteHop {
   readonly ifindex: Ifindex;
-  /** Undefined: directly connected. */
+  /** Undefined: directly connected, or `byIpv6`. */
   readonly gateway: IpAddress | undefined;
+  readonly byIpv6?: true;
 }
 
 /** The kernel's unicast routes: what RPF look-ups are made against. */

@@ -75,12 +75,16 @@ for (const table of ['main', '200'])
         ip(`route add 10.12.0.0/16 table ${table} nhid 3`);
         ip(`route add 10.13.0.0/16 table ${table} nhid 2`);
         ip(`route add 10.14.0.0/16 table ${table} nhid 4`);
+        ip('nexthop add id 5 via fe80::7 dev b');
+        ip(`route add 10.15.0.0/16 table ${table} nhid 5`);
         await eventually('the last one', () => look(routes, '10.13.0.1').includes('10.13'));
         const all = () => ['10.9.0.1', '192.0.2.9', '10.10.0.1', '10.12.0.1'].map((to) => hops(routes, to, AB));
         for (const compat of [1, 0]) {
           sysctl('net.ipv4.nexthop_compat_mode', compat);
           expect(all()).toEqual(['a b', 'a b', 'a b', 'a b']);
           expect(['10.11.0.1', '10.13.0.1'].map((to) => hops(routes, to, AB))).toEqual(['b', 'b']);
+          expect(routes.lookup(address('10.11.0.1'))).toMatchObject({ gateway: undefined, byIpv6: true });
+          expect(routes.lookup(address('10.15.0.1'))).toMatchObject({ gateway: undefined, byIpv6: true });
           expect(look(routes, '10.14.0.1')).toBe('none');
         }
         const changed = watch(routes);
@@ -122,6 +126,24 @@ test('F18 added, replaced and deleted routes are told by prefix', async () => {
     expect(look(routes, '10.2.0.1')).toBe('none');
   };
   await withKernel(check, { clock });
+});
+
+test('a rule that leads to another table is heard when it comes and when it goes, and as a change of anything (C1)', async () => {
+  await withKernel(async ({ kernel: { routes } }) => {
+    const a = veth('a', '10.1.0.1/24');
+    const b = veth('b', '10.3.0.1/24');
+    ip('route add 10.2.0.0/16 via 10.1.0.2');
+    ip('route add 10.2.0.0/16 via 10.3.0.2 table 77');
+    await eventually('the link to be known', () => look(routes, '10.2.0.1').includes(`dev ${a}`));
+    const changed = watch(routes);
+    ip('rule add to 10.2.0.0/16 lookup 77');
+    await eventually('word of the rule', () => changed.some(({ length }) => length === 0));
+    expect(look(routes, '10.2.0.1')).toBe(`10.2.0.0/16 dev ${b} via 10.3.0.2`);
+    changed.length = 0;
+    ip('rule del to 10.2.0.0/16 lookup 77');
+    await eventually('its end', () => changed.some(({ length }) => length === 0));
+    expect(look(routes, '10.2.0.1')).toBe(`10.2.0.0/16 dev ${a} via 10.1.0.2`);
+  });
 });
 
 test('routes that go silently with their link are told as "anything"', async () => {

@@ -43,4 +43,11 @@ test('a route counts when it leaves here and no gateway is before the host (C3)'
   expect(leadsTo({ ifindex: 3, gateway: ip('10.0.0.1') }, 3)).toBe(false);
   expect(leadsTo('local', 3)).toBe(false);
   expect(leadsTo(undefined, 3)).toBe(false);
+  expect(leadsTo({ ifindex: 3, gateway: undefined, byIpv6: true }, 3)).toBe(false);
+  const hops = [
+    { ifindex: 4, gateway: undefined },
+    { ifindex: 3, gateway: undefined },
+    { ifindex: 5, gateway: ip('10.0.0.1') },
+  ];
+  expect([3, 4, 5, 6].map((to) => leadsTo({ ...hops[0]!, hops }, to))).toEqual([true, true, false, false]);
 });
