@@ -16,8 +16,8 @@ export interface InterfaceAddress {
 }
 
 /**
- * Those a router can speak from, best first; the first one is the address of queries and Probes. Global before link scope. Before
- * a /32 that puts nobody on the link (a virtual or anycast address, perhaps another router's as well) one with a network.
+ * Those a router can speak from, best first; the first one is the address of queries and Probes. Global before link scope, to
+ * which 169.254.0.0/16 belongs whatever it was added with (RFC 3927). Before a /32 that puts nobody on the link (a virtual or anycast address, perhaps another router's as well) one with a network.
  * Before secondary ones the primary. Then the order of the kernel. Never one of host scope, multicast (`autojoin`),
  * 127.0.0.0/8, 0.0.0.0/8 or 240.0.0.0/4.
  */
@@ -30,7 +30,11 @@ function isUsable({ address, scope }: InterfaceAddress): boolean {
 }
 
 function rank(one: InterfaceAddress): number {
-  return (one.scope === 'link' ? 4 : 0) + (hasNetwork(one) ? 0 : 2) + (one.secondary === true ? 1 : 0);
+  return (isOfLink(one) ? 4 : 0) + (hasNetwork(one) ? 0 : 2) + (one.secondary === true ? 1 : 0);
+}
+
+function isOfLink({ address, scope }: InterfaceAddress): boolean {
+  return scope === 'link' || toU32(address) >>> 16 === 0xa9fe;
 }
 
 /** False for a bare /32, whose neighbours only routes name. */

@@ -22,6 +22,7 @@ const usable = (...texts: readonly string[]) => usableAddresses(texts.map(addres
 test.each([
   ['the first of two networks', ['10.1.0.1/24', '10.2.0.1/24'], '10.1.0.1'],
   ['global scope before link scope', ['169.254.1.1/16 scope link', '10.1.0.1/24'], '10.1.0.1'],
+  ['global scope before 169.254.0.0/16 without a scope', ['169.254.1.1/16', '10.255.0.1/32'], '10.255.0.1'],
   ['link scope when there is nothing else', ['169.254.1.1/16 scope link'], '169.254.1.1'],
   ['a network before a virtual or anycast address', ['10.255.0.1/32', '10.1.0.1/24'], '10.1.0.1'],
   ['a bare /32 before link scope', ['169.254.1.1/16 scope link', '10.255.0.1/32'], '10.255.0.1'],
