@@ -89,7 +89,7 @@ export function admitted(saved: SavedGroup, config: IgmpInterfaceConfig): SavedG
   return { ...saved, ...times, mode: anySource ? 'exclude' : 'include', sources };
 }
 
-/** Into an empty group, routing is told. */
+/** Into an empty group. Routing is told, of refusals first: not one packet of a refused source leaves. */
 export function recall(
   group: Group,
   saved: SavedGroup,
@@ -107,9 +107,9 @@ export function recall(
     if (!takeSource(group, host)) continue;
     group.sources.set(address, { address, expiryMs: until(leftMs), queriesLeft: 0, nextQueryMs: 0, seenIn: 0, host });
   }
-  if (saved.mode === 'exclude') env.changes.joinGroup(group.address);
   for (const { address, expiryMs } of group.sources?.values() ?? []) {
     if (saved.mode === 'include') env.changes.joinSource(group.address, address);
     else if (expiryMs === 0) env.changes.refuseSource(group.address, address);
   }
+  if (saved.mode === 'exclude') env.changes.joinGroup(group.address);
 }
