@@ -11,6 +11,7 @@
 #include "mroute_binding.h"
 #include "netlink_binding.h"
 #include "output.h"
+#include "packet_watch_binding.h"
 #include "pause_gate_binding.h"
 #include "peer.h"
 
@@ -22,6 +23,7 @@ struct Classes {
   Napi::FunctionReference mroute;
   Napi::FunctionReference membership;
   Napi::FunctionReference netlink;
+  Napi::FunctionReference packet_watch;
   Napi::FunctionReference pause_gate;
 };
 
@@ -56,6 +58,15 @@ Napi::Value OpenMembershipSocket(const Napi::CallbackInfo& info) {
 
 Napi::Value OpenNetlinkSocket(const Napi::CallbackInfo& info) {
   return Open<NetlinkBinding>(info.Env(), info.Env().GetInstanceData<Classes>()->netlink);
+}
+
+Napi::Value OpenPacketWatch(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int ifindex = args.NonNegativeInt(0);
+  const std::span<const uint32_t> addresses = args.Uint32(1);
+  if (!args.ok()) return {};
+  const Napi::FunctionReference& constructor = info.Env().GetInstanceData<Classes>()->packet_watch;
+  return Open<PacketWatchBinding>(info.Env(), constructor, ifindex, addresses);
 }
 
 Napi::Value OpenPauseGate(const Napi::CallbackInfo& info) {
@@ -134,12 +145,14 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   classes->mroute = Napi::Persistent(MrouteBinding::Define(env));
   classes->membership = Napi::Persistent(MembershipBinding::Define(env));
   classes->netlink = Napi::Persistent(NetlinkBinding::Define(env));
+  classes->packet_watch = Napi::Persistent(PacketWatchBinding::Define(env));
   classes->pause_gate = Napi::Persistent(PauseGateBinding::Define(env));
   env.SetInstanceData(classes.release());  // deleted with the environment
   exports.Set("openIgmpSocket", Napi::Function::New<OpenIgmpSocket>(env, "openIgmpSocket"));
   exports.Set("mrouteOf", Napi::Function::New<MrouteOf>(env, "mrouteOf"));
   exports.Set("openMembershipSocket", Napi::Function::New<OpenMembershipSocket>(env, "openMembershipSocket"));
   exports.Set("openNetlink", Napi::Function::New<OpenNetlinkSocket>(env, "openNetlink"));
+  exports.Set("openPacketWatch", Napi::Function::New<OpenPacketWatch>(env, "openPacketWatch"));
   exports.Set("openPauseGate", Napi::Function::New<OpenPauseGate>(env, "openPauseGate"));
   exports.Set("passDescriptors", Napi::Function::New<PassDescriptors>(env, "passDescriptors"));
   exports.Set("takeDescriptors", Napi::Function::New<TakeDescriptors>(env, "takeDescriptors"));

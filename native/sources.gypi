@@ -10,6 +10,7 @@
       "native/mroute.cc",
       "native/netlink.cc",
       "native/output.cc",
+      "native/packet_watch.cc",
       "native/pause_gate.cc",
       "native/peer.cc",
       "native/socket.cc"
@@ -20,6 +21,7 @@
       "native/membership_binding.cc",
       "native/mroute_binding.cc",
       "native/netlink_binding.cc",
+      "native/packet_watch_binding.cc",
       "native/pause_gate_binding.cc",
       "native/poll.cc"
     ]

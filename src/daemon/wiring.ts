@@ -17,6 +17,7 @@ import type { MgmStatus, Protocol, SavedProtocolState } from '../mgm/client.js';
 import { Manager } from '../mgm/manager.js';
 import type { Clock } from '../port/clock.js';
 import type {
+  AddressWatchPort,
   BridgePort,
   HostGroupPort,
   HostIgmpPort,
@@ -46,6 +47,7 @@ export interface KernelPorts {
   readonly hostGroups?: HostGroupPort;
   readonly hostIgmp?: HostIgmpPort;
   readonly bridges?: BridgePort;
+  readonly addressWatch?: AddressWatchPort;
   /** Whose membership calls wait in a pause; 'agent' when it does not say. */
   readonly pauseScope?: PauseScope;
   /** Begins to deliver, when everybody listens. Throws when it cannot. */

@@ -110,6 +110,21 @@ export interface NativeNetlink {
   close(): void;
 }
 
+/** IGMP from an address of this machine, as it came from the wire. */
+export interface WatchedPacket {
+  readonly source: number;
+  /** Link-layer address; empty where the link has none. */
+  readonly sender: Uint8Array;
+}
+
+/** A packet socket on one interface that gets IGMP from given addresses and nothing else. */
+export interface NativePacketWatch {
+  /** Starts polling, or goes on after `stop`: `onHeard` once per wake-up with the few packets that the socket holds. */
+  start(onHeard: (packets: readonly WatchedPacket[]) => void): number;
+  stop(): void;
+  close(): void;
+}
+
 export interface Addon {
   /** Returns the socket or a positive errno. `adoptFd`: take over a descriptor that was passed in instead of opening one. */
   openIgmpSocket(adoptFd?: number): NativeIgmpSocket | number;
@@ -117,6 +132,8 @@ export interface Addon {
   mrouteOf(socket: NativeIgmpSocket, table: number): NativeMroute;
   /** `mark`: SO_MARK of all its sockets. */
   openMembershipSocket(adoptFd?: number, mark?: number): NativeMembershipSocket | number;
+  /** Of the addresses the first 64 count. */
+  openPacketWatch(ifindex: number, addresses: Uint32Array): NativePacketWatch | number;
   openPauseGate(): NativePauseGate | NativeRefusal;
   openNetlink(): NativeNetlink | number;
   /** Sends up to 253 descriptors with their names ("a:b:c", at most 16 KiB) over a connected Unix stream socket; they stay open here. */

@@ -20,6 +20,7 @@ const IFINFOMSG_BYTES = 16;
 /** ifaddrmsg: family u8, prefixlen u8, flags u8, scope u8, index u32. */
 const IFADDRMSG_BYTES = 8;
 
+const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_MTU = 4;
 const IFLA_MASTER = 10;
@@ -81,8 +82,20 @@ export function decodeLink(view: DataView, message: NetlinkMessage, attributes: 
     multicast: (flags & IFF_MULTICAST) !== 0,
     mtu: attributes.u32(IFLA_MTU) ?? 0,
     port: portOf(view, attributes),
+    mac: macOf(view, attributes),
     altNames: nestedTexts(view, attributes, IFLA_PROP_LIST, IFLA_ALT_IFNAME),
   };
+}
+
+function macOf(view: DataView, attributes: Attributes): string | undefined {
+  const at = attributes.at(IFLA_ADDRESS, 1);
+  if (at < 0) return undefined;
+  return hardwareAddress(new Uint8Array(view.buffer, view.byteOffset + at, attributes.end(IFLA_ADDRESS) - at));
+}
+
+/** '02:00:0a:01:00:02'; undefined for no bytes. */
+export function hardwareAddress(bytes: Uint8Array): string | undefined {
+  return bytes.length === 0 ? undefined : Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
 function portOf(view: DataView, attributes: Attributes): LinkInfo['port'] {

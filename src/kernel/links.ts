@@ -204,6 +204,7 @@ const INFO_FIELDS: readonly (keyof LinkInfo)[] = [
   'pointToPoint',
   'multicast',
   'mtu',
+  'mac',
 ];
 
 function sameLink(a: Link, b: Link): boolean {

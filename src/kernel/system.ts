@@ -11,6 +11,7 @@ import {
   type NativeMembershipSocket,
   type NativePauseGate,
 } from './addon.js';
+import { AddressWatch } from './address-watch.js';
 import { Bridges } from './bridges.js';
 import { kernelError, numbered, refusal } from './errno.js';
 import { GroupRoute } from './group-route.js';
@@ -56,6 +57,7 @@ export interface Kernel {
   readonly hostGroups: HostGroups;
   readonly bridges: Bridges;
   readonly hostIgmp: HostIgmp;
+  readonly addressWatch: AddressWatch;
   /** In force, which is 'host' also where best effort got everything. */
   readonly pauseScope: PauseScope;
   /** What was in the table before; nothing for an inherited socket. */
@@ -143,6 +145,8 @@ function openAll(
   const bridges = Bridges.open(addon);
   if (!bridges.ok) return bridges.error;
   closers.push(() => bridges.value.close());
+  const addressWatch = new AddressWatch({ addon, links: links.value, clock, nameOf });
+  closers.push(() => addressWatch.close());
   const inherited = adoptMemberships(addon, options.inheritedMembershipFds ?? []);
   if (inherited instanceof KernelError) return inherited;
   const host = pauseScope === 'agent' ? undefined : openHostPause(addon, gate, links.value, log, closers);
@@ -163,6 +167,7 @@ function openAll(
     hostGroups: hostGroups.value,
     bridges: bridges.value,
     hostIgmp: new HostIgmp(links.value),
+    addressWatch,
     pauseScope: gate ? 'host' : pauseScope,
     leftovers,
     start: () => igmp.start(),

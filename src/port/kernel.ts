@@ -207,6 +207,8 @@ export interface Link {
   /** IFF_MULTICAST. */
   readonly multicast: boolean;
   readonly mtu: number;
+  /** Its link-layer address, '02:00:0a:01:00:02'; undefined: it has none. */
+  readonly mac?: string | undefined;
   /** What the interface is a part of; undefined: of nothing. */
   readonly port: LinkPortOf | undefined;
   /** Other names ("ip link property add"): only people use them. */
@@ -311,6 +313,25 @@ export interface BridgeState {
 export interface BridgePort {
   /** Undefined: the interface is neither a bridge nor on one (VLAN, macvlan). Read from the kernel now. */
   state(ifindex: Ifindex): BridgeState | undefined;
+}
+
+/** Somebody else sends IGMP messages from an address of this router. */
+export interface AddressUse {
+  readonly ifindex: Ifindex;
+  readonly address: IpAddress;
+  /** Of the sender; undefined: the link has no such addresses. */
+  readonly mac: string | undefined;
+}
+
+/**
+ * Own addresses on the wire: what other machines send from them, which the kernel drops and no other port delivers. Only
+ * IGMP messages (IP protocol 2) are seen, of any type, and not those that this machine sent. Bounded: a few a second.
+ */
+export interface AddressWatchPort {
+  /** Watches these addresses of the interface in place of those before; with none it ends. After an error nothing is watched. */
+  watch(ifindex: Ifindex, addresses: readonly IpAddress[]): KernelError | undefined;
+  /** One handler. */
+  onUse(handler: (use: AddressUse) => void): void;
 }
 
 export type IgmpVersionNumber = 1 | 2 | 3;

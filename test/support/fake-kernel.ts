@@ -17,6 +17,7 @@ import type {
   RouteHop,
   RoutePort,
 } from '../../src/port/kernel.js';
+import { FakeAddressWatch } from './fake-address-watch.js';
 import { FakeClock } from './fake-clock.js';
 import { FakeMembership } from './fake-membership.js';
 import { FakeMroute, kernelError, type Packet } from './fake-mroute.js';
@@ -174,6 +175,7 @@ export class FakeKernel {
   readonly routes: FakeRoutes;
   readonly membership: FakeMembership;
   readonly igmp: FakeIgmp;
+  readonly addressWatch = new FakeAddressWatch();
   /** The truth; the link port hears of it a microtask later. */
   readonly #devices = new Map<Ifindex, Link>();
   readonly #delivered = new Map<Ifindex, Packet[]>();
