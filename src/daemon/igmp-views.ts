@@ -79,6 +79,7 @@ const INTERFACE_COLUMNS = [
   'memberships',
   'bridge.snooping',
   'bridge.routerPorts',
+  'problem',
 ];
 const GROUP_COLUMNS = ['interface', 'group', 'mode', 'sources', 'compatibility', 'lastReporter', 'expiresInMs', 'upMs'];
 const SOURCE_COLUMNS = ['interface', 'group', 'mode', 'source', 'wanted', 'expiresInMs'];

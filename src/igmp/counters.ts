@@ -7,6 +7,7 @@ export type DropReason =
   | DecodeError['kind']
   | ReceptionDrop
   | GroupDrop
+  | 'duplicateAddress'
   | 'notEnabled'
   | 'unknownType'
   | 'versionDisabled'
@@ -32,6 +33,7 @@ export function newCounters(): Counters {
       noRouterAlert: 0,
       badSource: 0,
       ownMessage: 0,
+      duplicateAddress: 0,
       offSubnet: 0,
       zeroSource: 0,
       unknownType: 0,

@@ -1,7 +1,7 @@
 /**
  * IGMP as a client of the manager: hears hosts on the interfaces it was given, is their querier, and tells the manager what
  * they want. One clock timer per interface serves all its groups. Of this folder only this file, and what it alone uses
- * (parts.ts, served-interface.ts, kernel-joins.ts), touches ports.
+ * (parts.ts, served-interface.ts, kernel-joins.ts, duplicates.ts), touches ports.
  *
  * Follows igmp.md sections 1-4 (messages, reception), 5 and 6 (variables, state), 7 (state tables), 8 (queries), 10
  * (election), 11 (versions), 12 (leaving quickly), 13 (ranges), 16 (as a client), 17 (robustness) and 18 (configuration),
@@ -21,6 +21,7 @@ import {
 } from '../mgm/client.js';
 import type { Ifindex, IgmpPacket, Link, LinkChange } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
+import { Duplicates } from './duplicates.js';
 import { Pull } from './host-side.js';
 import { KernelJoins } from './kernel-joins.js';
 import { Budget, type SharedBudgets } from './limits.js';
@@ -64,6 +65,7 @@ export class IgmpModule implements Protocol {
   /** As it left its interfaces, when it ended a moment ago. */
   readonly #resumed: Map<string, SavedInterface>;
   readonly #joins: KernelJoins;
+  readonly #duplicates: Duplicates;
   readonly #pull: Pull | undefined;
   #handle: Handle | undefined;
   #subscribed = false;
@@ -81,6 +83,7 @@ export class IgmpModule implements Protocol {
     this.#recalled = readQueriers(parts.savedState);
     this.#resumed = readInterfaces(parts.savedState);
     this.#joins = new KernelJoins({ membership: parts.membership, clock: parts.clock, log: this.#log });
+    this.#duplicates = new Duplicates(parts.addressWatch, parts.clock, this.#log);
     if ([...parts.interfaces.values()].some(({ pull }) => pull)) this.#pull = this.#makePull();
   }
 
@@ -107,6 +110,7 @@ export class IgmpModule implements Protocol {
     const held = [...this.#served.keys()];
     for (const served of this.#served.values()) served.close();
     this.#served.clear();
+    this.#duplicates.stop();
     this.#pull?.stop();
     this.#joins.stop();
     return this.#releaseNext(this.#handle, held);
@@ -148,6 +152,8 @@ export class IgmpModule implements Protocol {
 
   #open(ifindex: Ifindex, { name }: Link): Answer<void> {
     const served = this.#served.get(ifindex);
+    const link = this.#parts.links.byIndex(ifindex);
+    if (served && link) this.#duplicates.begin(link, served);
     const saved = this.#resumed.get(name);
     const opened = served?.open(saved?.version === served.config.version ? saved : undefined);
     this.#resumed.delete(name);
@@ -167,7 +173,7 @@ export class IgmpModule implements Protocol {
   }
 
   interfaces(): readonly IgmpInterfaceRow[] {
-    return this.#rows((s, nowMs) => [interfaceRow(s, nowMs)]);
+    return this.#rows((s, nowMs) => [interfaceRow(s, nowMs, this.#duplicates.problem(s.ifindex))]);
   }
 
   groups(): readonly IgmpGroupRow[] {
@@ -256,13 +262,19 @@ export class IgmpModule implements Protocol {
 
   #linkChanged({ kind, link }: LinkChange): void {
     const served = this.#served.get(link.ifindex);
-    if (kind === 'removed') served?.close();
-    else served?.linkChanged(link);
+    if (kind === 'removed') {
+      served?.close();
+      this.#duplicates.end(link.ifindex);
+    } else {
+      served?.linkChanged(link);
+      this.#duplicates.linkChanged(link);
+    }
   }
 
   #forget(ifindex: Ifindex): void {
     const served = this.#served.get(ifindex);
     this.#served.delete(ifindex);
+    this.#duplicates.end(ifindex);
     served?.close();
   }
 

@@ -3,7 +3,7 @@ import type { IgmpInterfaceConfig } from '../config/types.js';
 import type { Handle, MgmClient, SavedProtocolState } from '../mgm/client.js';
 import type { Clock } from '../port/clock.js';
 import type { Events } from '../port/events.js';
-import type { IgmpPort, LinkPort, MembershipPort, RoutePort } from '../port/kernel.js';
+import type { AddressWatchPort, IgmpPort, LinkPort, MembershipPort, RoutePort } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Pull } from './host-side.js';
 import type { KernelJoins } from './kernel-joins.js';
@@ -16,6 +16,8 @@ export interface IgmpModuleParts {
   readonly links: LinkPort;
   /** Who is on a link by a route; absent: nobody. */
   readonly routes?: Pick<RoutePort, 'lookup'>;
+  /** Absent: a second holder of an address goes unnoticed. */
+  readonly addressWatch?: AddressWatchPort;
   readonly clock: Clock;
   readonly log: Log;
   readonly events: Events;

@@ -33,6 +33,8 @@ export interface IgmpInterfaceRow {
   readonly waitingLeaves: number;
   /** 'paused' between the manager's disable and enable, 'resync' while everything is added again. */
   readonly memberships: Phase;
+  /** Another machine uses an address of this interface. */
+  readonly problem: string | null;
 }
 
 export interface IgmpSourceRow {
@@ -126,7 +128,7 @@ export interface Viewed {
   readonly statics: StaticGroups;
 }
 
-export function interfaceRow({ named, igmp, sync }: Viewed, nowMs: number): IgmpInterfaceRow {
+export function interfaceRow({ named, igmp, sync }: Viewed, nowMs: number, problem: string | null): IgmpInterfaceRow {
   const { querier, config } = igmp;
   return {
     ...named,
@@ -143,6 +145,7 @@ export function interfaceRow({ named, igmp, sync }: Viewed, nowMs: number): Igmp
     trackedHosts: igmp.groups.trackedHosts,
     waitingLeaves: igmp.groups.waitingLeaves,
     memberships: sync.phase,
+    problem,
   };
 }
 

@@ -1,6 +1,7 @@
 /** Several mgmd on one LAN: who asks the hosts, who takes over, and what the hosts and their streams notice of it. */
 import { expect } from 'vitest';
 import type { Daemon } from '../support/daemon.js';
+import { eventually } from '../support/eventually.js';
 import { IgmpView } from '../support/igmp-view.js';
 import { lan } from '../support/lan.js';
 import { type Flow, Member } from '../support/member.js';
@@ -139,3 +140,43 @@ netnsTest(
     await middle.role('recv', 'querier', MIDDLE);
   },
 );
+
+netnsTest(
+  'two routers with the same address on a link: both tell it, with the MAC of the other, until one of them is gone (E7)',
+  async (net) => {
+    // given a router that is alone: it is querier, and takes none of its own queries for another's
+    const on = await scene(net, LOWEST, LOWEST);
+    const [one, two] = on.routers as [Namespace, Namespace];
+    const first = await daemon(one, FAST);
+    const view = await IgmpView.of(first);
+    await eventually('the startup queries', async () => (await view.sent('recv'))['generalQueries']! >= 3);
+    expect(await view.interface('recv')).toMatchObject({ role: 'querier', problem: null });
+    expect((await view.dropped('recv'))['duplicateAddress']).toBe(0);
+    // when the other one starts
+    const second = await daemon(two, FAST);
+    const other = await IgmpView.of(second);
+    // then both ask, and both say why
+    for (const [shown, process, mac] of [
+      [view, first, macOf(two)],
+      [other, second, macOf(one)],
+    ] as const) {
+      const problem = `${LOWEST} is also used by another machine (${mac})`;
+      await eventually('the duplicate', async () => (await shown.interface('recv')).problem === problem);
+      expect((await shown.interface('recv')).role).toBe('querier');
+      expect((await shown.dropped('recv'))['duplicateAddress']).toBeGreaterThan(0);
+      expect(process.events('igmp.address.duplicated')).toMatchObject([{ ifname: 'recv', address: LOWEST, mac }]);
+    }
+    expect(first.ctlText('show', 'igmp', 'interfaces')).toContain(`${LOWEST} is also used by`);
+    // and it is over when the other one is gone
+    other.close();
+    await second.stop();
+    await eventually('the end of it', async () => (await view.interface('recv')).problem === null);
+    expect(first.events('igmp.address.cleared')).toMatchObject([{ ifname: 'recv', address: LOWEST }]);
+    expect(first.events('igmp.address.duplicated')).toHaveLength(1);
+    view.close();
+  },
+);
+
+function macOf(router: Namespace): string {
+  return router.ipJson<{ address: string }[]>('link', 'show', 'dev', 'recv')[0]!.address;
+}

@@ -20,6 +20,7 @@ export interface IgmpInterface {
   readonly otherQuerierExpiresInMs: number | null;
   readonly robustness: number;
   readonly queryIntervalMs: number;
+  readonly problem: string | null;
 }
 
 /** An entry of the forwarding table as `show mfc` has it. */
@@ -65,6 +66,10 @@ export class IgmpView {
 
   async received(ifname: string): Promise<Counted> {
     return (await this.#on<{ interface: string; received: Counted }>(SHOW.statistics, ifname))[0]!.received;
+  }
+
+  async sent(ifname: string): Promise<Counted> {
+    return (await this.#on<{ interface: string; sent: Counted }>(SHOW.statistics, ifname))[0]!.sent;
   }
 
   mfc(): Promise<readonly MfcEntry[]> {

@@ -14,7 +14,7 @@ kernel.addDevice('eth1', '10.3.0.1/24');
 
 const igmp: IgmpTold = {
   interfaces: () => [
-    { ifindex: lan, name: 'br0', role: 'querier', querier: '10.2.0.1', nextQueryInMs: 61_000 },
+    { ifindex: lan, name: 'br0', role: 'querier', querier: '10.2.0.1', nextQueryInMs: 61_000, problem: 'a duplicate' },
     { ifindex: port + 1, name: 'eth1', role: 'down', querier: null, nextQueryInMs: null },
   ],
   eachGroup: () => [{ ifindex: lan, name: 'br0', group: '239.1.1.1', mode: 'exclude', expiresInMs: 9_940 }],
@@ -67,7 +67,7 @@ test('F33 F34 an interface that is a bridge tells its snooping, its querier and 
     },
   });
   expect(rows('igmp.interfaces')[1]).toMatchObject({ interface: 'eth1', bridge: null });
-  expect(text('igmp.interfaces')).toMatch(/SNOOPING +ROUTER PORTS\n.*yes +p1,#77\n.*- +-\n$/);
+  expect(text('igmp.interfaces')).toMatch(/SNOOPING +ROUTER PORTS +PROBLEM\n.*yes +p1,#77 +a duplicate\n.*- +- +-\n$/);
 });
 
 test('who asks the hosts is shown beside whom the bridge below believes to ask', () => {

@@ -14,6 +14,7 @@ import type {
 import { JOIN, PROTOCOL } from '../../../src/mgm/client.js';
 import type { Ifindex, IgmpPacket, IgmpPort, Link, LinkChange, LinkPort, RoutePort } from '../../../src/port/kernel.js';
 import type { Events } from '../../../src/port/events.js';
+import { FakeAddressWatch } from '../../support/fake-address-watch.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeMembership } from '../../support/fake-membership.js';
 import { toHex } from '../../support/packet-builder.js';
@@ -286,6 +287,7 @@ export class Bed {
   readonly wire = new FakeWire(this.clock);
   readonly mgm = new RecordingMgm();
   readonly log = new RecordingLog();
+  readonly addressWatch = new FakeAddressWatch();
   readonly membership = new FakeMembership((ifindex) => this.links.byIndex(ifindex) !== undefined);
   /** What `mgmctl monitor` would show. */
   readonly events: (Readonly<Record<string, unknown>> & { readonly evt: string })[] = [];
@@ -307,12 +309,13 @@ export class Bed {
     const interfaces = new Map(links.map((l) => [l.name, { ...DEFAULTS, ...config, ...configs[l.name] }]));
     const { wire: igmp, clock, log } = this;
     const mgm = this.mgm as unknown as MgmClient;
-    const { membership, links: linkPort } = this;
+    const { membership, addressWatch, links: linkPort } = this;
     const events: Events = { emit: (evt, fields) => void this.events.push({ evt, ...fields() }) };
     this.module = new IgmpModule({
       mgm,
       igmp,
       membership,
+      addressWatch,
       links: linkPort,
       ...(routes && { routes }),
       clock,
