@@ -55,6 +55,10 @@ export class Assignments {
   /** Lines about interfaces that go up and down, by name. */
   readonly #flaps = new LogLimiter(FLAPS_BURST, FLAPS_PER_SECOND);
   #retry: Timer | undefined;
+  /** Where somebody is being asked; true: something has changed since. */
+  readonly #settling = new Map<Ifindex, boolean>();
+  /** Where somebody was asked to take it. */
+  readonly #tried = new Set<Ifindex>();
 
   constructor(parts: AssignmentsParts) {
     this.#parts = parts;
@@ -71,7 +75,7 @@ export class Assignments {
     this.#unsubscribe = links.onChange((change) => void this.#linkChanged(change));
     for (const { name } of this.list()) {
       const link = links.byName(name);
-      if (link) await this.#apply(link);
+      if (link) await this.#settle(link);
     }
     const absent = this.absent();
     const aliases = absent.flatMap((name) => this.#aliasOf(name));
@@ -116,6 +120,7 @@ export class Assignments {
   async take(link: Link, protocol: Protocol): Promise<MgmStatus> {
     const message = portProblem(link, this.#nameOf);
     if (message !== undefined) return { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'noSuchInterface', message };
+    this.#tried.add(link.ifindex);
     const status = await protocol.take(link.ifindex);
     if (status.code === 'NO_ERROR') this.#remember(link.name, protocol.name, true);
     return status;
@@ -171,13 +176,14 @@ export class Assignments {
       { evt: 'interface.appeared', ifname: link.name, ifindex: link.ifindex },
       `${link.name} ${how}; ${jobOf(intended)}`,
     );
-    await this.#apply(link);
+    await this.#settle(link);
   }
 
   /** The manager has forgotten it already; its host memberships are dead whether it was owned or not. */
   #gone(link: Link, newName: string | undefined): void {
     const { ifindex, name } = link;
     this.#parts.membership.interfaceGone(ifindex);
+    this.#tried.delete(ifindex);
     const intended = this.#intended.get(name);
     if (intended) intended.problem = undefined;
     if (this.#jobOn(link)) {
@@ -197,13 +203,24 @@ export class Assignments {
     if (!intended) return;
     if (link.up !== before.up || link.running !== before.running) this.#tellState(link);
     const [isPort, wasPort] = [portProblem(link, this.#nameOf), portProblem(before, this.#nameOf)];
-    if (isPort !== undefined && wasPort === undefined) await this.#giveUp(link, intended, isPort);
-    else if (isPort !== wasPort || link.multicast !== before.multicast) await this.#apply(link);
+    if (isPort !== wasPort || link.multicast !== before.multicast) await this.#settle(link);
   }
 
-  /** It became a port of something that takes its packets. */
+  /** One after the other for each interface: answers come late, and it may be something else by then. */
+  async #settle({ ifindex }: Link): Promise<void> {
+    if (this.#settling.has(ifindex)) return void this.#settling.set(ifindex, true);
+    do {
+      this.#settling.set(ifindex, false);
+      const link = this.#parts.links.byIndex(ifindex);
+      if (link) await this.#apply(link);
+    } while (this.#settling.get(ifindex));
+    this.#settling.delete(ifindex);
+  }
+
+  /** It is a port of something that takes its packets. */
   async #giveUp(link: Link, intended: Intended, problem: string): Promise<void> {
     this.#refuse(link, intended, problem);
+    if (!this.#tried.delete(link.ifindex)) return;
     const { protocols } = this.#parts;
     if (intended.igmp) await protocols.get(IGMP)?.release(link.ifindex);
     if (intended.owner !== undefined) await protocols.get(intended.owner)?.release(link.ifindex);
@@ -230,7 +247,7 @@ export class Assignments {
     const intended = this.#intended.get(link.name);
     if (!intended) return;
     const port = portProblem(link, this.#nameOf);
-    if (port !== undefined) return this.#refuse(link, intended, port);
+    if (port !== undefined) return this.#giveUp(link, intended, port);
     const before = intended.problem;
     intended.problem = flagProblem(link);
     if (intended.problem !== undefined && intended.problem !== before)
@@ -243,6 +260,7 @@ export class Assignments {
   async #takeFor(link: Link, intended: Intended, name: string): Promise<void> {
     if (!this.#isThere(link)) return;
     const protocol = this.#parts.protocols.get(name);
+    this.#tried.add(link.ifindex);
     const status: MgmStatus = protocol
       ? await protocol.take(link.ifindex)
       : { code: 'ERROR_NOT_FOUND', detail: 'noSuchClient', message: `no protocol named ${name} is running` };
@@ -286,7 +304,7 @@ export class Assignments {
   async #retryRefused(): Promise<void> {
     for (const { name, problem } of this.list()) {
       const link = this.#parts.links.byName(name);
-      if (problem !== undefined && link) await this.#apply(link);
+      if (problem !== undefined && link) await this.#settle(link);
     }
   }
 }

@@ -288,6 +288,47 @@ test('an interface that becomes a port of a bridge is given up with the reason, 
   expect(assignments.list()[0]?.problem).toBeUndefined();
 });
 
+/** Answers as the real protocols give them: later, and a second take changes nothing. */
+function answersLater({ protocols }: ReturnType<typeof given>): () => readonly string[] {
+  const served = new Set<string>();
+  for (const protocol of protocols.values()) {
+    protocol.take = async () => {
+      if (served.has(protocol.name)) return { code: 'ERROR_CAN_NOT_COMPLETE', detail: 'alreadyTaken' };
+      await Promise.resolve();
+      served.add(protocol.name);
+      return { code: 'NO_ERROR' };
+    };
+    protocol.release = async () => {
+      for (let turns = 0; turns < 3; turns++) await Promise.resolve();
+      served.delete(protocol.name);
+      return { code: 'NO_ERROR' };
+    };
+  }
+  return () => [...served].sort();
+}
+
+test.each([1, 2, 3, 4, 5, 10])(
+  'a port that comes and goes every %d turns, before anybody has answered, ends as what it is then (C6)',
+  async (turns) => {
+    const world = given([configured('eth1', 'red', true)]);
+    const { kernel, assignments, appears } = world;
+    const served = answersLater(world);
+    const ifindex = appears('eth1');
+    await assignments.start();
+    for (const changes of [2, 3, 3, 4, 5, 6, 19]) {
+      for (let n = 1; n <= changes; n++) {
+        const isPort = kernel.links.byIndex(ifindex)!.port !== undefined;
+        kernel.changeDevice(ifindex, { port: isPort ? undefined : { master: BRIDGE, kind: 'bridge' } });
+        for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      }
+      await settle();
+      const isPort = kernel.links.byIndex(ifindex)!.port !== undefined;
+      expect(served()).toEqual(isPort ? [] : ['igmp', 'red']);
+      expect(assignments.list()[0]?.problem !== undefined).toBe(isPort);
+    }
+  },
+);
+
 test.each(['bond', 'team', 'openvswitch', ''])('at start a port of kind "%s" is refused (C6)', async (kind) => {
   const { kernel, assignments, heard, log } = given([configured('eth1', 'red')]);
   kernel.addDevice('eth1', '10.0.0.1/24', { port: { master: BRIDGE, kind } });
