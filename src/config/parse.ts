@@ -39,7 +39,7 @@ export function parseConfig(
     message: shortened(message),
   });
   const syntax = source.syntaxProblems();
-  if (syntax.length > 0) return err(syntax.map((problem) => complain(problem, `not YAML: ${problem.message}`)));
+  if (syntax.length > 0) return err(syntax.map((problem) => complain(problem, problem.message)));
   const values = source.values();
   const read = fileSchema.safeParse(values);
   if (!read.success) {

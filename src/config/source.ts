@@ -16,6 +16,7 @@ import {
   type Scalar,
   type YAMLMap,
 } from 'yaml';
+import { MAX_DEPTH, TOO_DEEP, tooMuchOf } from './amount.js';
 import { utf8Length } from './text.js';
 
 export type Path = readonly (string | number)[];
@@ -32,12 +33,12 @@ export interface SyntaxProblem extends Position {
 }
 
 export const MAX_BYTES = 2 * 1024 * 1024;
-/** With aliases resolved, keys included: 30,000 static routes have as many. */
+/** With aliases resolved, keys included. */
 const MAX_VALUES = 500_000;
-const MAX_DEPTH = 32;
 /** More mistakes than anybody reads make no better answer. */
 const MAX_PROBLEMS = 100;
-const TAGS = new Set(['str', 'int', 'bool', 'null', 'float', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`));
+const YAML_TAG = 'tag:yaml.org,2002:';
+const TAGS = new Set(['str', 'int', 'bool', 'null', 'float', 'map', 'seq'].map((name) => YAML_TAG + name));
 const DECIMAL = /^[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?$/;
 /** Control and format characters (direction of writing, no width), ends of lines, halves of surrogate pairs. */
 const CONTROL = /\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}|\p{Surrogate}/u;
@@ -56,13 +57,19 @@ export class Source {
 
   constructor(text: string) {
     if (text.length > MAX_BYTES || utf8Length(text) > MAX_BYTES) {
-      this.#problem(undefined, `the file is larger than ${MAX_BYTES / 1024} KiB, which is the limit`);
+      this.#problem(undefined, `the file is larger than ${MAX_BYTES / 1024} KiB, which is the limit; shorten it`);
+      return;
+    }
+    const tooMuch = tooMuchOf(text);
+    if (tooMuch) {
+      this.#problems.push({ ...placeIn(text, tooMuch.offset), message: tooMuch.message });
       return;
     }
     this.#document = this.#parse(text);
     if (!this.#document || this.#problems.length > 0) return;
     const { yaml } = this.#document.directives;
-    if (yaml.explicit && yaml.version !== '1.2') this.#problem(undefined, `must be YAML 1.2 (got ${yaml.version})`);
+    if (yaml.explicit && yaml.version !== '1.2')
+      this.#problem(undefined, `must be YAML 1.2 (got ${yaml.version}); remove the line`);
     this.#values = this.#valueOf(this.#document.contents, 0);
   }
 
@@ -97,11 +104,11 @@ export class Source {
       const options = { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: false, logLevel: 'error' } as const;
       const document = parseDocument(text, options);
       for (const { pos, message } of [...document.errors, ...document.warnings])
-        this.#problem(pos[0], ownWords(message));
+        this.#problem(pos[0], inOurWords(message));
       return document;
     } catch {
       // The parser recurses; only what is nested thousands of levels deep makes it throw.
-      this.#problem(undefined, `nested more than ${MAX_DEPTH} levels deep`);
+      this.#problem(undefined, TOO_DEEP);
       return undefined;
     } finally {
       traces.stackTraceLimit = before;
@@ -110,10 +117,10 @@ export class Source {
 
   #valueOf(node: Node | null | undefined, depth: number): unknown {
     if (!node || this.#stopped) return null;
-    if (depth > MAX_DEPTH) return this.#problem(node, `nested more than ${MAX_DEPTH} levels deep`);
+    if (depth > MAX_DEPTH) return this.#problem(node, TOO_DEEP);
     if (++this.#count > MAX_VALUES) return this.#tooMany(node);
     if (isAlias(node)) return this.#behindAlias(node, depth);
-    if (node.tag !== undefined && !TAGS.has(node.tag)) return this.#problem(node, `Unresolved tag: ${node.tag}`);
+    if (node.tag !== undefined && !TAGS.has(node.tag)) return this.#problem(node, notSupported(node.tag));
     const value = this.#ownValueOf(node, depth);
     // Not before: an anchor is not known inside of itself.
     if (!isAlias(node) && 'anchor' in node && typeof node.anchor === 'string') this.#anchors.set(node.anchor, node);
@@ -123,12 +130,12 @@ export class Source {
   #ownValueOf(node: Node, depth: number): unknown {
     if (isMap(node)) return this.#mapping(node, depth);
     if (isSeq(node)) return node.items.map((item) => this.#valueOf(item as Node | null, depth + 1));
-    return isScalar(node) ? this.#scalar(node) : this.#problem(node, 'not a value');
+    return isScalar(node) ? this.#scalar(node) : this.#problem(node, 'must be a value');
   }
 
   #behindAlias(alias: Node & { readonly source: string }, depth: number): unknown {
     const target = this.#targets.get(alias) ?? this.#anchors.get(alias.source);
-    if (!target) return this.#problem(alias, `no anchor "&${alias.source}" before this alias`);
+    if (!target) return this.#problem(alias, `no anchor "&${alias.source}" before this alias; define it further up`);
     this.#targets.set(alias, target);
     return this.#valueOf(target, depth);
   }
@@ -139,7 +146,7 @@ export class Source {
     for (const pair of map.items) {
       const key = this.#keyOf(pair, map);
       if (key === undefined) continue;
-      if (pairs.has(key)) this.#problem(pair.key as Node, 'Map keys must be unique');
+      if (pairs.has(key)) this.#duplicate(key, pair.key as Node, pairs.get(key)?.key as Node);
       pairs.set(key, pair);
       values[key] = this.#valueOf(pair.value as Node | null, depth + 1);
     }
@@ -151,12 +158,13 @@ export class Source {
   #keyOf({ key }: Pair, map: YAMLMap): string | undefined {
     if (++this.#count > MAX_VALUES) return this.#tooMany(key as Node);
     const node = isAlias(key) ? this.#anchors.get(key.source) : key;
-    if (!isScalar(node)) return this.#problem((key as Node | null) ?? map, 'a key must be a plain text');
+    if (!isScalar(node))
+      return this.#problem((key as Node | null) ?? map, 'a key must be a plain text, not a list or a mapping');
     const { source, value, anchor } = node as Scalar;
     if (anchor !== undefined) this.#anchors.set(anchor, node as Node);
     const text = typeof value === 'string' ? value : (source ?? String(value));
-    if (text === '') return this.#problem(node as Node, 'a key is empty');
-    if (text === '__proto__') return this.#problem(node as Node, '"__proto__" cannot be a key');
+    if (text === '') return this.#problem(node as Node, 'a key is empty; write one before the colon');
+    if (text === '__proto__') return this.#problem(node as Node, '"__proto__" cannot be a key; use another name');
     if (text === '<<') return this.#problem(node as Node, 'merge keys ("<<") are not supported; repeat the keys');
     this.#checkText(text, node as Node);
     return text;
@@ -166,7 +174,7 @@ export class Source {
     const { value, source } = node;
     if (typeof value === 'string') this.#checkText(value, node);
     if (typeof value === 'number' && !(source !== undefined && DECIMAL.test(source) && Number.isFinite(value)))
-      this.#problem(node, `must be a decimal number without leading zeros (got ${source}); put a name in quotes`);
+      this.#problem(node, `must be a decimal number without leading zeros (got ${cut(source)}); put a name in quotes`);
     return value;
   }
 
@@ -174,11 +182,15 @@ export class Source {
     const code = CONTROL.exec(text)?.[0].codePointAt(0);
     if (code === undefined) return;
     const name = code.toString(16).toUpperCase().padStart(4, '0');
-    this.#problem(node, `contains the control character U+${name}`);
+    this.#problem(node, `${quoted(text)} contains the control character U+${name}; remove it`);
+  }
+
+  #duplicate(key: string, node: Node, first: Node): void {
+    this.#problem(node, `duplicate key ${quoted(key)}, first on line ${this.#at(first.range?.[0]).line}; keep one`);
   }
 
   #tooMany(node: Node | null | undefined): undefined {
-    this.#problem(node, `more than ${MAX_VALUES} values, aliases resolved`);
+    this.#problem(node, `more than ${MAX_VALUES} values, aliases resolved, which is the limit; use fewer aliases`);
     this.#stopped = true;
     return undefined;
   }
@@ -217,8 +229,31 @@ export class Source {
   }
 }
 
-/** Where the parser speaks of itself, what it means for the file. */
-function ownWords(message: string): string {
-  if (/call stack/.test(message)) return `nested more than ${MAX_DEPTH} levels deep`;
-  return message.replace(/; please use .*/, '; keep one');
+const UNRESOLVED = 'Unresolved tag: ';
+
+function notSupported(tag: string): string {
+  return `the tag ${quoted(tag.replace(YAML_TAG, '!!'))} is not supported here; remove it`;
+}
+
+/** The parser's complaints, and where it speaks of itself, what that means for the file. */
+function inOurWords(message: string): string {
+  if (/call stack/.test(message)) return TOO_DEEP;
+  if (message.startsWith(UNRESOLVED)) return notSupported(message.slice(UNRESOLVED.length));
+  return `not YAML: ${message.replace(/; please use .*/, '; keep one')}`;
+}
+
+/** Without the parser's list of lines, which it makes while it parses. */
+function placeIn(text: string, offset: number): Position {
+  const before = text.slice(0, offset);
+  return { line: before.split('\n').length, column: offset - before.lastIndexOf('\n') };
+}
+
+const LONGEST_SHOWN = 60;
+
+function cut(text = ''): string {
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(cut(text));
 }

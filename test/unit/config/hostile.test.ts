@@ -12,40 +12,50 @@ function lines(count: number, line: (at: number) => string): string {
 }
 
 const NOT_DECIMAL = (text: string) =>
-  `f:1:8: not YAML: must be a decimal number without leading zeros (got ${text}); put a name in quotes`;
+  `f:1:8: must be a decimal number without leading zeros (got ${text}); put a name in quotes`;
 
 const REFUSED: readonly (readonly [string, string])[] = [
-  ['__proto__: { a: 1 }', 'f:1:1: not YAML: "__proto__" cannot be a key'],
-  ['interfaces: { "__proto__": { igmp: true } }', 'f:1:15: not YAML: "__proto__" cannot be a key'],
-  ['control: { socket: "/run/a\\0b" }', 'f:1:20: not YAML: contains the control character U+0000'],
-  ['interfaces: { "e\\x1bth": {} }', 'f:1:15: not YAML: contains the control character U+001B'],
-  ['interfaces: { a: { owner: "\\u202eabc" } }', 'f:1:27: not YAML: contains the control character U+202E'],
-  ['static: { "a\\nb": {} }', 'f:1:11: not YAML: contains the control character U+000A'],
-  ['static: { a: { joins: [{ interface: "b\\x7f" }] } }', 'f:1:37: not YAML: contains the control character U+007F'],
-  ['interfaces: { "\\ud800": {} }', 'f:1:15: not YAML: contains the control character U+D800'],
+  ['__proto__: { a: 1 }', 'f:1:1: "__proto__" cannot be a key; use another name'],
+  ['interfaces: { "__proto__": { igmp: true } }', 'f:1:15: "__proto__" cannot be a key; use another name'],
+  ['control: { socket: "/run/a\\0b" }', 'f:1:20: "/run/a\\u0000b" contains the control character U+0000; remove it'],
+  ['interfaces: { "e\\x1bth": {} }', 'f:1:15: "e\\u001bth" contains the control character U+001B; remove it'],
+  [
+    'interfaces: { a: { owner: "\\u202eabc" } }',
+    'f:1:27: "\\u{202e}abc" contains the control character U+202E; remove it',
+  ],
+  ['static: { "a\\nb": {} }', 'f:1:11: "a\\nb" contains the control character U+000A; remove it'],
+  [
+    'static: { a: { joins: [{ interface: "b\\x7f" }] } }',
+    'f:1:37: "b\\u{7f}" contains the control character U+007F; remove it',
+  ],
+  ['interfaces: { "\\ud800": {} }', 'f:1:15: "\\ud800" contains the control character U+D800; remove it'],
   ['table: 1e400', NOT_DECIMAL('1e400')],
   ['table: .nan', NOT_DECIMAL('.nan')],
   ['table: .inf', NOT_DECIMAL('.inf')],
   ['table: 0x10', NOT_DECIMAL('0x10')],
   ['table: 0o17', NOT_DECIMAL('0o17')],
   ['table: 010', NOT_DECIMAL('010')],
-  ['table: !!js/function "x"', 'f:1:8: not YAML: Unresolved tag: tag:yaml.org,2002:js/function'],
-  ['table: !!binary aGk=', 'f:1:17: not YAML: Unresolved tag: tag:yaml.org,2002:binary'],
-  ['interfaces: !!set { a }', 'f:1:19: not YAML: Unresolved tag: tag:yaml.org,2002:set'],
-  ['interfaces: !mine {}', 'f:1:13: not YAML: Unresolved tag: !mine'],
+  ['table: !!js/function "x"', 'f:1:8: the tag "!!js/function" is not supported here; remove it'],
+  ['table: !!binary aGk=', 'f:1:17: the tag "!!binary" is not supported here; remove it'],
+  ['interfaces: !!set { a }', 'f:1:19: the tag "!!set" is not supported here; remove it'],
+  ['interfaces: !mine {}', 'f:1:13: the tag "!mine" is not supported here; remove it'],
   [
     'interfaces: { a: &x { igmp: true }, b: { <<: *x } }',
-    'f:1:42: not YAML: merge keys ("<<") are not supported; repeat the keys',
+    'f:1:42: merge keys ("<<") are not supported; repeat the keys',
   ],
-  ['interfaces: { a: {}, "a": {} }', 'f:1:22: not YAML: Map keys must be unique'],
-  ['interfaces: &a { b: *a }', 'f:1:21: not YAML: no anchor "&a" before this alias'],
+  ['interfaces: { a: {}, "a": {} }', 'f:1:22: duplicate key "a", first on line 1; keep one'],
+  ['interfaces: &a { b: *a }', 'f:1:21: no anchor "&a" before this alias; define it further up'],
   ['table: 5\n---\ntable: 6\n', 'f:2:1: not YAML: Source contains multiple documents; keep one'],
-  ['%YAML 1.1\n---\ntable: 5\n', 'f:1:1: not YAML: must be YAML 1.2 (got 1.1)'],
-  ['? [a]\n: 1\n', 'f:1:3: not YAML: a key must be a plain text'],
-  [': 1\n', 'f:1:1: not YAML: a key is empty'],
+  ['%YAML 1.1\n---\ntable: 5\n', 'f:1:1: must be YAML 1.2 (got 1.1)'],
+  ['? [a]\n: 1\n', 'f:1:3: a key must be a plain text, not a list or a mapping'],
+  [': 1\n', 'f:1:1: a key is empty; write one before the colon'],
   [`interfaces: { ${'é'.repeat(8)}: {} }`, 'f:1:15: interfaces.éééééééé: "éééééééé" was read; an interface name'],
   [`control: { socket: /${'é'.repeat(60)} }`, 'f:1:20: control.socket: "/ééé'],
   ['control: { socket: /run/mgmd/ }', 'f:1:20: control.socket: "/run/mgmd/" was read; an absolute path'],
+  [
+    'interfaces: { a: {} }\nstatic: { s: { joins: [{ group: 239.1.1.1, interface: [a] }] } }',
+    'f:2:55: static.s.joins[0].interface: a list was read; an interface name',
+  ],
   ['constructor: 1', 'f:1:1: the file: unknown key "constructor" was read; table, log'],
   [
     'interfaces: { a: { owner: proxy } }\nproxy: { upstreams: [{ interface: constructor }] }',
@@ -90,7 +100,7 @@ test('an empty file is allowed with a warning (A7)', () => {
   }
 });
 
-const DEEP = 'not YAML: nested more than 32 levels deep';
+const DEEP = 'nested more than 32 levels deep; check the brackets and the indentation';
 
 test('whatever is nested deeply is refused, however deep (A7)', () => {
   for (const text of ['['.repeat(100_000), '{a: '.repeat(20_000), '- '.repeat(50_000)])
@@ -118,7 +128,7 @@ test('aliases cost what they stand for, and what they stand for is bounded (A7)'
 
 test('a file over 2 MiB is refused before it is looked at (A7)', () => {
   for (const text of ['#'.repeat(10_000_000), `# ${'é'.repeat(1024 * 1024)}`])
-    expect(complaints(text)).toEqual(['f:1:1: not YAML: the file is larger than 2048 KiB, which is the limit']);
+    expect(complaints(text)).toEqual(['f:1:1: the file is larger than 2048 KiB, which is the limit; shorten it']);
 });
 
 test('twenty thousand routes are read, and twenty thousand mistakes are told one by one (A7, B6)', () => {
@@ -130,6 +140,17 @@ test('twenty thousand routes are read, and twenty thousand mistakes are told one
   const good = parseConfig(routes('eth0'), 'f');
   expect(good.ok && good.value.config.statics[0]?.routes).toHaveLength(20_000);
   expect(complaints(routes('eht0'))).toHaveLength(20_000);
+});
+
+test('what the parser would make much of is refused before it is parsed, with its place (A7)', () => {
+  const tooMany = 'more than 500000 words and marks, which is the limit; shorten the file';
+  expect(complaints('-\n'.repeat(1_000_000))).toEqual([`f:500001:1: ${tooMany}`]);
+  expect(complaints(`# x\na: [${'*a,'.repeat(600_000)}]`)).toEqual([
+    expect.stringMatching(/^f:2:7\d{5}: more than 500000/),
+  ]);
+  for (const text of ['? ', ': ', '{a: 1},', '!a a,', ']', 'a: b\n'])
+    expect(complaints(`[${text.repeat(Math.floor(2_000_000 / text.length))}`)).toHaveLength(1);
+  expect(complaints(`a: 1\nb: ${'['.repeat(2_000_000)}`)).toEqual([`f:2:36: ${DEEP}`]);
 });
 
 test('of errors in the grammar the first hundred are told (A7)', () => {

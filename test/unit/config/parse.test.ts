@@ -288,8 +288,12 @@ test('F06 text that is not YAML is answered with the place', () => {
   expect(complaints('interfaces:\n\teth1: {}\n')[0]).toBe(
     'mgmd.yaml:2:1: not YAML: Tabs are not allowed as indentation',
   );
-  expect(complaints('interfaces: {}\ninterfaces: {}\n')).toEqual(['mgmd.yaml:2:1: not YAML: Map keys must be unique']);
-  expect(complaints('static: *gone\n')).toEqual(['mgmd.yaml:1:9: not YAML: no anchor "&gone" before this alias']);
+  expect(complaints('interfaces: {}\ninterfaces: {}\n')).toEqual([
+    'mgmd.yaml:2:1: duplicate key "interfaces", first on line 1; keep one',
+  ]);
+  expect(complaints('static: *gone\n')).toEqual([
+    'mgmd.yaml:1:9: no anchor "&gone" before this alias; define it further up',
+  ]);
   expect(complaints('log: {}\n--- {}\n')[0]).toMatch(/^mgmd\.yaml:2:1: not YAML: Source contains multiple documents/);
 });
 

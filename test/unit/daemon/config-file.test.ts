@@ -43,7 +43,7 @@ test.each([
   [[0x61, 0x3a, 0x20, 0xff], 'F:1:4: not UTF-8; save the file as UTF-8'],
   [[0x0a, 0x0a, 0xc3, 0x28], 'F:3:1: not UTF-8; save the file as UTF-8'],
   [[0xff, 0xfe, 0x61, 0x00], 'F:1:1: not UTF-8; it looks like UTF-16, save it as UTF-8'],
-  [[0x61, 0x00], 'F:1:1: not YAML: contains the control character U+0000'],
+  [[0x61, 0x00], 'F:1:1: "a\\u0000" contains the control character U+0000; remove it'],
 ])('bytes %j are refused with their place (A7)', (bytes, complaint) => {
   writeFileSync(path, Buffer.from(bytes));
   expect(said().slice(0, complaint.length)).toBe(complaint);
