@@ -62,8 +62,8 @@ export class Connection implements Worker, Guest {
   readonly #reader = new LineReader(REQUEST_LIMIT);
   readonly #writer: LineWriter;
   readonly #handlers: Handlers;
-  /** Lines read and not yet worked on, the next one last. */
-  #queue: string[] = [];
+  /** What was read and is not worked on yet, cut into lines on the way; nothing more is read before its end. */
+  #lines: Iterator<string | undefined, undefined> | undefined;
   /** The first one is being made. */
   readonly #making: Making[] = [];
   #outstanding = 0;
@@ -93,7 +93,7 @@ export class Connection implements Worker, Guest {
   }
 
   get activity(): Activity {
-    const asks = this.#queue.length > 0 || this.#making.length > 0 || this.#outstanding > 0;
+    const asks = this.#lines !== undefined || this.#making.length > 0 || this.#outstanding > 0;
     if (asks || (this.#writer.waiting > 0 && !this.#handlers.monitors)) return 'busy';
     return this.#handlers.monitors ? 'monitor' : 'idle';
   }
@@ -105,7 +105,7 @@ export class Connection implements Worker, Guest {
   /** What was said goes out first. */
   end(): void {
     this.#handlers.close();
-    this.#queue = [];
+    this.#lines = undefined;
     this.#making.length = 0;
     this.#writer.flush();
     this.#parts.socket.destroySoon();
@@ -134,29 +134,32 @@ export class Connection implements Worker, Guest {
     if (socket.destroyed || socket.writableEnded) return false;
     const [making] = this.#making;
     if (making) this.#make(making);
-    else if (!this.#busy()) {
-      const line = this.#queue.pop();
-      if (line !== undefined) this.#request(line);
-    }
-    if (this.#queue.length === 0) socket.resume();
+    else if (!this.#busy()) this.#nextLine();
+    if (!this.#lines) socket.resume();
     return this.#hasWork();
   }
 
   #hasWork(): boolean {
-    return this.#making.length > 0 || (this.#queue.length > 0 && !this.#busy());
+    return this.#making.length > 0 || (this.#lines !== undefined && !this.#busy());
   }
 
   #received(chunk: Uint8Array): void {
     this.askedMs = this.#parts.nowMs();
-    const lines = this.#reader.push(chunk);
-    if (lines === 'too-long') {
-      const message = `a line of more than ${REQUEST_LIMIT} bytes; the connection is closed`;
-      return this.farewell(ERROR.invalidRequest, message);
-    }
-    if (lines.length === 0) return;
-    this.#queue = [...lines.toReversed(), ...this.#queue];
+    this.#lines = this.#reader.cut(chunk);
     this.#parts.socket.pause();
     this.#parts.turns.add(this);
+  }
+
+  #nextLine(): void {
+    const next = this.#lines?.next();
+    if (next?.done !== false) this.#lines = undefined;
+    else if (next.value === undefined) this.#tooLong();
+    else if (next.value !== '') this.#request(next.value);
+  }
+
+  #tooLong(): void {
+    const message = `a line of more than ${REQUEST_LIMIT} bytes; the connection is closed`;
+    this.farewell(ERROR.invalidRequest, message);
   }
 
   #drained(): void {

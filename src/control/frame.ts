@@ -23,14 +23,23 @@ export class LineReader {
   /** The lines completed by `chunk`, empty ones left out; 'too-long' when a line exceeds the limit, then nothing more may be pushed. */
   push(chunk: Uint8Array): readonly string[] | 'too-long' {
     const lines: string[] = [];
+    for (const line of this.cut(chunk)) {
+      if (line === undefined) return 'too-long';
+      if (line !== '') lines.push(line);
+    }
+    return lines;
+  }
+
+  /** The same one by one, each made when it is asked for, empty ones too; undefined is a line that is too long, and the last. */
+  *cut(chunk: Uint8Array): Generator<string | undefined, undefined> {
     let from = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
-      if (!this.#hold(chunk.subarray(from, end))) return 'too-long';
-      const line = this.#takeLine();
-      if (line !== '') lines.push(line);
+      const held = this.#hold(chunk.subarray(from, end));
+      yield held ? this.#takeLine() : undefined;
+      if (!held) return;
       from = end + 1;
     }
-    return this.#hold(chunk.subarray(from)) ? lines : 'too-long';
+    if (!this.#hold(chunk.subarray(from))) yield undefined;
   }
 
   #hold(part: Uint8Array): boolean {

@@ -14,8 +14,11 @@ export interface Outcome {
 export interface View {
   /** What a table for people shows, as names of fields; absent: everything. */
   readonly columns?: readonly string[];
-  /** Each made when it is read. Reading may stop and go on later, while what they are made of changes. */
-  rows(): Answer<Iterable<Row>>;
+  /**
+   * Each made when it is read. Reading may stop and go on later, while what they are made of changes. Undefined is no row:
+   * a view that has few rows of many things gives one for each it passes over, so that none takes long.
+   */
+  rows(): Answer<Iterable<Row | undefined>>;
 }
 
 /** Interfaces are named as the kernel names them, protocols as they are registered. */

@@ -15,7 +15,7 @@ const CURSOR_IDLE_MS = 30_000;
 
 /** The rows that are not read yet. */
 interface Cursor {
-  readonly rows: Iterator<Row>;
+  readonly rows: Iterator<Row | undefined>;
   /** The first of them as text, where it has been made to see whether there is one. */
   first: string | undefined;
 }
@@ -31,11 +31,12 @@ export class Page {
     this.#columns = columns;
   }
 
-  /** Makes a row. False: the page is complete. Throws what the view throws. */
+  /** Makes a row, or passes over something that has none. False: the page is complete. Throws what the view throws. */
   step(): boolean {
     const text = this.cursor.first ?? nextOf(this.cursor.rows);
     this.cursor.first = undefined;
     if (text === undefined) return false;
+    if (text === NO_ROW) return true;
     if (this.#length < PAGE_LENGTH) {
       this.#texts.push(text);
       this.#length += text.length;
@@ -52,9 +53,13 @@ export class Page {
   }
 }
 
-function nextOf(rows: Iterator<Row>): string | undefined {
-  const row: IteratorResult<Row, unknown> = rows.next();
-  return row.done === true ? undefined : JSON.stringify(row.value);
+const NO_ROW = '';
+
+/** Undefined at the end. */
+function nextOf(rows: Iterator<Row | undefined>): string | undefined {
+  const row: IteratorResult<Row | undefined, unknown> = rows.next();
+  if (row.done === true) return undefined;
+  return row.value === undefined ? NO_ROW : JSON.stringify(row.value);
 }
 
 /** The cursors of one connection. */

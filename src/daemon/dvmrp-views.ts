@@ -19,6 +19,6 @@ export function dvmrpViews(dvmrp: DvmrpViews | undefined): readonly [string, Vie
   ];
 }
 
-function view(rows: () => Iterable<object>, columns?: readonly string[]): View {
-  return { rows: () => rows() as Iterable<Row>, ...(columns && { columns }) };
+function view(rows: () => Iterable<object | undefined>, columns?: readonly string[]): View {
+  return { rows: () => rows() as Iterable<Row | undefined>, ...(columns && { columns }) };
 }

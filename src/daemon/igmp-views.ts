@@ -10,13 +10,15 @@ interface Named {
 }
 
 type Rows = () => Iterable<Named>;
+/** Undefined: something without a row. */
+type FewRows = () => Iterable<Named | undefined>;
 
 /** As IgmpModule tells it; timers are milliseconds from now. */
 export interface IgmpTold {
   interfaces: Rows;
   eachGroup: Rows;
-  eachSource: Rows;
-  eachHost: Rows;
+  eachSource: FewRows;
+  eachHost: FewRows;
   queriers: Rows;
   counters: Rows;
 }
@@ -106,13 +108,17 @@ function proxyViews(proxy: ProxyTold): readonly NamedView[] {
 }
 
 /** Modules say `name`; every view says `interface`, and says it first. */
-function view(rows: Rows, columns?: readonly string[]): View {
+function view(rows: FewRows, columns?: readonly string[]): View {
   return {
     *rows() {
-      for (const { name, ...row } of rows()) yield { interface: name, ...row };
+      for (const row of rows()) yield row && withInterface(row);
     },
     ...(columns && { columns }),
   };
+}
+
+function withInterface({ name, ...row }: Named): Row {
+  return { interface: name, ...row };
 }
 
 const ROUTER_SETTINGS = ['never', 'learn', 'always'] as const;

@@ -126,11 +126,13 @@ export class DvmrpViews {
   }
 
   prunes(): readonly DvmrpPruneRow[] {
-    return [...this.eachPrune()];
+    return [...this.eachPrune()].filter((row) => row !== undefined);
   }
 
-  *eachPrune(): Generator<DvmrpPruneRow, void> {
+  /** Undefined stands for a branch, whether it has prunes or not, so that no step passes over many. */
+  *eachPrune(): Generator<DvmrpPruneRow | undefined, void> {
     for (const { prefix, group, upstream, received } of this.#router.forwarding.branches()) {
+      yield undefined;
       const nowMs = this.#nowMs();
       const about = { originSubnet: formatPrefix(prefix), group: formatIp(group) };
       if (upstream.state === 'pruned' && upstream.to)
@@ -153,11 +155,13 @@ export class DvmrpViews {
   }
 
   grafts(): readonly DvmrpGraftRow[] {
-    return [...this.eachGraft()];
+    return [...this.eachGraft()].filter((row) => row !== undefined);
   }
 
-  *eachGraft(): Generator<DvmrpGraftRow, void> {
+  /** Undefined stands for a branch, grafted or not. */
+  *eachGraft(): Generator<DvmrpGraftRow | undefined, void> {
     for (const { prefix, group, upstream } of this.#router.forwarding.branches()) {
+      yield undefined;
       if (upstream.state !== 'grafting' || !upstream.to) continue;
       const { ifindex, neighbor } = upstream.to;
       const about = { originSubnet: formatPrefix(prefix), group: formatIp(group), ...this.#at(ifindex, neighbor) };

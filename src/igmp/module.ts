@@ -187,19 +187,19 @@ export class IgmpModule implements Protocol {
 
   /** One row per source of a group. */
   sources(): readonly IgmpSourceTableRow[] {
-    return [...this.eachSource()];
+    return [...this.eachSource()].filter((row) => row !== undefined);
   }
 
-  eachSource(): Iterable<IgmpSourceTableRow> {
+  eachSource(): Iterable<IgmpSourceTableRow | undefined> {
     return this.#each(sourceRows);
   }
 
   /** One row per host and group where hosts are tracked. */
   hosts(): readonly IgmpHostRow[] {
-    return [...this.eachHost()];
+    return [...this.eachHost()].filter((row) => row !== undefined);
   }
 
-  eachHost(): Iterable<IgmpHostRow> {
+  eachHost(): Iterable<IgmpHostRow | undefined> {
     return this.#each(hostRows);
   }
 

@@ -188,17 +188,22 @@ export function* groupRows({ named, igmp, statics }: Viewed, nowMs: () => number
     if (igmp.groups.get(group) === undefined) yield staticRow(named, group, sources);
 }
 
-export function* sourceRows(viewed: Viewed, nowMs: () => number): Generator<IgmpSourceTableRow, void> {
-  for (const { ifindex, name, group, mode, sources } of groupRows(viewed, nowMs))
+/** Undefined stands for a group without sources, so that no step passes over many. */
+export function* sourceRows(viewed: Viewed, nowMs: () => number): Generator<IgmpSourceTableRow | undefined, void> {
+  for (const { ifindex, name, group, mode, sources } of groupRows(viewed, nowMs)) {
+    if (sources.length === 0) yield undefined;
     for (const source of sources) yield { ifindex, name, group, mode, ...source };
+  }
 }
 
-export function* hostRows({ named, igmp }: Viewed, nowMs: () => number): Generator<IgmpHostRow, void> {
+/** Undefined stands for a group without hosts. */
+export function* hostRows({ named, igmp }: Viewed, nowMs: () => number): Generator<IgmpHostRow | undefined, void> {
   const startMs = nowMs();
   for (const group of igmp.groups.groups()) {
-    if (group.createdMs > startMs) continue;
-    for (const [reporter, host] of group.hosts ?? [])
-      yield { ...named, group: formatIp(group.address), host: formatIp(reporter), ...hostState(host, nowMs()) };
+    if (group.createdMs > startMs || !group.hosts?.size) yield undefined;
+    else
+      for (const [reporter, host] of group.hosts)
+        yield { ...named, group: formatIp(group.address), host: formatIp(reporter), ...hostState(host, nowMs()) };
   }
 }
 

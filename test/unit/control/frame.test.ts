@@ -48,6 +48,16 @@ test('a line of exactly the limit passes, one byte more does not, even before it
   expect(reader.push(bytes('456'))).toBe('too-long');
 });
 
+test('of a chunk no more lines are made than are asked for (A4)', () => {
+  const reader = new LineReader(5);
+  const lines = reader.cut(bytes('a\n\n\nb\n123456\nc\n'));
+  expect([lines.next().value, lines.next().value, lines.next().value, lines.next().value]).toEqual(['a', '', '', 'b']);
+  expect([lines.next(), lines.next()]).toEqual([
+    { done: false, value: undefined },
+    { done: true, value: undefined },
+  ]);
+});
+
 test('the lines of one turn leave in one write', async () => {
   const stream = new PassThrough();
   const chunks: string[] = [];

@@ -250,6 +250,36 @@ test('what one user asks in bulk does not keep another waiting: users take turns
   await Promise.all(all);
 });
 
+test('a view that passes over much and shows little keeps nobody waiting (A4)', async () => {
+  const uids = [4711, 0];
+  await listen({ peerUid: () => uids.shift() });
+  let passed = 0;
+  operator.views.set('groups', {
+    *rows() {
+      for (; passed < 2_000_000; passed++) yield undefined;
+      yield { group: 'last' };
+    },
+  });
+  const reader = (await connect()).rows('groups');
+  const root = await connect();
+  await eventually('the reader to be served', () => passed > 0);
+  expect(await root.rows('interfaces')).toHaveLength(1);
+  expect(passed).toBeLessThan(2_000_000);
+  expect(await reader).toEqual([{ group: 'last' }]);
+});
+
+test('empty lines are passed over a few a turn, as requests are (A4)', async () => {
+  const uids = [4711, 0];
+  await listen({ peerUid: () => uids.shift() });
+  const { socket, heard } = rawPeer();
+  await eventually('the hello', () => heard().length === 1);
+  socket.write(`${'\n'.repeat(2_000_000)}x\n`);
+  const root = await connect();
+  for (let i = 0; i < 3; i++) expect(await root.rows('interfaces')).toHaveLength(1);
+  expect(heard()).toHaveLength(1);
+  await eventually('the answer to what follows', () => heard().length === 2);
+});
+
 test('a reader that asks for many tables and reads none makes the daemon keep two pages, not the tables (A4)', async () => {
   await listen();
   let made = 0;
