@@ -115,13 +115,21 @@ Napi::Value PassDescriptors(const Napi::CallbackInfo& info) {
   return args.Number(SendDescriptors(socket, names, fds));
 }
 
-Napi::Value TakeDescriptors(const Napi::CallbackInfo& info) {
+Napi::Value AskFor(const Napi::CallbackInfo& info) {
   Args args(info);
   const std::string path = args.String(0);
-  const int timeout_ms = args.NonNegativeInt(1);
+  if (!args.ok()) return {};
+  UniqueFd socket;
+  if (const int error = AskForDescriptors(path, socket)) return args.Number(-error);
+  return args.Number(socket.Release());
+}
+
+Napi::Value TakeDescriptors(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const int socket = args.NonNegativeInt(0);
   if (!args.ok()) return {};
   NamedDescriptors taken;
-  if (const int error = ReceiveDescriptors(path, timeout_ms, taken)) return args.Number(error);
+  if (const int error = ReceiveDescriptors(socket, taken)) return args.Number(error);
   const Napi::Array fds = Napi::Array::New(info.Env(), taken.fds.size());
   for (size_t i = 0; i < taken.fds.size(); i++) fds.Set(static_cast<uint32_t>(i), taken.fds[i].Release());
   const Napi::Object result = Napi::Object::New(info.Env());
@@ -155,6 +163,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openPacketWatch", Napi::Function::New<OpenPacketWatch>(env, "openPacketWatch"));
   exports.Set("openPauseGate", Napi::Function::New<OpenPauseGate>(env, "openPauseGate"));
   exports.Set("passDescriptors", Napi::Function::New<PassDescriptors>(env, "passDescriptors"));
+  exports.Set("askForDescriptors", Napi::Function::New<AskFor>(env, "askForDescriptors"));
   exports.Set("takeDescriptors", Napi::Function::New<TakeDescriptors>(env, "takeDescriptors"));
   exports.Set("writeSome", Napi::Function::New<WriteTo>(env, "writeSome"));
   exports.Set("peerCredentials", Napi::Function::New<Credentials>(env, "peerCredentials"));

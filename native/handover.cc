@@ -1,7 +1,6 @@
 #include "handover.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -21,9 +20,6 @@ constexpr size_t kMostDescriptors = 253;  // SCM_MAX_FD
 constexpr size_t kMostNameBytes = 16384;
 
 constexpr std::string_view kTake = "take\n";
-constexpr std::string_view kTaken = "taken\n";
-// It saves its state and closes its sockets; while it lives, two would serve.
-constexpr int kMostLettingGoMs = 600000;
 
 struct Rights {
   alignas(cmsghdr) std::byte control[CMSG_SPACE(kMostDescriptors * sizeof(int))]{};
@@ -36,15 +32,6 @@ int Connect(const std::string& path, UniqueFd& out) {
   path.copy(address.sun_path, path.size());
   if (const int error = OpenSocket(kStream, out)) return error;
   return ::connect(out.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
-}
-
-int WaitReadable(int fd, int timeout_ms) {
-  pollfd waiting{.fd = fd, .events = POLLIN, .revents = 0};
-  int ready = 0;
-  do ready = ::poll(&waiting, 1, timeout_ms);
-  while (ready < 0 && errno == EINTR);
-  if (ready < 0) return errno;
-  return ready == 0 ? ETIMEDOUT : 0;
 }
 
 int Say(int socket, std::string_view word) {
@@ -74,7 +61,7 @@ int SendDescriptors(int socket, const std::string& names, std::span<const int> f
   return static_cast<size_t>(sent) == names.size() ? 0 : EMSGSIZE;
 }
 
-int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors& out) {
+int AskForDescriptors(const std::string& path, UniqueFd& out) {
   UniqueFd socket;
   if (const int error = Connect(path, socket)) return error;
   // Whoever may listen there without being root could give us any socket.
@@ -82,7 +69,11 @@ int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors
   if (const int error = PeerCredentials(socket.get(), peer)) return error;
   if (peer.uid != 0 && peer.uid != ::geteuid()) return EPERM;
   if (const int error = Say(socket.get(), kTake)) return error;
-  if (const int error = WaitReadable(socket.get(), timeout_ms)) return error;
+  out = std::move(socket);
+  return 0;
+}
+
+int ReceiveDescriptors(int socket, NamedDescriptors& out) {
   Rights rights;
   std::string names(kMostNameBytes, '\0');
   iovec part{names.data(), names.size()};
@@ -91,7 +82,7 @@ int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors
   message.msg_iovlen = 1;
   message.msg_control = rights.control;
   message.msg_controllen = sizeof rights.control;
-  const ssize_t received = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC);
+  const ssize_t received = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   if (received < 0) return errno;
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
     if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
@@ -102,9 +93,6 @@ int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors
   if (received == 0) return ECONNRESET;
   if ((message.msg_flags & MSG_CTRUNC) != 0) return EMFILE;  // the descriptor table is full
   names.resize(static_cast<size_t>(received));
-  // From here on nothing is lost if the predecessor ends, and it ends only after it has read this. Where it cannot, it has died.
-  (void)Say(socket.get(), kTaken);
-  if (const int error = WaitReadable(socket.get(), kMostLettingGoMs)) return error;
   out.names = std::move(names);
   return 0;
 }

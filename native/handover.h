@@ -18,9 +18,11 @@ struct NamedDescriptors {
 // Sends them over a connected stream socket in one message; at most 253, and names of at most 16 KiB.
 int SendDescriptors(int socket, const std::string& names, std::span<const int> fds);
 
-// Connects to `path`, says "take", waits at most `timeout_ms` for one message of SendDescriptors, says "taken", and waits until
-// the other end closes: by then it serves no more. ENOENT or ECONNREFUSED: nobody listens there. EPERM: somebody who is neither
-// root nor we. ECONNRESET: closed without a message. After an error the other end goes on with what it has.
-int ReceiveDescriptors(const std::string& path, int timeout_ms, NamedDescriptors& out);
+// Connects to `path` and says "take". ENOENT or ECONNREFUSED: nobody listens there. EPERM: somebody who is neither root nor we.
+// EAGAIN: too many others wait to be accepted.
+int AskForDescriptors(const std::string& path, UniqueFd& out);
+
+// One message of SendDescriptors, without waiting. EAGAIN: none has come. ECONNRESET: closed without a message.
+int ReceiveDescriptors(int socket, NamedDescriptors& out);
 
 }  // namespace mgmd

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "check.h"
@@ -66,19 +65,19 @@ bool SameFile(int a, int b) {
 
 TEST_CASE("descriptors arrive under other numbers, in order, with their names, and are not inherited") {
   const Listener listener;
-  std::thread sender([&listener] {
-    const mgmd::UniqueFd peer = listener.Accept();
+  mgmd::UniqueFd asking;
+  REQUIRE(mgmd::AskForDescriptors(listener.path(), asking) == 0);
+  const mgmd::UniqueFd peer = listener.Accept();
+  CHECK(Heard(peer.get()) == "take\n");
+  mgmd::NamedDescriptors got;
+  CHECK(mgmd::ReceiveDescriptors(asking.get(), got) == EAGAIN);
+  {
     const mgmd::UniqueFd null = Null();
-    // Not the connection itself: held by the other end, it would never close.
     const mgmd::UniqueFd zero(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
     const std::array<int, 2> fds{null.get(), zero.get()};
-    CHECK(Heard(peer.get()) == "take\n");
     CHECK(mgmd::SendDescriptors(peer.get(), "mroute4:member4.0", fds) == 0);
-    CHECK(Heard(peer.get()) == "taken\n");
-  });
-  mgmd::NamedDescriptors got;
-  CHECK(mgmd::ReceiveDescriptors(listener.path(), 5000, got) == 0);
-  sender.join();
+  }
+  CHECK(mgmd::ReceiveDescriptors(asking.get(), got) == 0);
   CHECK(got.names == "mroute4:member4.0");
   REQUIRE(got.fds.size() == 2);
   CHECK(SameFile(got.fds[0].get(), Null().get()));
@@ -86,21 +85,24 @@ TEST_CASE("descriptors arrive under other numbers, in order, with their names, a
   CHECK((::fcntl(got.fds[0].get(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
-TEST_CASE("nobody there, a path that is too long, and silence are told apart") {
-  mgmd::NamedDescriptors got;
-  CHECK(mgmd::ReceiveDescriptors("/nowhere/at/all", 10, got) == ENOENT);
-  CHECK(mgmd::ReceiveDescriptors("/" + std::string(200, 'x'), 10, got) == ENAMETOOLONG);
+TEST_CASE("nobody there, a path that is too long, and a predecessor that closes without a word are told apart") {
+  mgmd::UniqueFd asking;
+  CHECK(mgmd::AskForDescriptors("/nowhere/at/all", asking) == ENOENT);
+  CHECK(mgmd::AskForDescriptors("/" + std::string(200, 'x'), asking) == ENAMETOOLONG);
   const Listener listener;
-  CHECK(mgmd::ReceiveDescriptors(listener.path(), 10, got) == ETIMEDOUT);
+  REQUIRE(mgmd::AskForDescriptors(listener.path(), asking) == 0);
+  { const mgmd::UniqueFd closed = listener.Accept(); }
+  mgmd::NamedDescriptors got;
+  CHECK(mgmd::ReceiveDescriptors(asking.get(), got) == ECONNRESET);
   CHECK(got.fds.empty());
 }
 
-TEST_CASE("a predecessor that closes without a word is a reset connection") {
+TEST_CASE("a predecessor that accepts nobody does not block who asks") {
   const Listener listener;
-  std::thread closer([&listener] { const mgmd::UniqueFd peer = listener.Accept(); });
-  mgmd::NamedDescriptors got;
-  CHECK(mgmd::ReceiveDescriptors(listener.path(), 5000, got) == ECONNRESET);
-  closer.join();
+  std::vector<mgmd::UniqueFd> asking(4);
+  int last = 0;
+  for (mgmd::UniqueFd& one : asking) last = mgmd::AskForDescriptors(listener.path(), one);
+  CHECK(last == EAGAIN);
 }
 
 TEST_CASE("no descriptors, no names, and too many of either are refused") {

@@ -2,7 +2,7 @@
  * The control socket (docs/control-protocol.md): a Unix stream socket. Whoever can open it may read; changes are for uid 0
  * and for the user the daemon runs as, by the credentials the kernel tells (SO_PEERCRED).
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { LogLimiter } from '../base/log-limiter.js';
@@ -47,6 +47,8 @@ export interface ControlOptions {
   readonly peerUid: (socket: Socket) => number | undefined;
   /** The group that may open the socket beside root; undefined: the daemon's own. */
   readonly groupId?: number | undefined;
+  /** Whoever answers at the path was told to end, and may have died in its sleep: its socket is replaced. */
+  readonly replaces?: boolean;
   /** ISO 8601. */
   readonly wallTime?: () => string;
 }
@@ -83,7 +85,7 @@ export class ControlServer {
 
   /** Resolves when the socket accepts. A file that a dead daemon left is removed, one that answers is not. */
   static async listen(options: ControlOptions): Promise<Result<ControlServer, ControlProblem>> {
-    const problem = prepareFolder(options.path) ?? (await removeStale(options.path));
+    const problem = prepareFolder(options.path) ?? (await removeStale(options));
     if (problem) return err(problem);
     const control = new ControlServer(options);
     const refused = await control.#listen();
@@ -206,16 +208,23 @@ export class ControlServer {
   }
 }
 
+/** Not by `recursive`: below a folder in which nothing can be made, as /proc, Node.js then tries for ever. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o755 });
+}
+
 function prepareFolder(path: string): ControlProblem | undefined {
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    makeFolder(dirname(path));
     return undefined;
   } catch (error) {
     return notOpened(path, error);
   }
 }
 
-async function removeStale(path: string): Promise<ControlProblem | undefined> {
+async function removeStale({ path, replaces }: ControlOptions): Promise<ControlProblem | undefined> {
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (!stat) return undefined;
   if (!stat.isSocket())
@@ -223,7 +232,7 @@ async function removeStale(path: string): Promise<ControlProblem | undefined> {
       inUse: false,
       message: `the control socket's place ${path} holds something else; move it away or set control.socket`,
     };
-  if (await answers(path))
+  if (!replaces && (await answers(path)))
     return {
       inUse: true,
       message: `another mgmd answers on the control socket ${path}; stop that one or set control.socket`,

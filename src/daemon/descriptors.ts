@@ -5,7 +5,6 @@
  * this process.
  */
 import { closeSync, fstatSync } from 'node:fs';
-import type { Addon } from '../kernel/addon.js';
 import type { KernelDescriptors } from '../kernel/system.js';
 import type { Log } from '../port/log.js';
 
@@ -13,10 +12,6 @@ import type { Log } from '../port/log.js';
 const FIRST = 3;
 const MEMBERSHIPS = 'member4.';
 const DEFAULT_TABLE = 253;
-/** What a predecessor that is busy may take to answer. */
-const HANDOFF_LIMIT_MS = 60_000;
-const ENOENT = 2;
-const ECONNREFUSED = 111;
 
 export interface NamedDescriptor {
   readonly name: string;
@@ -41,28 +36,6 @@ export function passedByParent(env: Environment, pid: number): readonly NamedDes
   for (const name of ['LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PID']) delete env[name];
   if (!meant || !Number.isInteger(count) || count < 0) return [];
   return Array.from({ length: count }, (_, at) => ({ name: names[at] ?? '', fd: FIRST + at }));
-}
-
-/**
- * Asks a running mgmd that was started with the same `--handoff PATH`; nobody there is not a problem. Undefined, with the
- * reason in the log, when somebody is there and keeps its sockets: then both would want the table.
- */
-export function takenFromPredecessor(
-  addon: Pick<Addon, 'takeDescriptors'>,
-  path: string,
-  log: Log,
-): readonly NamedDescriptor[] | undefined {
-  const taken = addon.takeDescriptors(path, HANDOFF_LIMIT_MS);
-  if (typeof taken !== 'number') {
-    const names = taken.names.split(':');
-    return taken.fds.map((fd, at) => ({ name: names[at] ?? '', fd }));
-  }
-  if (taken === ENOENT || taken === ECONNREFUSED) return [];
-  log.error(
-    { evt: 'daemon.handoff.failed', path, errno: taken },
-    `the process that listens at ${path} handed nothing over within ${HANDOFF_LIMIT_MS / 1000} s (errno ${taken}) and goes on; mgmd ends, start it again or stop the other first`,
-  );
-  return undefined;
 }
 
 /** Sorts by name; what has no use is closed. Without the routing socket of our table nothing has. */

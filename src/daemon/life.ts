@@ -4,9 +4,11 @@
  * it is *succeeded*: by another process with `--handoff`, or by the next life in this one with a new configuration
  * ([ADR 13](docs/adr/0013-a-reload-stays-in-the-process.md)).
  */
+import { closeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { formatComplaint, type ParsedConfig } from '../config/parse.js';
 import type { Config } from '../config/types.js';
+import { ok } from '../base/result.js';
 import { loadAddon } from '../kernel/addon.js';
 import type { Kernel } from '../kernel/system.js';
 import type { AdoptionResult } from '../mgm/adoption.js';
@@ -18,10 +20,9 @@ import {
   passedByParent,
   type Predecessor,
   predecessorOf,
-  takenFromPredecessor,
 } from './descriptors.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
-import { HandoffServer } from './handoff.js';
+import { HandoffServer, SERVING_MS, Successor } from './handoff.js';
 import { openServiceManager, type ServiceManager } from './notify.js';
 import type { LogThreshold } from './pino-log.js';
 import { runtimeFolder } from './runtime-folder.js';
@@ -31,6 +32,7 @@ import { groupIdOf, obtainKernel, peerUidReader, reportLeftovers } from './start
 import { StateFile } from './state-file.js';
 import { StateSaver } from './state-saver.js';
 import { SystemClock } from './system-clock.js';
+import { type Takeover, takeOver } from './takeover.js';
 import { Daemon } from './wiring.js';
 
 /** How often the status line is told, and the state saved. */
@@ -51,8 +53,8 @@ export interface LifeParts {
   readonly readAgain: () => ParsedConfig | readonly string[];
 }
 
-/** What it was told to do; a configuration: to go on with that. */
-type End = 'stopped' | 'handed-off' | ParsedConfig;
+/** What it was told to do; a configuration: to go on with that. A successor: to give it everything. */
+type End = 'stopped' | 'taken-back' | Successor | ParsedConfig;
 
 /** What a life begins with. */
 interface Beginning {
@@ -63,31 +65,66 @@ interface Beginning {
   /** Sockets of the life before. The service manager knows them by the same names. */
   readonly stored: readonly NamedDescriptor[];
   /** Sockets of another process, by `--handoff`. */
-  readonly handed: readonly NamedDescriptor[];
+  readonly takeover?: Takeover | undefined;
+  /** Where the life before has saved its state, if not where this one does. */
+  readonly statePath?: string | undefined;
+  /** A successor that was told to end may still answer on the control socket. */
+  readonly replaces?: boolean;
+  /** The life before, if this one cannot serve. Its descriptors are ours to close. */
+  readonly fallback?: Fallback | undefined;
+}
+
+interface Fallback {
+  readonly parsed: ParsedConfig;
+  readonly stored: readonly NamedDescriptor[];
 }
 
 /** Resolves at the end of the last life. */
 export async function live(parts: LifeParts): Promise<ExitCode> {
-  const { given, parsed, log } = parts;
+  const { given, parsed, log, signals } = parts;
   const service = await openServiceManager(process.env, log);
   const stored = passedByParent(process.env, process.pid);
-  const handed = given.handoff === undefined ? [] : takenFromPredecessor(loadAddon(), given.handoff, log);
-  if (!handed) return EXIT.unavailable;
-  let next: Beginning | ExitCode = { parsed, atMs: 0, service, stored, handed };
+  const takeover = await takeoverBy(given.handoff, log, signals.stop);
+  if (!takeover.ok) return takeover.error;
+  const first = { parsed, atMs: 0, service, stored, takeover: takeover.value, statePath: takeover.value?.statePath };
+  let next: Beginning | ExitCode = first;
   while (typeof next === 'object') next = await liveOnce(parts, next);
   return next;
 }
 
+function takeoverBy(path: string | undefined, log: Log, stop: AbortSignal): ReturnType<typeof takeOver> {
+  if (path === undefined) return Promise.resolve(ok(undefined));
+  return takeOver({ addon: loadAddon(), path, log, clock: new SystemClock(), stop });
+}
+
 async function liveOnce(parts: LifeParts, beginning: Beginning): Promise<Beginning | ExitCode> {
+  const life = await begin(parts, beginning);
+  return life instanceof Life ? life.serve() : goBack(parts, beginning, life);
+}
+
+/** After a reload whose configuration cannot be served, as the line before says, mgmd goes on with the one before. */
+function goBack({ log, signals }: LifeParts, beginning: Beginning, code: ExitCode): Beginning | ExitCode {
+  const { fallback, service, statePath } = beginning;
+  if (!fallback || signals.stop.aborted) return code;
+  const { file } = fallback.parsed.config;
+  log.error(
+    { evt: 'daemon.reload.refused', complaints: [] },
+    `cannot serve as ${file} says now: the line before has the reason; mgmd goes on with the configuration before`,
+  );
+  return { ...fallback, service, statePath, atMs: performance.now() };
+}
+
+/** The exit code after the reason has been logged. */
+async function begin(parts: LifeParts, beginning: Beginning): Promise<Life | ExitCode> {
   const { given, log, signals } = parts;
-  const { parsed, service, stored, handed } = beginning;
+  const { parsed, service, stored, takeover, statePath, replaces = false } = beginning;
   const { config, warnings } = parsed;
   parts.threshold.level = config.log.level;
   for (const warning of warnings) log.warn({ evt: 'config.warned', ...warning }, formatComplaint(warning));
-  const { predecessor, useless } = predecessorOf([...stored, ...handed], config.table, log);
+  const { predecessor, useless } = predecessorOf([...stored, ...(takeover?.descriptors ?? [])], config.table, log);
   for (const { name } of useless) service.letGo(name);
   const state = new StateFile(join(runtimeFolder(process.env) ?? dirname(config.control.socket), 'state.json'), log);
-  const saved = predecessor && state.load(config.table);
+  const saved = predecessor && new StateFile(statePath ?? state.path, log).load(config.table);
   const names = new DescriptorNames(config.table, predecessor);
   const clock = new SystemClock();
   const poolOpened = service.keepsDescriptors ? (fd: number) => service.keep(names.newPool(), fd) : undefined;
@@ -108,7 +145,7 @@ async function liveOnce(parts: LifeParts, beginning: Beginning): Promise<Beginni
     log,
     threshold: parts.threshold,
     version: parts.version,
-    control: { peerUid: peerUidReader(), groupId: groupIdOf('mgmd') },
+    control: { peerUid: peerUidReader(), groupId: groupIdOf('mgmd'), replaces },
     saved: inherited ? saved : undefined,
     changed: () => saver.changed(),
   });
@@ -119,9 +156,11 @@ async function liveOnce(parts: LifeParts, beginning: Beginning): Promise<Beginni
     log.error({ evt: 'control.refused' }, problem.message);
     // What was inherited may be inherited again: the next try can find the control socket free.
     if (!inherited) await stopAll(daemon, kernel, log);
+    clock.close();
+    kernel.abandon();
     return problem.inUse ? EXIT.unavailable : EXIT.osError;
   }
-  return new Life(parts, beginning, { state, saver, names, kernel, daemon, clock }).serve(warm !== undefined);
+  return new Life(parts, beginning, { state, saver, names, kernel, daemon, clock }, inherited);
 }
 
 interface Organs {
@@ -137,25 +176,28 @@ class Life {
   readonly #parts: LifeParts;
   readonly #beginning: Beginning;
   readonly #organs: Organs;
+  readonly #inherited: boolean;
   #status = '';
   #saveDueMs = 0;
 
-  constructor(parts: LifeParts, beginning: Beginning, organs: Organs) {
+  constructor(parts: LifeParts, beginning: Beginning, organs: Organs, inherited: boolean) {
     this.#parts = parts;
     this.#beginning = beginning;
     this.#organs = organs;
+    this.#inherited = inherited;
   }
 
-  async serve(warm: boolean): Promise<Beginning | ExitCode> {
+  async serve(): Promise<Beginning | ExitCode> {
     const { daemon, kernel, saver } = this.#organs;
     const { service } = this.#beginning;
     const { log } = this.#parts;
-    this.#sayThatWeServe(warm);
+    this.#sayThatWeServe();
     const beat = setInterval(() => this.#beat(), Math.min(BEAT_MS, (service.watchdogMs ?? Infinity) / 2));
     this.#beat();
     const end = await this.#untilTold();
     clearInterval(beat);
-    if (end === 'handed-off') return EXIT.done;
+    if (end === 'taken-back') return this.#yield();
+    if (end instanceof Successor) return this.#giveTo(end);
     if (end !== 'stopped') return this.#beginAnew(end);
     service.stopping();
     if (service.keepsDescriptors && !(await isServiceStopping())) {
@@ -170,6 +212,7 @@ class Life {
 
   async #untilTold(): Promise<End> {
     const { given, signals } = this.#parts;
+    const { takeover } = this.#beginning;
     let handoff: HandoffServer | undefined;
     let stopped: () => void = () => undefined;
     const end = await new Promise<End>((resolve) => {
@@ -177,10 +220,13 @@ class Life {
       if (signals.stop.aborted) stopped();
       signals.stop.addEventListener('abort', stopped);
       this.#awaitReload(resolve);
-      if (given.handoff !== undefined) handoff = this.#offerHandoff(given.handoff, () => resolve('handed-off'));
+      if (takeover?.takenBack.aborted) return resolve('taken-back');
+      takeover?.takenBack.addEventListener('abort', () => resolve('taken-back'));
+      if (given.handoff !== undefined) handoff = this.#offerHandoff(given.handoff, resolve);
     });
     signals.stop.removeEventListener('abort', stopped);
-    handoff?.close();
+    // Who took everything back listens there as well.
+    if (end !== 'taken-back') handoff?.close();
     return end;
   }
 
@@ -199,13 +245,18 @@ class Life {
     });
   }
 
-  #sayThatWeServe(warm: boolean): void {
-    const { service, atMs, parsed } = this.#beginning;
+  #sayThatWeServe(): void {
+    const { service, atMs, parsed, takeover, fallback } = this.#beginning;
     const { log, version } = this.#parts;
     const { file } = parsed.config;
     const upMs = Math.round(performance.now() - atMs);
-    log.info({ evt: 'daemon.started', pid: process.pid, version, file, upMs, warm }, `mgmd serves as ${file} says`);
+    log.info(
+      { evt: 'daemon.started', pid: process.pid, version, file, upMs, warm: this.#inherited },
+      `mgmd serves as ${file} says`,
+    );
     service.ready();
+    takeover?.serving();
+    for (const { fd } of fallback?.stored ?? []) closeSync(fd);
   }
 
   /** Runs on the event loop, so it stops when that does. */
@@ -223,7 +274,7 @@ class Life {
     this.#status = status;
   }
 
-  #offerHandoff(path: string, done: () => void): HandoffServer {
+  #offerHandoff(path: string, taken: (successor: Successor) => void): HandoffServer {
     const { log } = this.#parts;
     return new HandoffServer({
       path,
@@ -231,8 +282,7 @@ class Life {
       log,
       peerUid: peerUidReader(),
       descriptors: () => this.#organs.names.named(this.#organs.kernel.descriptors()),
-      letGo: () => this.#letGo(),
-      done,
+      taken,
     });
   }
 
@@ -247,18 +297,56 @@ class Life {
 
   /** The next life reads everything from the kernel and the saved state, as after a restart. Nothing of this one goes on. */
   async #beginAnew(parsed: ParsedConfig): Promise<Beginning> {
-    const { kernel, clock } = this.#organs;
-    const { service } = this.#beginning;
+    const { service, parsed: before } = this.#beginning;
+    const { names, kernel, state } = this.#organs;
     const atMs = performance.now();
     this.#parts.log.info(
       { evt: 'daemon.reload.requested' },
       'mgmd begins again with the configuration as it is now; streams go on',
     );
     service.reloading();
+    const fallback = { parsed: before, stored: names.named(kernel.descriptors()) };
+    return { parsed, atMs, service, stored: await this.#fallSilent(), statePath: state.path, fallback };
+  }
+
+  /** Keeps the sockets until the successor serves; if it does not, the next life goes on with them. */
+  async #giveTo(successor: Successor): Promise<Beginning | ExitCode> {
+    const { log, given, signals } = this.#parts;
+    const { parsed, service } = this.#beginning;
+    const path = given.handoff;
+    log.info(
+      { evt: 'daemon.handed-off', path },
+      `a successor takes over by ${path}; mgmd lets go and ends when it serves`,
+    );
+    const stored = await this.#fallSilent();
+    const { path: statePath } = this.#organs.state;
+    if (await successor.serves(statePath, new SystemClock(), signals.stop)) return EXIT.done;
+    log.error(
+      { evt: 'daemon.handoff.taken-back', path },
+      `the successor ended, or did not serve within ${SERVING_MS / 1000} s: mgmd goes on; look for the reason in its log`,
+    );
+    return { parsed, atMs: performance.now(), service, stored, statePath, replaces: true };
+  }
+
+  /** The predecessor goes on with the table. */
+  #yield(): ExitCode {
+    const { clock, kernel } = this.#organs;
+    this.#parts.log.error(
+      { evt: 'daemon.handoff.failed', path: this.#parts.given.handoff },
+      `mgmd took longer than ${SERVING_MS / 1000} s to serve, so its predecessor goes on; mgmd ends`,
+    );
+    clock.close();
+    kernel.abandon();
+    return EXIT.unavailable;
+  }
+
+  /** Saves the state and stops acting; the result keeps the kernel's table and memberships as they are. */
+  async #fallSilent(): Promise<readonly NamedDescriptor[]> {
+    const { kernel, clock } = this.#organs;
     const stored = await this.#letGo();
     clock.close();
     kernel.abandon();
-    return { parsed, atMs, service, stored, handed: [] };
+    return stored;
   }
 }
 

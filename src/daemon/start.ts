@@ -11,6 +11,7 @@ import type { Fields, Log } from '../port/log.js';
 import { discard, type Predecessor } from './descriptors.js';
 import { type ExitCode, exitCodeOf, isTableInUse } from './exit-codes.js';
 import { readRegular } from './files.js';
+import { abortableSleep } from './sleep.js';
 
 const WAIT_MS = 1000;
 const GROUPS_MAX_BYTES = 16 * 1024 * 1024;
@@ -88,18 +89,6 @@ function explain(error: KernelError, log: Log): void {
 
 function sayThatWeWait({ message }: KernelError, log: Log): void {
   log.warn({ evt: 'daemon.table.held', suspects: suspects() }, `${message} mgmd waits until it is free.`);
-}
-
-function abortableSleep(clock: Clock, ms: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      timer.cancel();
-      stop.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = clock.after(ms, done);
-    stop.addEventListener('abort', done);
-  });
 }
 
 /** F03, F04: what was found in the table, and that streams pause until hosts answer. */

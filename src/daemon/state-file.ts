@@ -59,21 +59,21 @@ interface Envelope extends SavedState {
 }
 
 export class StateFile {
-  readonly #path: string;
+  readonly path: string;
   readonly #log: Log;
   /** Read once: a save must not fail for want of a descriptor to read it with. */
   readonly #life = lifeOf();
   #refused = false;
 
   constructor(path: string, log: Log) {
-    this.#path = path;
+    this.path = path;
     this.#log = log;
   }
 
   /** False when it could not be written, which is logged once in a row. */
   save(state: SavedState): boolean {
     const envelope: Envelope = { format: FORMAT, life: this.#life, savedAtMs: monotonicMs(), ...state };
-    const written = replaceOwn(this.#path, JSON.stringify(envelope));
+    const written = replaceOwn(this.path, JSON.stringify(envelope));
     if (!written.ok && !this.#refused) this.#sayThatItFailed(written.error);
     this.#refused = !written.ok;
     return written.ok;
@@ -81,10 +81,10 @@ export class StateFile {
 
   /** Undefined, with the reason in the log, when it is not to be believed. */
   load(table: number): LoadedState | undefined {
-    const read = readState(this.#path, table);
+    const read = readState(this.path, table);
     if (typeof read !== 'string') return read;
     this.#log.warn(
-      { evt: 'daemon.state.ignored', path: this.#path, why: read },
+      { evt: 'daemon.state.ignored', path: this.path, why: read },
       `the state of the predecessor is ignored: ${read}; owners are those of the configuration`,
     );
     return undefined;
@@ -92,7 +92,7 @@ export class StateFile {
 
   #sayThatItFailed(why: string): void {
     this.#log.warn(
-      { evt: 'daemon.state.unwritten', path: this.#path, why },
+      { evt: 'daemon.state.unwritten', path: this.path, why },
       `what a successor should know cannot be written: ${why}; forwarding goes on, but changes made by mgmctl would not survive a restart`,
     );
   }

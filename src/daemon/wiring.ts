@@ -64,6 +64,7 @@ export interface DaemonParts {
   readonly control: {
     readonly peerUid: (socket: Socket) => number | undefined;
     readonly groupId?: number | undefined;
+    readonly replaces?: boolean;
   };
   /** What a predecessor wanted its successor to know. */
   readonly saved?: LoadedState | undefined;

@@ -139,13 +139,15 @@ export interface Addon {
   /** Sends up to 253 descriptors with their names ("a:b:c", at most 16 KiB) over a connected Unix stream socket; they stay open here. */
   passDescriptors(socketFd: number, names: string, fds: Int32Array): number;
   /**
-   * Connects to a Unix socket and waits for what `passDescriptors` sends, blocking at most `timeoutMs`. The caller owns the
-   * descriptors. ENOENT (2) and ECONNREFUSED (111): nobody listens there; ECONNRESET (104): closed without a word.
+   * Connects to a Unix socket and asks for descriptors, without waiting. The caller owns the descriptor of the connection. -errno:
+   * ENOENT (2) and ECONNREFUSED (111): nobody listens there; EAGAIN (11): too many wait there already.
    */
-  takeDescriptors(
-    path: string,
-    timeoutMs: number,
-  ): { readonly names: string; readonly fds: readonly number[] } | number;
+  askForDescriptors(path: string): number;
+  /**
+   * Takes what `passDescriptors` sent over this connection, without waiting; the caller owns the descriptors. EAGAIN (11):
+   * nothing has come; ECONNRESET (104): closed without a word.
+   */
+  takeDescriptors(socketFd: number): { readonly names: string; readonly fds: readonly number[] } | number;
   /**
    * Writes to a stream what it takes now, or within `waitMs`. Returns how many bytes that was, or -errno; -EAGAIN when it
    * takes none.

@@ -19,6 +19,7 @@ export type LogEvent =
   | 'daemon.descriptor.unknown'
   | 'daemon.handed-off'
   | 'daemon.handoff.failed'
+  | 'daemon.handoff.taken-back'
   | 'daemon.kernel.refused'
   | 'daemon.left'
   | 'daemon.predecessor.refused'

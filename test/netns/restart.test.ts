@@ -4,11 +4,9 @@
  * under real systemd is in test/systemd.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect } from 'vitest';
 import { ControlClient } from '../../src/control/client.js';
 import { Capture, IGMP_TYPE } from '../support/capture.js';
-import { Daemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
 import { Service } from '../support/service.js';
 import { type Net, netnsTest } from '../support/topology.js';
@@ -226,29 +224,6 @@ netnsTest('F04 a crash in the middle of a hand-over leaves one owner or the othe
     });
     expect(['proxy', 'other']).toContain(owners(on)['lan']);
   }
-});
-
-netnsTest('a successor takes over by --handoff without a service manager, and the predecessor ends', async (net) => {
-  const router = net.router('router');
-  const isp = net.host('isp', router, 'wan', '10.0.0');
-  const host = net.host('host', router, 'lan', '10.1.0');
-  net.host('spare', router, 'spare', '10.2.0');
-  const upstream = await Capture.start(net, isp, 'eth0');
-  const path = join(net.temporaryDirectory(), 'handoff');
-  const first = await net.keepDaemon(new Daemon(router, net.temporaryDirectory(), config, '--handoff', path)).ready();
-  const receiver = await host.receiver({ address: '10.1.0.2' });
-  await receiver.joinAll(FIRST, GROUPS);
-  await isp.sender({ from: '10.0.0.2', groups: { first: FIRST, count: GROUPS }, ratePerSec: 2000, ttl: 8 });
-  await eventually('all groups to flow', async () => (await receiver.report()).flows === GROUPS);
-  const on = { receiver, upstream };
-  await unnoticed(on, async () => {
-    const second = net.keepDaemon(new Daemon(router, net.temporaryDirectory(), config, '--handoff', path));
-    expect(await first.process.end()).toBe(0);
-    await second.ready();
-    expect(second.events('daemon.warm-start')).toMatchObject([{ entries: GROUPS, vifs: 3 }]);
-    await eventually('the restart window to end', () => second.events('daemon.warm-start.ended').length > 0);
-    expect(second.events('daemon.warm-start.ended')).toMatchObject([{ adopted: GROUPS, kept: GROUPS, swept: 0 }]);
-  });
 });
 
 netnsTest(

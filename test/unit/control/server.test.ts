@@ -83,6 +83,16 @@ test('the socket has mode 0660 and goes away with the server', async () => {
   expect(() => statSync(path)).toThrow('ENOENT');
 });
 
+test('a folder that nobody can make is a problem at once, not a loop (B4)', async () => {
+  await expect(listen({ path: '/proc/mgmd-nowhere/deeper/mgmd.sock' })).rejects.toThrow('ENOENT');
+});
+
+test('a socket that answers stays, unless whoever answers was told to end (B4)', async () => {
+  await listen();
+  await expect(listen()).rejects.toThrow('another mgmd answers');
+  await listen({ replaces: true });
+});
+
 test("root and the daemon's own user may write; others, and peers the kernel does not name, only read", async () => {
   const uids = [0, process.getuid!(), 4711, undefined];
   await listen({ peerUid: () => uids.shift() });
