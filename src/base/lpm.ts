@@ -68,6 +68,22 @@ export class Lpm {
     return NO_MATCH;
   }
 
+  /** Whether some prefix is inside of this one, or is this one. */
+  hasWithin({ network, length }: Prefix): boolean {
+    const nodes = this.#nodes;
+    const bits = toU32(network) | 0;
+    let node = this.#root;
+    while (node !== NONE) {
+      const have = nodes[node + TAG]! & LENGTH_MASK;
+      const common = Math.clz32(bits ^ nodes[node + NETWORK]!);
+      // A node that is none of the prefixes has two of them below it.
+      if (have >= length) return common >= length;
+      if (common < have) return false;
+      node = nodes[node + ((bits >>> (31 - have)) & 1)]!;
+    }
+    return false;
+  }
+
   /** Puts a prefix without host bits in, or gives it another identity. */
   insert({ network, length }: Prefix, id: number): void {
     const bits = toU32(network) | 0;

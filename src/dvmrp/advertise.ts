@@ -1,21 +1,25 @@
 /**
  * Which Reports go out, and when (dvmrp.md section 6.4): all routes once per report interval, a part of them every 5 s;
  * changed routes in flash updates that are at least 5 s apart; everything to a neighbour that is new; everything as unreachable
- * at the end (section 7.7). Interfaces without neighbours hear nothing.
+ * at the end (section 7.7). Interfaces without neighbours hear nothing. Whatever is long goes out in parts, between other work.
  */
 import type { IpAddress, Prefix } from '../base/ip.js';
 import type { Ifindex } from '../port/kernel.js';
 import { FLASH_INTERVAL_MS, reportSlots } from './intervals.js';
 import { ALL_DVMRP_ROUTERS } from './reception.js';
+import type { Losses } from './losses.js';
 import { compareRoutes, INFINITY, ReportWriter } from './report.js';
 import type { Route } from './route.js';
 import { advertisedMetric, OMIT, type RouteInterface } from './route-interface.js';
 import type { RouteStore } from './route-store.js';
+import { Telling, withdrawnMetric } from './telling.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** Routes told per turn of the event loop, on every interface. */
 const ROUTES_PER_TURN = 1024;
+/** And of what is told on one interface. */
+const TOLD_PER_TURN = 2048;
 
 export interface ReportOutput {
   /** `message` is good until the call returns. */
@@ -39,8 +43,16 @@ export interface Round {
   readonly dueMs: number;
 }
 
+/** What it tells of, and where. */
+export interface Told {
+  readonly store: RouteStore;
+  readonly losses: Losses;
+  readonly interfaces: ReadonlyMap<Ifindex, RouteInterface>;
+}
+
 export class Advertiser {
   readonly #store: RouteStore;
+  readonly #losses: Losses;
   readonly #interfaces: ReadonlyMap<Ifindex, RouteInterface>;
   readonly #slots: number;
   readonly #writer: ReportWriter;
@@ -50,6 +62,12 @@ export class Advertiser {
   #changed: Route[] = [];
   /** What the running flash update still has to tell. */
   #telling: Route[] = [];
+  /** Of the round, per interface. */
+  #parts: Telling[] = [];
+  /** Farewells by interface. */
+  readonly #withdrawals = new Map<Ifindex, Telling>();
+  /** Whole tables by neighbour; who starts again while it is told gets it from its start. */
+  readonly #tables = new Map<string, Telling>();
   /** Parts of the running round that have been sent; a round begins when they are `#slots`. */
   #slot = 0;
   /** The last route told in the running round. */
@@ -61,16 +79,17 @@ export class Advertiser {
   flashDueMs = NEVER;
   slotDueMs = NEVER;
 
-  constructor(
-    config: AdvertiseConfig,
-    store: RouteStore,
-    interfaces: ReadonlyMap<Ifindex, RouteInterface>,
-    output: ReportOutput,
-  ) {
+  constructor(config: AdvertiseConfig, { store, losses, interfaces }: Told, output: ReportOutput) {
     this.#store = store;
+    this.#losses = losses;
     this.#interfaces = interfaces;
     this.#slots = reportSlots(config.reportIntervalMs);
     this.#writer = new ReportWriter((message) => output.sendReport(this.#ifindex, this.#to, message), config.bodyLimit);
+  }
+
+  /** Something long is on its way. */
+  get isTelling(): boolean {
+    return this.#parts.length + this.#withdrawals.size + this.#tables.size > 0;
   }
 
   get nextDeadlineMs(): number {
@@ -98,6 +117,8 @@ export class Advertiser {
     this.slotDueMs = NEVER;
     this.flashDueMs = NEVER;
     this.#telling = [];
+    this.#parts = [];
+    this.#tables.clear();
     this.#clearChanged();
   }
 
@@ -117,24 +138,74 @@ export class Advertiser {
   }
 
   timeout(nowMs: number): void {
-    if (this.flashDueMs <= nowMs) this.#flash(nowMs);
+    if (this.isTelling) this.#tellMore();
+    // Sorting what has changed is enough for a turn.
+    if (this.flashDueMs <= nowMs) return this.#flash(nowMs);
     if (this.slotDueMs > nowMs) return;
     this.slotDueMs += FLASH_INTERVAL_MS;
     if (this.slotDueMs <= nowMs) this.slotDueMs = nowMs + FLASH_INTERVAL_MS;
     this.#nextPart();
+    if (this.#parts.length > 0) this.#tellMore();
   }
 
   /** All routes to one neighbour. */
   sendTable(on: RouteInterface, address: IpAddress): void {
-    this.#tell(on, this.#store.sorted(), on.config.pointToPoint ? ALL_DVMRP_ROUTERS : address);
+    const isFirst = !this.isTelling;
+    const subject = `${on.ifindex} ${address}`;
+    const to = on.config.pointToPoint ? ALL_DVMRP_ROUTERS : address;
+    this.#tables.delete(subject);
+    this.#tables.set(subject, new Telling(on, to, this.#store.sorted()));
+    if (isFirst) this.#tellMore();
   }
 
   /** All routes as unreachable, those we depend on others for too. */
   withdraw(on: RouteInterface): void {
     if (on.peers.size === 0) return;
-    this.#open(on, ALL_DVMRP_ROUTERS);
-    for (const route of this.#store.sorted()) if (advertisedMetric(route, on) !== OMIT) this.#add(route, INFINITY);
-    this.#writer.flush();
+    const isFirst = !this.isTelling;
+    this.#withdrawals.set(on.ifindex, new Telling(on, ALL_DVMRP_ROUTERS, this.#store.sorted(), withdrawnMetric));
+    if (isFirst) this.#tellMore();
+  }
+
+  /** Whether a farewell is on its way there; without an interface, anywhere. */
+  isWithdrawing(ifindex?: Ifindex): boolean {
+    return ifindex === undefined ? this.#withdrawals.size > 0 : this.#withdrawals.has(ifindex);
+  }
+
+  /** The interface is in use again, and another life of it has begun there. */
+  begin(on: RouteInterface): void {
+    this.#withdrawals.delete(on.ifindex);
+  }
+
+  /** The round first, so that nobody waits too long for a route; then farewells, then tables. */
+  #tellMore(): void {
+    let left = TOLD_PER_TURN;
+    for (let next = this.#next(); next && left > 0; next = this.#next()) {
+      const part = next.take(left);
+      left -= Math.max(1, part.length);
+      this.#tell(next.on, part, next.to, next.metricOf);
+    }
+  }
+
+  /** Those that are done, or that nobody hears any more, are dropped. */
+  #next(): Telling | undefined {
+    for (const part of this.#parts) {
+      if (!part.isDone && this.#isHeard(part)) return part;
+      this.#parts = this.#parts.slice(1);
+    }
+    for (const [ifindex, farewell] of this.#withdrawals) {
+      if (!farewell.isDone) return farewell;
+      this.#withdrawals.delete(ifindex);
+    }
+    for (const [subject, table] of this.#tables) {
+      if (!table.isDone && this.#isHeard(table)) return table;
+      this.#tables.delete(subject);
+    }
+    return undefined;
+  }
+
+  #isHeard({ on, to }: Telling): boolean {
+    if (this.#interfaces.get(on.ifindex) !== on) return false;
+    return to === ALL_DVMRP_ROUTERS ? on.peers.size > 0 : on.peers.has(to);
   }
 
   #flash(nowMs: number): void {
@@ -155,7 +226,7 @@ export class Advertiser {
   #collect(nowMs: number): void {
     this.#lastFlashMs = nowMs;
     // Those that are gone have told their end for long enough.
-    this.#telling = this.#changed.filter((route) => route.changed).sort(compareRoutes);
+    this.#telling = this.#store.inOrder(this.#changed.filter((route) => route.changed));
     this.#clearChanged();
   }
 
@@ -188,13 +259,16 @@ export class Advertiser {
     this.#roundDone = from + part.length >= routes.length;
     if (part.length === 0) return;
     this.#toldUpTo = part.at(-1);
-    for (const on of this.#interfaces.values()) if (on.peers.size > 0) this.#tell(on, part, ALL_DVMRP_ROUTERS);
+    for (const on of this.#interfaces.values())
+      if (on.peers.size > 0) this.#parts.push(new Telling(on, ALL_DVMRP_ROUTERS, part));
   }
 
-  #tell(on: RouteInterface, routes: readonly Route[], to: IpAddress): void {
+  #tell(on: RouteInterface, routes: readonly Route[], to: IpAddress, metricOf = advertisedMetric): void {
     this.#open(on, to);
     for (const route of routes) {
-      const metric = advertisedMetric(route, on);
+      if (!this.#store.has(route)) continue;
+      this.#losses.apply(route);
+      const metric = metricOf(route, on);
       if (metric !== OMIT) this.#add(route, metric);
     }
     this.#writer.flush();

@@ -8,6 +8,7 @@ import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
 import { UpstreamRecord } from './graft-state.js';
 import { PruneCounts, ReceivedPrunes } from './prune-state.js';
+import { Wishes } from './wishes.js';
 
 /** One (S,G) with an entry. */
 export class Flow implements MembershipKey {
@@ -166,6 +167,8 @@ export function prefixKey({ network, length }: Prefix): number {
 
 export class FlowTable {
   readonly prunes = new PruneCounts();
+  /** Of other components. */
+  readonly wishes = new Wishes();
   /** Flows that no route covers. */
   readonly homeless = new Set<Flow>();
   readonly #flows = new Map<IpAddress, Map<IpAddress, Flow>>();
@@ -181,6 +184,7 @@ export class FlowTable {
     if (sources) sources.set(flow.source, flow);
     else this.#flows.set(flow.group, new Map([[flow.source, flow]]));
     this.homeless.add(flow);
+    this.wishes.flowCame(flow);
   }
 
   deleteFlow(flow: Flow): void {
@@ -189,6 +193,7 @@ export class FlowTable {
     sources?.delete(source);
     if (sources?.size === 0) this.#flows.delete(group);
     this.homeless.delete(flow);
+    this.wishes.flowWent(flow);
   }
 
   /** Puts the flow under a branch, or under none. */

@@ -3,11 +3,11 @@
  * neighbours, what it sends (section 2). What an interface cannot decide alone goes to the router.
  */
 import { formatIp, type IpAddress, isMulticast, maskOf, type Prefix, toU32 } from '../base/ip.js';
-import { hasNetwork, type InterfaceAddress, networkOf } from '../base/link-address.js';
+import { hasNetwork, type InterfaceAddress, networkOf, usableAddresses } from '../base/link-address.js';
 import { OnLink } from '../base/on-link.js';
 import { TokenBucket } from '../base/token-bucket.js';
 import type { DvmrpInterfaceConfig } from '../config/types.js';
-import type { Ifindex } from '../port/kernel.js';
+import type { Ifindex, Link } from '../port/kernel.js';
 import type { Random } from '../port/random.js';
 import { decodeGraft, encodeGraft, type Graft } from './graft.js';
 import { CODE, type Code, decodeHeader, type DecodeError, type Header } from './header.js';
@@ -49,6 +49,13 @@ export interface LinkState {
   readonly addresses: readonly InterfaceAddress[];
   /** Whether a route puts a source on the link that no address covers. */
   readonly isRouted?: (source: IpAddress) => boolean;
+}
+
+export function linkStateOf(
+  { running, pointToPoint, mtu, addresses }: Link,
+  isRouted: (address: IpAddress) => boolean,
+): LinkState {
+  return { running, pointToPoint, mtu, addresses: usableAddresses(addresses), isRouted };
 }
 
 export interface LinkConfig {

@@ -1,13 +1,14 @@
 /** Local members as IGMP tells of them, per interface: who is an input of the outgoing list (dvmrp.md section 8.2). */
-import { type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
+import { type IpAddress, isAny, type Prefix } from '../base/ip.js';
 import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
+import { SourceSet } from './source-set.js';
 
 interface GroupMembers {
   /** Somebody wants every source. */
   any: boolean;
   /** Sources that somebody wants by name. */
-  readonly sources: Set<IpAddress>;
+  readonly sources: SourceSet;
   /** Sources that all of those who want every source refuse. */
   readonly refused: Set<IpAddress>;
 }
@@ -45,10 +46,7 @@ export class LocalMembers {
   /** Somebody wants the group from at least one source of the network. */
   wantsSome(ifindex: Ifindex, network: Prefix, group: IpAddress): boolean {
     const members = this.#interfaces.get(ifindex)?.get(group);
-    if (!members) return false;
-    if (members.any) return true;
-    for (const source of members.sources) if (prefixContains(network, source)) return true;
-    return false;
+    return members !== undefined && (members.any || members.sources.hasSomeOf(network));
   }
 
   /** Groups that somebody wants, on any interface; one with members on several comes several times. */
@@ -64,7 +62,7 @@ export class LocalMembers {
     let groups = this.#interfaces.get(ifindex);
     if (!groups) this.#interfaces.set(ifindex, (groups = new Map<IpAddress, GroupMembers>()));
     let members = groups.get(group);
-    if (!members) groups.set(group, (members = { any: false, sources: new Set(), refused: new Set() }));
+    if (!members) groups.set(group, (members = { any: false, sources: new SourceSet(), refused: new Set() }));
     return members;
   }
 }

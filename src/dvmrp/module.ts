@@ -10,7 +10,6 @@
  */
 import { type Answer, isLater, whenAnswered } from '../base/answer.js';
 import { ANY4, formatIp, formatPrefix, type IpAddress } from '../base/ip.js';
-import { usableAddresses } from '../base/link-address.js';
 import { LogLimiter } from '../base/log-limiter.js';
 import { leadsTo, RoutedHosts } from '../base/routed-hosts.js';
 import type { DvmrpConfig } from '../config/types.js';
@@ -48,8 +47,8 @@ import {
 import type { Fields, Log } from '../port/log.js';
 import type { Random } from '../port/random.js';
 import { DVMRP_TYPE } from './header.js';
-import type { Drop, LinkConfig, LinkState, RouterLink } from './link.js';
-import type { Neighbor, Refusal } from './neighbor.js';
+import { type Drop, type LinkConfig, linkStateOf, type RouterLink } from './link.js';
+import { type Neighbor, REFUSAL_TEXTS, type Refusal } from './neighbor.js';
 import { ALL_DVMRP_ROUTERS } from './reception.js';
 import type { Route } from './route.js';
 import { Router, type RouterOutput } from './router.js';
@@ -77,6 +76,8 @@ export interface DvmrpModuleParts {
 const DONE: MgmStatus = { code: 'NO_ERROR' };
 const NOT_STARTED: MgmStatus = { code: 'ERROR_INVALID_PARAMETER', detail: 'badHandle' };
 const NEVER = Number.POSITIVE_INFINITY;
+/** A stop of the daemon has five seconds in all. */
+const FAREWELL_MS = 2000;
 const EVERYTHING: MembershipKey = { source: ANY4, group: ANY4 };
 
 /** Lines about what strangers do: this many at once, then one in ten seconds, per reason. */
@@ -113,6 +114,8 @@ export class DvmrpModule implements Protocol, RouterOutput {
   #subscribed = false;
   #unsubscribe: () => void = () => undefined;
   #timer: Timer | undefined;
+  /** `stop` goes on when neighbours have heard the end. */
+  #saidAll: (() => void) | undefined;
   #armedMs = NEVER;
 
   constructor(parts: DvmrpModuleParts) {
@@ -164,9 +167,21 @@ export class DvmrpModule implements Protocol, RouterOutput {
     this.#unsubscribe();
     if (this.#handle === undefined) return DONE;
     this.router.shutdown(this.#nowMs());
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    return this.#releaseNext([...this.#asked].sort((a, b) => a - b));
+    return whenAnswered(this.#farewell(), () => this.#releaseNext([...this.#asked].sort((a, b) => a - b)));
+  }
+
+  /** Whoever is not reached in time misses us as if we had died. */
+  #farewell(): Answer<void> {
+    if (!this.router.isLeaving) return undefined;
+    const { clock } = this.#parts;
+    this.#arm();
+    return new Promise((resolve) => {
+      const limit = clock.after(FAREWELL_MS, resolve);
+      this.#saidAll = () => {
+        limit.cancel();
+        resolve();
+      };
+    });
   }
 
   take(ifindex: Ifindex): Answer<MgmStatus> {
@@ -305,7 +320,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
       (address) => leadsTo(routes?.lookup(address), link.ifindex),
       () => clock.nowMs(),
     );
-    const state = linkState(link, (address) => routed.has(address));
+    const state = linkStateOf(link, (address) => routed.has(address));
     this.router.setLinkState(this.#nowMs(), link.ifindex, state);
     this.#arm();
   }
@@ -318,7 +333,10 @@ export class DvmrpModule implements Protocol, RouterOutput {
 
   #deregister(): MgmStatus {
     const status = this.#parts.mgm.deregister(this.#handle!);
-    if (status.code === 'NO_ERROR') this.#handle = undefined;
+    if (status.code !== 'NO_ERROR') return status;
+    this.#handle = undefined;
+    this.#timer?.cancel();
+    this.#timer = undefined;
     return status;
   }
 
@@ -347,6 +365,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
     this.#timer = undefined;
     this.#armedMs = NEVER;
     this.router.timeout(this.#nowMs());
+    if (!this.router.isLeaving) this.#saidAll?.();
     this.#arm();
   };
 
@@ -436,7 +455,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
     const heldBack = this.#mayLog(`${config.name} refused`);
     if (heldBack === undefined) return;
     const fields: Fields = { evt: 'dvmrp.neighbor.refused', ifname: config.name, neighbor, version, why, heldBack };
-    this.#log.warn(fields, `${neighbor} on ${config.name} is not wanted as a neighbour: ${REFUSED[why]}`);
+    this.#log.warn(fields, `${neighbor} on ${config.name} is not wanted as a neighbour: ${REFUSAL_TEXTS[why]}`);
   }
 
   routeLost(route: Route): void {
@@ -472,17 +491,4 @@ export class DvmrpModule implements Protocol, RouterOutput {
   #mayLog(reason: string, burst = LOG_BURST): number | undefined {
     return this.#lines.take(reason, this.#parts.clock.nowMs(), burst);
   }
-}
-
-const REFUSED: Readonly<Record<Refusal, string>> = {
-  oldVersion: 'it speaks a version before 3.255; "acceptCompat" takes those',
-  nonPruner: 'it cannot prune; "allowNonPruners" takes those',
-  denied: 'the neighborFilter of the interface denies it',
-};
-
-function linkState(
-  { running, pointToPoint, mtu, addresses }: Link,
-  isRouted: (address: IpAddress) => boolean,
-): LinkState {
-  return { running, pointToPoint, mtu, addresses: usableAddresses(addresses), isRouted };
 }

@@ -9,6 +9,13 @@ import { lastingCapabilities, type Traits, traitsOf } from './versions.js';
 /** Why a router that is heard is not wanted. */
 export type Refusal = 'oldVersion' | 'nonPruner' | 'denied';
 
+/** How a person is told. */
+export const REFUSAL_TEXTS: Readonly<Record<Refusal, string>> = {
+  oldVersion: 'it speaks a version before 3.255; "acceptCompat" takes those',
+  nonPruner: 'it cannot prune; "allowNonPruners" takes those',
+  denied: 'the neighborFilter of the interface denies it',
+};
+
 export class Neighbor {
   state: NeighborState = 'none';
   /** Host-order number as read; undefined of versions without one. */

@@ -3,7 +3,7 @@
  * (dvmrp.md sections 10.3, 10.4, 11.2, 11.4 and 8.4). Every change of an input ends in `reconsider`.
  */
 import { DeadlineHeap } from '../base/deadline-heap.js';
-import { type IpAddress, isAny, prefixContains } from '../base/ip.js';
+import type { IpAddress } from '../base/ip.js';
 import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { Random } from '../port/random.js';
@@ -32,8 +32,6 @@ export interface PruningParts {
 export class Pruning {
   readonly #parts: PruningParts;
   readonly #deadlines = new DeadlineHeap<Branch>();
-  /** Keys that other components want, also without an entry; by group, the wildcard for any source. */
-  readonly #elsewhere = new Map<IpAddress, Set<IpAddress>>();
 
   constructor(parts: PruningParts) {
     this.#parts = parts;
@@ -53,7 +51,7 @@ export class Pruning {
 
   clear(): void {
     this.#deadlines.clear();
-    this.#elsewhere.clear();
+    this.#parts.table.wishes.clear();
   }
 
   /** What an earlier life of ours had asked of the upstream router. */
@@ -65,15 +63,13 @@ export class Pruning {
 
   /** Groups that other components want. */
   get wishedGroups(): Iterable<IpAddress> {
-    return this.#elsewhere.keys();
+    return this.#parts.table.wishes.groups();
   }
 
-  wish({ source, group }: MembershipKey, wanted: boolean): void {
-    const wishes = this.#elsewhere.get(group);
-    if (wanted && !wishes) this.#elsewhere.set(group, new Set([source]));
-    else if (wanted) wishes?.add(source);
-    else wishes?.delete(source);
-    if (!wanted && wishes?.size === 0) this.#elsewhere.delete(group);
+  wish(key: MembershipKey, wanted: boolean): void {
+    const { table } = this.#parts;
+    if (wanted) table.wishes.add(key, table.flow(key.source, key.group) !== undefined);
+    else table.wishes.delete(key);
   }
 
   /** Prune or graft, whichever the branch needs now. */
@@ -140,10 +136,8 @@ export class Pruning {
 
   /** A source of the network that another component wants and that has no entry to tell. */
   #isWantedElsewhere({ group, prefix, flows }: Branch): boolean {
-    for (const source of this.#elsewhere.get(group) ?? [])
-      if (isAny(source) ? flows.size === 0 : prefixContains(prefix, source) && !this.#parts.table.flow(source, group))
-        return true;
-    return false;
+    const { wishes } = this.#parts.table;
+    return (flows.size === 0 && wishes.wantsAny(group)) || wishes.waitsFor(prefix, group);
   }
 
   /** Section 10.3. */

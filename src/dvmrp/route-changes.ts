@@ -16,6 +16,7 @@ import {
 } from './dependents.js';
 import { dropOffer, type ForwarderOutput, forgetOffers, hearOffer, reelect } from './designated-forwarder.js';
 import { dependentExpiryMs, holdDownMs, routeExpiryMs } from './intervals.js';
+import { Losses } from './losses.js';
 import type { Origin, Peer, Route } from './route.js';
 import type { RouteInterface } from './route-interface.js';
 import { RouteStore } from './route-store.js';
@@ -39,6 +40,7 @@ export interface RouteOutput extends ReportOutput, DependentOutput, ForwarderOut
 
 export class RouteChanges {
   readonly store = new RouteStore();
+  readonly losses = new Losses(this.store);
   readonly interfaces = new Map<Ifindex, RouteInterface>();
   readonly deadlines = new DeadlineHeap<Route>();
   readonly advertiser: Advertiser;
@@ -53,12 +55,25 @@ export class RouteChanges {
     this.#expiryMs = routeExpiryMs(config.reportIntervalMs);
     this.#holdDownMs = holdDownMs(config.reportIntervalMs);
     this.#dependentExpiryMs = dependentExpiryMs(config.reportIntervalMs);
-    this.advertiser = new Advertiser(config, this.store, this.interfaces, output);
+    const { store, losses, interfaces } = this;
+    this.advertiser = new Advertiser(config, { store, losses, interfaces }, output);
+  }
+
+  find(network: IpAddress, length: number): Route | undefined {
+    const route = this.store.find(network, length);
+    if (route) this.losses.apply(route);
+    return route;
+  }
+
+  lookup(source: IpAddress): Route | undefined {
+    let route = this.store.lookup(source);
+    while (route && this.losses.apply(route)) route = this.store.lookup(source);
+    return route;
   }
 
   /** A route that was not there. */
   create(network: IpAddress, length: number, origin: Origin, from: Peer | Ifindex | undefined, metric: number): void {
-    this.adopt(this.store.create(network, length), origin, from, metric, true);
+    this.adopt(this.#create(network, length), origin, from, metric, true);
   }
 
   /** The route follows another way from now on, or, after a hold-down, the same way again. */
@@ -130,7 +145,7 @@ export class RouteChanges {
 
   /** A route that an earlier life of ours had lost: its hold-down goes on. There is none of that prefix. */
   createHeld({ network, length }: Prefix, peer: Peer, metric: number, untilMs: number): void {
-    const route = this.store.create(network, length);
+    const route = this.#create(network, length);
     this.#setUpstream(route, peer);
     route.iif = peer.ifindex;
     route.metric = metric;
@@ -175,11 +190,18 @@ export class RouteChanges {
 
   /** Runs what is due of one route. */
   serve(route: Route): void {
+    this.losses.apply(route);
     if (route.timerMs <= this.nowMs && !this.#runOut(route)) return;
     expireDependents(route, this.nowMs, this.#output);
     const nextMs = Math.min(route.timerMs, earliestDependentMs(route));
     if (nextMs === NEVER) this.deadlines.remove(route);
     else this.deadlines.postpone(route, nextMs);
+  }
+
+  #create(network: IpAddress, length: number): Route {
+    const route = this.store.create(network, length);
+    this.losses.isNew(route);
+    return route;
   }
 
   /** False: the route is deleted. */

@@ -31,7 +31,7 @@ export class EntryProcessor {
 
   /** `peer` tells `metric`, 1..63 as on the wire, on its interface. */
   process(on: RouteInterface, peer: Peer, network: IpAddress, length: number, metric: number): void {
-    const route = this.#changes.store.find(network, length);
+    const route = this.#changes.find(network, length);
     if (metric > INFINITY) {
       if (route !== undefined) this.#poison(route, on, peer);
       return;

@@ -46,21 +46,23 @@ export class RouteTable {
   }
 
   get nextDeadlineMs(): number {
-    return Math.min(this.#changes.deadlines.earliestMs, this.#changes.advertiser.nextDeadlineMs);
+    const { advertiser, deadlines, losses, nowMs } = this.#changes;
+    if (losses.isPending || advertiser.isTelling) return nowMs;
+    return Math.min(deadlines.earliestMs, advertiser.nextDeadlineMs);
   }
 
-  /** All routes, by mask, then network. */
+  /** All routes, by mask, then network; some may not have heard yet of what was lost a moment ago. */
   routes(): readonly Route[] {
     return this.#changes.store.sorted();
   }
 
   get({ network, length }: Prefix): Route | undefined {
-    return this.#changes.store.find(network, length);
+    return this.#changes.find(network, length);
   }
 
   /** The route that data from `source` follows; its `iif` is undefined where another protocol reaches the source. */
   lookup(source: IpAddress): Route | undefined {
-    return this.#changes.store.lookup(source);
+    return this.#changes.lookup(source);
   }
 
   /** Whether this router forwards the route's data onto an interface other than the route's own (section 7.3). */
@@ -104,6 +106,7 @@ export class RouteTable {
     this.#changes.nowMs = nowMs;
     const on = new RouteInterface(ifindex, address, subnets, config);
     this.#changes.interfaces.set(ifindex, on);
+    this.#changes.advertiser.begin(on);
     for (const subnet of subnets) this.#connect(on, subnet);
   }
 
@@ -111,10 +114,10 @@ export class RouteTable {
   interfaceDown(nowMs: number, ifindex: Ifindex): void {
     this.#changes.nowMs = nowMs;
     if (!this.#changes.interfaces.delete(ifindex)) return;
-    for (const route of this.routes()) {
+    this.#changes.losses.add((route) => {
       if (route.iif === ifindex && route.isUp) this.#loseInterface(route);
       this.#changes.forgetInterface(route, ifindex);
-    }
+    });
   }
 
   /** Metric, offset and filters change while the interface stays up. */
@@ -223,17 +226,24 @@ export class RouteTable {
     if (on !== undefined) this.#changes.advertiser.withdraw(on);
   }
 
-  /** Section 7.7: every neighbour hears that nothing is reachable through us. Nothing is sent after that. */
+  /** Section 7.7: every neighbour hears that nothing is reachable through us, in slices. Nothing is sent after that. */
   shutdown(): void {
-    for (const on of this.#changes.interfaces.values()) this.#changes.advertiser.withdraw(on);
     this.#changes.advertiser.stop();
+    for (const on of this.#changes.interfaces.values()) this.#changes.advertiser.withdraw(on);
     this.#changes.deadlines.clear();
+    this.#changes.losses.close();
+  }
+
+  /** Whether neighbours there still hear that nothing is reachable through us; without an interface, any. */
+  isWithdrawing(ifindex?: Ifindex): boolean {
+    return this.#changes.advertiser.isWithdrawing(ifindex);
   }
 
   /** Runs what is due, a bounded number of routes; the rest keeps its deadline and is due at once. */
   timeout(nowMs: number): void {
     this.#changes.nowMs = nowMs;
-    const { deadlines } = this.#changes;
+    const { deadlines, losses } = this.#changes;
+    losses.run();
     for (let left = ROUTES_PER_TURN; left > 0; left--) {
       const route = deadlines.first;
       if (route === undefined || route.queuedMs > nowMs) break;
@@ -248,11 +258,11 @@ export class RouteTable {
 
   #forEachRoute(ifindex: Ifindex, address: IpAddress, visit: (route: Route, peer: Peer) => void): void {
     const peer = this.#peer(ifindex, address);
-    if (peer !== undefined) for (const route of this.routes()) visit(route, peer);
+    if (peer !== undefined) this.#changes.losses.add((route) => visit(route, peer));
   }
 
   #connect(on: RouteInterface, { network, length }: Prefix): void {
-    const known = this.#changes.store.find(network, length);
+    const known = this.#changes.find(network, length);
     // Two interfaces on one network: the first one stays.
     if (known?.origin === 'connected' && known.isUp && known.iif !== on.ifindex) return;
     this.#own(network, length, 'connected', on.ifindex, on.config.metric);
@@ -266,7 +276,7 @@ export class RouteTable {
     iif: Ifindex | undefined,
     metric: number,
   ): void {
-    const route = this.#changes.store.find(network, length);
+    const route = this.#changes.find(network, length);
     if (route === undefined) return this.#changes.create(network, length, origin, iif, metric);
     if (origin === 'originated' && route.origin === 'connected' && route.isUp) return;
     const same = route.isUp && route.origin === origin && route.iif === iif && route.metric === metric;

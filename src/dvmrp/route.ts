@@ -57,6 +57,8 @@ export class Route implements Prefix, Queued {
   candidate: Candidate | undefined;
   dependents: Dependent[] | undefined;
   offers: Offer[] | undefined;
+  /** How many losses have been applied to it (losses.ts). */
+  losses = 0;
   /** Waits for the next flash update. */
   changed = false;
   queuedMs = 0;

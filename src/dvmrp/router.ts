@@ -60,6 +60,8 @@ interface Fed {
 
 export class Router implements LinkOutput, RouteTableOutput, Surroundings, ForwardingOutput, RestorationOutput {
   readonly links = new Map<Ifindex, RouterLink>();
+  /** Not ours any more, while their neighbours still hear so. */
+  readonly #leaving = new Map<Ifindex, RouterLink>();
   readonly table: RouteTable;
   readonly forwarding: Forwarding;
   readonly #config: DvmrpConfig;
@@ -104,7 +106,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     });
   }
 
-  /** Section 7.7: every neighbour hears that nothing is reachable through us any more. */
+  /** Section 7.7: every neighbour hears that nothing is reachable through us any more, until `isLeaving` is false. */
   shutdown(nowMs: number): void {
     this.#nowMs = nowMs;
     this.#ending = true;
@@ -113,10 +115,15 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     this.forwarding.clear();
   }
 
+  get isLeaving(): boolean {
+    return this.table.isWithdrawing();
+  }
+
   addLink(ifindex: Ifindex, config: LinkConfig): RouterLink {
     const { acceptCompat, allowNonPruners } = this.#config;
     const link = new RouterLink(ifindex, config, { acceptCompat, allowNonPruners }, this);
     this.links.set(ifindex, link);
+    this.#leaving.delete(ifindex);
     return link;
   }
 
@@ -132,6 +139,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
       if (link.isUp && !this.#ending) this.table.withdraw(ifindex);
       link.close(nowMs);
       this.links.delete(ifindex);
+      if (this.table.isWithdrawing(ifindex)) this.#leaving.set(ifindex, link);
       this.forwarding.interfaceGone(nowMs, ifindex);
     });
   }
@@ -153,6 +161,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     this.#step(nowMs, () => {
       for (const { neighbors } of this.links.values()) neighbors.timeout(nowMs);
       this.table.timeout(nowMs);
+      for (const ifindex of this.#leaving.keys()) if (!this.table.isWithdrawing(ifindex)) this.#leaving.delete(ifindex);
       this.forwarding.timeout(nowMs);
       if (this.#sweepDueMs > nowMs) return;
       this.#sweepDueMs = nowMs + SWEEP_MS;
@@ -315,7 +324,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   // Output of the route table
 
   sendReport(ifindex: Ifindex, to: IpAddress, message: Uint8Array): void {
-    this.links.get(ifindex)?.sendReport(to, message);
+    (this.links.get(ifindex) ?? this.#leaving.get(ifindex))?.sendReport(to, message);
   }
 
   dependentAdded(route: Route): void {

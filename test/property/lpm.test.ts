@@ -58,6 +58,14 @@ test('whatever is put in and taken out, look-ups are those of a table searched f
         for (const a of [at.network, last]) expect(lpm.lookup(a)).toBe(model.lookup(a));
       }
       for (const a of others) expect(lpm.lookup(a)).toBe(model.lookup(a));
+      for (const network of others)
+        for (const length of [0, 8, 17, 24, 32]) {
+          const at = { network: ipv4(toU32(network) & toU32(maskOf(length))), length };
+          const inside = [...model.entries.values()].some(
+            (one) => one.at.length >= length && prefixContains(at, one.at.network),
+          );
+          expect(lpm.hasWithin(at)).toBe(inside);
+        }
       for (const { at } of [...model.entries.values()]) lpm.remove(at);
       expect(lpm.size).toBe(0);
       for (const a of others) expect(lpm.lookup(a)).toBe(NO_MATCH);

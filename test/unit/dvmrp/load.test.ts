@@ -3,6 +3,7 @@ import { expect, test, vi } from 'vitest';
 import { type IpAddress, ip, ipv4 } from '../../../src/base/ip.js';
 import { compareRoutes } from '../../../src/dvmrp/report.js';
 import { RouteStore } from '../../../src/dvmrp/route-store.js';
+import { Wishes } from '../../../src/dvmrp/wishes.js';
 import * as built from '../../support/dvmrp-builder.js';
 import { chain } from '../../support/dvmrp-routers.js';
 import { D1, D2, ForwardingBed, G, LAN, S, UP, UPLINK } from './forwarding-bed.js';
@@ -213,4 +214,26 @@ test('the order in which routes are told is kept while they come and go (A3)', (
     if (n % 3 === 0) store.delete(there.splice((n * 31) % there.length, 1)[0]!);
     if (n % 5 === 0) expect(store.sorted()).toEqual([...there].sort(compareRoutes));
   }
+});
+
+test('twenty thousand sources that another component wants cost a branch one question, as one does (A3)', () => {
+  const wishes = new Wishes();
+  const at = (n: number) => ({ source: ipv4(0x0b00_0000 + n * 256 + 1), group: G });
+  for (let n = 0; n < FLOWS; n++) wishes.add(at(n), false);
+  const looks = vi.spyOn(Set.prototype, Symbol.iterator);
+  try {
+    expect(wishes.waitsFor({ network: ipv4(0x0a00_0000), length: 8 }, G)).toBe(false);
+    expect(wishes.waitsFor({ network: ipv4(0x0b00_0000), length: 8 }, G)).toBe(true);
+    expect(looks).not.toHaveBeenCalled();
+  } finally {
+    looks.mockRestore();
+  }
+  for (let n = 0; n < FLOWS; n++) wishes.flowCame(at(n));
+  expect(wishes.waitsFor({ network: ipv4(0x0b00_0000), length: 8 }, G)).toBe(false);
+  wishes.flowWent(at(7));
+  expect(wishes.waitsFor({ network: ipv4(0x0b00_0700), length: 24 }, G)).toBe(true);
+  wishes.delete(at(7));
+  expect(wishes.waitsFor({ network: ipv4(0x0b00_0700), length: 24 }, G)).toBe(false);
+  for (let n = 0; n < FLOWS; n++) wishes.delete(at(n));
+  expect([...wishes.groups()]).toEqual([]);
 });
