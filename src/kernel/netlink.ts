@@ -11,6 +11,7 @@ export const NLM_F_REQUEST = 0x1;
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_DUMP = 0x300;
+export const NLM_F_APPEND = 0x800;
 
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;

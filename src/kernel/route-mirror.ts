@@ -10,6 +10,8 @@ import { type KernelRoute, type NextHop, RTN_LOCAL, RTN_UNICAST, takenOf } from 
 /** Where the kernel keeps the machine's own addresses, whatever table is asked for. */
 export const LOCAL_TABLE = 255;
 
+export type Placing = 'replace' | 'append' | 'prepend';
+
 export class RouteMirror {
   /** By prefix length, then by network as a host-order number; rivals for one prefix are sorted by priority. */
   readonly #byLength: (Map<number, KernelRoute[]> | undefined)[] = Array.from({ length: 33 });
@@ -17,14 +19,18 @@ export class RouteMirror {
 
   constructor(readonly table: number) {}
 
-  /** Takes in a route of this table or an address of the machine; others are not its business. A second time is harmless. */
-  add(route: KernelRoute, replace: boolean): void {
+  /**
+   * Takes in a route of this table or an address of the machine; others are not its business. A second time is harmless. Of one
+   * rank the kernel takes the first: "replace" takes the place of it, "append" goes behind, "prepend" before.
+   */
+  add(route: KernelRoute, how: Placing): void {
     if (route.table === LOCAL_TABLE && route.type === RTN_LOCAL && route.prefix.length === 32)
       this.#own.set(toU32(route.prefix.network), route);
     if (route.table !== this.table) return;
     const rivals = this.#rivalsFor(route.prefix);
-    const at = rivals.findIndex((other) => (replace ? sameRank(other, route) : sameRoute(other, route)));
+    const at = rivals.findIndex((other) => (how === 'replace' ? sameRank(other, route) : sameRoute(other, route)));
     if (at >= 0) rivals[at] = route;
+    else if (how === 'prepend') rivals.unshift(route);
     else rivals.push(route);
     rivals.sort((a, b) => a.priority - b.priority);
   }
@@ -44,6 +50,7 @@ export class RouteMirror {
     if (this.#own.has(address)) return 'local';
     for (let length = 32; length >= 0; length--) {
       for (const route of this.#byLength[length]?.get((address & toU32(maskOf(length))) >>> 0) ?? []) {
+        if (route.tos !== 0) continue; // for packets of that class alone
         const hops = hopsOf(route);
         if (route.type !== RTN_UNICAST || takenOf(hops).length > 0) return asRoute(route, hops);
       }

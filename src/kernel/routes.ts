@@ -12,6 +12,7 @@ import type { Addon } from './addon.js';
 import { kernelError, refusal } from './errno.js';
 import {
   Attributes,
+  NLM_F_APPEND,
   NLM_F_REPLACE,
   type NetlinkMessage,
   RTM_DELNEXTHOP,
@@ -27,7 +28,7 @@ import {
 import { dumpLater } from './netlink-ask.js';
 import { NetlinkEvents } from './netlink-events.js';
 import { decodeRoute, type KernelRoute, ROUTE_ATTRIBUTES, routeDumpRequest } from './route-messages.js';
-import { asRoute, type HopsOf, LOCAL_TABLE, RouteMirror } from './route-mirror.js';
+import { asRoute, type HopsOf, LOCAL_TABLE, type Placing, RouteMirror } from './route-mirror.js';
 import { RouteQuestions } from './route-questions.js';
 
 /** The table for which the kernel's own look-up is used. */
@@ -57,8 +58,8 @@ export interface RoutesOptions {
 
 interface RouteEvent {
   readonly route: KernelRoute;
-  readonly added: boolean;
-  readonly replace: boolean;
+  /** Undefined: it is gone. */
+  readonly added: Placing | undefined;
 }
 
 export class Routes implements RoutePort {
@@ -151,11 +152,7 @@ export class Routes implements RoutePort {
     const route = decodeRoute(view, message, this.#attributes);
     if (!route) return;
     if (this.#mirror && route.table !== this.#table && route.table !== LOCAL_TABLE) return;
-    const event = {
-      route,
-      added: message.type === RTM_NEWROUTE,
-      replace: (message.flags & NLM_F_REPLACE) !== 0,
-    };
+    const event = { route, added: message.type === RTM_NEWROUTE ? placingOf(message) : undefined };
     if (this.#mirror) apply(this.#mirror, event);
     this.#sinceReread?.push(event);
     this.#changes(route.prefix);
@@ -219,11 +216,16 @@ export class Routes implements RoutePort {
 
 function mirrorOf(table: number, rows: readonly KernelRoute[]): RouteMirror {
   const mirror = new RouteMirror(table);
-  for (const route of rows) mirror.add(route, false);
+  for (const route of rows) mirror.add(route, 'append');
   return mirror;
 }
 
-function apply(mirror: RouteMirror, { route, added, replace }: RouteEvent): void {
-  if (added) mirror.add(route, replace);
+function placingOf({ flags }: NetlinkMessage): Placing {
+  if (flags & NLM_F_REPLACE) return 'replace';
+  return flags & NLM_F_APPEND ? 'append' : 'prepend';
+}
+
+function apply(mirror: RouteMirror, { route, added }: RouteEvent): void {
+  if (added) mirror.add(route, added);
   else mirror.remove(route);
 }

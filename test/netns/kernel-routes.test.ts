@@ -203,6 +203,12 @@ test('another table is mirrored: longest prefix, priorities, replacements, delet
       ip('route delete 10.2.0.0/16 via 10.3.0.2 table 200 metric 5');
       await eventually('both', () => look(routes, '10.2.9.9') === `10.2.0.0/16 dev ${a} via 10.1.0.2`);
       await eventually('the new gateway', () => look(routes, '10.2.3.1').endsWith('via 10.1.0.9'));
+      ip('route append 10.2.0.0/16 via 10.1.0.4 table 200 metric 10');
+      ip('route prepend 10.2.0.0/16 via 10.1.0.5 table 200 metric 10');
+      ip('route add 10.2.0.0/16 tos 0x10 via 10.3.0.7 table 200');
+      ip('route add 10.8.0.0/16 via 10.1.0.2 table 200');
+      await eventually('the last one', () => look(routes, '10.8.0.1') !== 'none');
+      expect(look(routes, '10.2.9.9')).toBe(`10.2.0.0/16 dev ${a} via 10.1.0.5`);
       ip('link set dev a down');
       await eventually('the routes to go', () => look(routes, '10.2.9.9') === 'none');
     },

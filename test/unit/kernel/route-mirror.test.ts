@@ -26,7 +26,7 @@ function gatewayOf(mirror: RouteMirror, destination: string): string {
 
 function mirrorOf(...routes: readonly KernelRoute[]): RouteMirror {
   const mirror = new RouteMirror(200);
-  for (const one of routes) mirror.add(one, false);
+  for (const one of routes) mirror.add(one, 'append');
   return mirror;
 }
 
@@ -57,10 +57,21 @@ test('of rivals the lowest priority number wins; when it goes the next one does'
 
 test('a replacement takes the place of the route of its rank, an appended one does not', () => {
   const mirror = mirrorOf(route('10.2.0.0/16', '10.0.0.1'));
-  mirror.add(route('10.2.0.0/16', '10.0.0.2'), false);
+  mirror.add(route('10.2.0.0/16', '10.0.0.2'), 'append');
   expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.1');
-  mirror.add(route('10.2.0.0/16', '10.0.0.3'), true);
+  mirror.add(route('10.2.0.0/16', '10.0.0.3'), 'replace');
   expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.3');
+});
+
+test('of one rank the first counts, a prepended one is before it, and routes for a class of service are for others (C1)', () => {
+  const mirror = mirrorOf(route('10.2.0.0/16', '10.0.0.1', { priority: 5 }));
+  mirror.add(route('10.2.0.0/16', '10.0.0.2', { priority: 5 }), 'prepend');
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.2');
+  mirror.add(route('10.2.0.0/16', '10.0.0.3', { priority: 9 }), 'prepend');
+  mirror.add(route('10.2.0.0/16', '10.0.0.4', { tos: 16 }), 'prepend');
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.2');
+  mirror.remove(route('10.2.0.0/16', '10.0.0.2', { priority: 5 }));
+  expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.1');
 });
 
 test('a route that refuses packets hides the wider ones and leads nowhere', () => {
@@ -92,7 +103,7 @@ test('a route whose next hops are all dead gives way to the next one and to a wi
   const dead = { hops: [hop(3, '10.0.0.3', 'dead')] };
   const mirror = mirrorOf(route('10.0.0.0/8', '10.0.0.1'), route('10.2.0.0/16', '10.0.0.2', dead));
   expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.1');
-  mirror.add(route('10.2.0.0/16', '10.0.0.9', { priority: 5 }), false);
+  mirror.add(route('10.2.0.0/16', '10.0.0.9', { priority: 5 }), 'append');
   expect(gatewayOf(mirror, '10.2.0.1')).toBe('10.0.0.9');
 });
 
