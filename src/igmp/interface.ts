@@ -265,7 +265,9 @@ export class IgmpInterface {
     this.#sendQuery(ALL_SYSTEMS, ANY4, false, this.config.queryResponseIntervalMs, [], 0, 0);
   }
 
+  /** A query of version 2 cannot say that it was answered: then it is not repeated (RFC 2236 section 7, "clear retransmit timer"). */
   #sendGroupQuery(group: IpAddress, suppress: boolean): void {
+    if (suppress && this.config.version < 3) return;
     this.counters.sent.groupQueries++;
     this.#sendQuery(group, group, suppress, this.config.lastMemberQueryIntervalMs, [], 0, 0);
   }

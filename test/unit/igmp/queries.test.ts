@@ -17,6 +17,22 @@ import { Bed, ETH1, link, src } from './bed.js';
 
 const G = '239.1.2.3';
 
+test('a query of version 2 that was answered is not repeated: it would lower the timers of other routers again (E1)', () => {
+  const bed = new Bed({ config: { version: 2, lastMemberQueryCount: 4 } });
+  bed.hear(reportV2(G), { to: G });
+  bed.goTo(10);
+  bed.hear(leaveV2(G), { to: '224.0.0.2' });
+  bed.goTo(11.5);
+  bed.hear(reportV2(G), { from: '10.0.0.8', to: G });
+  bed.goTo(20);
+  expect(bed.asked()).toEqual([`10 Q(${G}) v2`, `11 Q(${G}) v2`]);
+  // and what is left the next time is asked about anew
+  bed.hear(leaveV2(G), { from: '10.0.0.8', to: '224.0.0.2' });
+  bed.goTo(30);
+  expect(bed.asked()).toEqual([20, 21, 22, 23].map((at) => `${at} Q(${G}) v2`));
+  expect(bed.state(G)).toBe('none');
+});
+
 test('IGMP-080 the first query goes out at once, SQC-1 more at SQI, then one every QI', () => {
   const bed = new Bed({ config: { startupQueryCount: 3 } });
   bed.goTo(400);
