@@ -54,6 +54,8 @@ export class Assignments {
   #unsubscribe: () => void = () => undefined;
   /** Lines about interfaces that go up and down, by name. */
   readonly #flaps = new LogLimiter(FLAPS_BURST, FLAPS_PER_SECOND);
+  /** Names of interfaces without the MULTICAST flag. */
+  readonly #withoutFlag = new Set<string>();
   #retry: Timer | undefined;
   /** Where somebody is being asked; true: something has changed since. */
   readonly #settling = new Map<Ifindex, boolean>();
@@ -184,15 +186,17 @@ export class Assignments {
     const { ifindex, name } = link;
     this.#parts.membership.interfaceGone(ifindex);
     this.#tried.delete(ifindex);
+    this.#withoutFlag.delete(name);
     const intended = this.#intended.get(name);
     if (intended) intended.problem = undefined;
     if (this.#jobOn(link)) {
       const why =
-        newName === undefined ? 'is gone' : `is called ${newName} now, which the configuration of ${name} is not for`;
-      const then = `${name} is served again as soon as it appears`;
+        newName === undefined
+          ? 'is gone'
+          : `was renamed to ${newName}; what is configured for ${name} does not move with it`;
       this.#parts.log.warn(
         { evt: 'interface.lost', ifname: name, ifindex, renamed: newName },
-        `${name} ${why}; ${then}`,
+        `${name} ${why}; ${name} is served again as soon as there is an interface of that name`,
       );
     }
     this.#retrySoon();
@@ -248,10 +252,8 @@ export class Assignments {
     if (!intended) return;
     const port = portProblem(link, this.#nameOf);
     if (port !== undefined) return this.#giveUp(link, intended, port);
-    const before = intended.problem;
     intended.problem = flagProblem(link);
-    if (intended.problem !== undefined && intended.problem !== before)
-      this.#parts.log.warn({ evt: 'interface.multicast.off', ifname: link.name }, intended.problem);
+    this.#tellFlag(link, intended.problem);
     this.#warnOfVrf(link);
     if (intended.owner !== undefined) await this.#takeFor(link, intended, intended.owner);
     if (intended.igmp) await this.#takeFor(link, intended, IGMP);
@@ -284,6 +286,18 @@ export class Assignments {
   }
 
   readonly #nameOf = (ifindex: Ifindex): string => this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+
+  /** Told when it goes and when it comes back. */
+  #tellFlag({ name: ifname }: Link, problem: string | undefined): void {
+    const { log, clock } = this.#parts;
+    if ((problem !== undefined) === this.#withoutFlag.has(ifname)) return;
+    if (problem === undefined) this.#withoutFlag.delete(ifname);
+    else this.#withoutFlag.add(ifname);
+    const heldBack = this.#flaps.take(`${ifname} multicast`, clock.nowMs());
+    if (heldBack === undefined) return;
+    if (problem !== undefined) return log.warn({ evt: 'interface.multicast.off', ifname, heldBack }, problem);
+    log.info({ evt: 'interface.multicast.on', ifname, heldBack }, `${ifname} has the MULTICAST flag again`);
+  }
 
   #warnOfVrf(link: Link): void {
     const { clock, log } = this.#parts;

@@ -128,7 +128,7 @@ function unsafeFolder(path: string): string | undefined {
       return `the directory ${folder} can be written by others; take that right away (chmod go-w)`;
     return undefined;
   } catch (error) {
-    return reasonOf(error);
+    return `the directory ${folder}: ${reasonOf(error)}`;
   }
 }
 
@@ -144,7 +144,9 @@ function isOurs({ uid }: Stats): boolean {
 /** ELOOP is what an open that follows no link answers to one. */
 function reasonOf(error: unknown): string {
   if ((error as NodeJS.ErrnoException).code === 'ELOOP') return 'it is a symbolic link';
-  return error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  // Node names the call and the path, which whoever shows this names itself: "ENOENT: no such file or directory, open '/a'".
+  return text.replace(/, \w+(?: '[^']*')?(?: -> '[^']*')?$/, '');
 }
 
 /** Undefined where nothing is. A link is not followed. */

@@ -70,6 +70,7 @@ export type LogEvent =
   | 'interface.handed-over'
   | 'interface.lost'
   | 'interface.multicast.off'
+  | 'interface.multicast.on'
   | 'interface.refused'
   | 'interface.released'
   | 'interface.taken'

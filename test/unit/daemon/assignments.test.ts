@@ -345,7 +345,7 @@ test('a port of a VRF is served, with a warning (C6)', async () => {
   expect(log.of('interface.vrf')).toHaveLength(1);
 });
 
-test('the MULTICAST flag is followed: warned about when it goes, no problem when it is back (C6)', async () => {
+test('the MULTICAST flag is followed: warned about when it goes, told when it is back (C6)', async () => {
   const { kernel, assignments, appears, log } = given([configured('eth1', 'red')]);
   const ifindex = appears('eth1');
   await assignments.start();
@@ -356,6 +356,7 @@ test('the MULTICAST flag is followed: warned about when it goes, no problem when
   kernel.changeDevice(ifindex, { multicast: true });
   await settle();
   expect(assignments.list()[0]?.problem).toBeUndefined();
+  expect(log.of('interface.multicast.on')).toHaveLength(1);
 });
 
 test('a configured interface that goes down and up is told, a flapping one a few times (C6)', async () => {
