@@ -293,9 +293,10 @@ export class Daemon {
   #statics(): readonly StaticModule[] {
     const { config, kernel, clock, log } = this.#parts;
     const mgm = this.manager;
-    return config.statics.map(
-      (one) => new StaticModule({ mgm, clock, log, ...kernel, events: mgm.events, config: one }),
-    );
+    return config.statics.map((one) => {
+      const savedState = savedStateOf(this.#parts.saved, one.name);
+      return new StaticModule({ mgm, clock, log, ...kernel, events: mgm.events, config: one, savedState });
+    });
   }
 }
 

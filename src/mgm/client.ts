@@ -231,6 +231,11 @@ export interface ClientCallbacks {
    * answers `rpf` from the configuration alone, so that flows which come in by its interfaces are decided at once.
    */
   mayPass?(flow: MembershipKey, iif: Ifindex, oif: Ifindex): boolean;
+  /**
+   * Extension: the look-up of the source leads to an interface that nobody serves, and the flow comes in by `arrival`, which the client
+   * decides for. Whether its configuration lets it; a look-up, answered at once. Absent, or undefined: no (D-RPF-3).
+   */
+  expects?(flow: MembershipKey, arrival: Ifindex): RpfReply | undefined;
   /** IGMP only, and IGMP must have both: from now on no Add and no Delete on the interface. Answering acknowledges. */
   disableIgmp?(ifindex: Ifindex): Answer<void>;
   /** IGMP only: the change is over. Add everything again in a later turn, never from inside, then say `resyncDone`. */

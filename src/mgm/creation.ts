@@ -197,10 +197,7 @@ export class Creation {
     if (towards?.hops) this.#core.wantPim('multipath', true);
     // A source of our own, or one that no route covers: expected where it came in (D-RPF-1, K-27).
     const lookedUp = towards ? this.#core.interfaces.get(towards.ifindex) : (arrival ?? this.#entryIif(key));
-    if (!lookedUp) {
-      const silenced = arrival && { iif: arrival, upstreamNeighbor: undefined, route: towards?.route, unowned: true };
-      return silenced;
-    }
+    if (!lookedUp) return this.#unserved(key, arrival ?? this.#entryIif(key), arrival, towards?.route);
     const decided = { iif: lookedUp, upstreamNeighbor: towards?.neighbor, route: towards?.route };
     const decider = lookedUp.decider;
     if (!decider) return arrival ? { ...decided, unowned: false } : undefined;
@@ -226,6 +223,21 @@ export class Creation {
         return { ...decided, iif: arrival ?? lookedUp, unowned: true };
       },
     );
+  }
+
+  /** Nobody serves the interface towards the source: whoever decides for the one of arrival may expect the flow there; else it is silenced. */
+  #unserved(
+    key: MembershipKey,
+    iif: Interface | undefined,
+    arrival: Interface | undefined,
+    route: RouteUsed | undefined,
+  ): Incoming | undefined {
+    const decider = iif?.decider;
+    const reply = iif && decider?.callbacks.expects?.(key, iif.ifindex);
+    const expected = { upstreamNeighbor: undefined, route };
+    if (iif && decider && reply && reply.refuse !== true)
+      return { ...expected, iif, ...this.#heed(reply, decider, key), unowned: false };
+    return arrival && { ...expected, iif: arrival, unowned: true };
   }
 
   #entryIif(key: MembershipKey): Interface | undefined {

@@ -2,6 +2,8 @@
  * Routes with several inputs: which one is active. A group follows the input where its packets came first. When no packet has
  * come by it for the route's time, while packets come by another one, the group moves there; at once when the input goes
  * down. There is one input at a time, so receivers get one copy, and the kernel drops the other without waking anybody.
+ * Where there are more than two, the kernel's wrong-interface messages (one a flow in 3 s) tell which of them has the stream; where that
+ * was not told in time, or is old, the others are tried in turn, each for as long as its silence takes to be seen.
  */
 import { formatIp, type IpAddress } from '../base/ip.js';
 import { LogLimiter } from '../base/log-limiter.js';
@@ -14,6 +16,8 @@ import type { Log } from '../port/log.js';
 
 /** Looks at the counters in one `failoverMs`. Two looks without a packet mean silence: a switch takes 1 to 1.5 times as long. */
 const LOOKS = 2;
+/** The same for an input that was chosen of several and may be the wrong one. */
+const TRIAL_LOOKS = 16;
 /** What must have come by another input meanwhile: a stream with one packet in a while is not silent yet. */
 const STANDBY_PACKETS = 2;
 /** Flows whose counters are read in one turn of the event loop, and of one group. */
@@ -34,7 +38,15 @@ export interface InputsParts {
   readonly handle: () => Handle | undefined;
   /** The interface when the instance owns it and its link is up. */
   readonly usable: (name: string) => Ifindex | undefined;
+  /** Why it is not usable. */
+  readonly problem: (name: string) => InputProblem;
+  /** How often groups of the route had changed their inputs in the process before this one, by `feedName`. */
+  readonly switches?: ReadonlyMap<string, number>;
 }
+
+/** The link is down, there is no such interface (any more), the instance does not own it. */
+export type InputProblem = 'down' | 'gone' | 'released';
+type Reason = InputProblem | 'silent';
 
 export interface ActiveInput {
   readonly group: IpAddress;
@@ -51,7 +63,10 @@ interface Counted {
 
 class Feed implements ActiveInput {
   readonly flows = new Map<IpAddress, Counted>();
-  switches = 0;
+  /** Other inputs where packets came, the one where they came last at the end. Known with more than two inputs. */
+  readonly heard = new Set<string>();
+  /** Inputs that have had their turn since the last packet came by an active one; undefined: the active one is no guess. */
+  tried: Set<string> | undefined;
   silentLooks = 0;
   standbyPackets = 0;
 
@@ -60,11 +75,33 @@ class Feed implements ActiveInput {
     readonly route: StaticRoute,
     public active: string,
     public dueMs: number,
+    public switches: number,
   ) {}
 
   get lookMs(): number {
-    return this.route.failoverMs / LOOKS;
+    return this.route.failoverMs / (this.tried ? TRIAL_LOOKS : LOOKS);
   }
+
+  /** What it is silent for counts from now, at the usual pace. */
+  settle(): void {
+    this.silentLooks = this.standbyPackets = 0;
+    this.tried = undefined;
+  }
+
+  /** It fell silent, and another input did not; at a trial it has no more time than it takes to see that. */
+  get isSilent(): boolean {
+    return (this.tried !== undefined || this.silentLooks >= LOOKS) && this.standbyPackets >= STANDBY_PACKETS;
+  }
+}
+
+/** More than one input to choose from when the active one fails. */
+export function hasChoice({ iifs }: StaticRoute): boolean {
+  return iifs.length > 2;
+}
+
+/** What a group with these inputs is called in the saved state. */
+function feedName({ route, group }: Pick<ActiveInput, 'route' | 'group'>): string {
+  return `${formatIp(group)} ${route.iifs.join()}`;
 }
 
 export class Inputs {
@@ -85,21 +122,36 @@ export class Inputs {
     const feed = this.#feeds.get(route)?.get(group) ?? this.#begin(route, group, arrival);
     if (this.#parts.usable(feed.active) === undefined) {
       const to = this.#usable(route.iifs, arrival);
-      if (to !== undefined && to !== feed.active) this.#switch(feed, to, 'down');
+      if (to !== undefined && to !== feed.active) this.#switch(feed, to, this.#parts.problem(feed.active));
       this.#move();
     }
     if (!feed.flows.has(source)) feed.flows.set(source, { right: 0, wrong: 0 });
     return feed.active;
   }
 
-  /** The interface went down or is owned no more: groups that came in by it move to another input. */
+  /** The interface went down, is gone or is owned no more: groups that came in by it move to another input. */
   lost(name: string): void {
     for (const feed of this.#all()) {
+      feed.heard.delete(name);
       if (feed.active !== name) continue;
       const to = this.#next(feed);
-      if (to !== undefined) this.#switch(feed, to, 'down');
+      if (to !== undefined) this.#switch(feed, to, this.#parts.problem(name));
     }
     this.#move();
+  }
+
+  /** A packet of the group came by `name`, which is not active. */
+  heard(route: StaticRoute, group: IpAddress, name: string): void {
+    const heard = this.#feeds.get(route)?.get(group)?.heard;
+    heard?.delete(name);
+    heard?.add(name);
+  }
+
+  /** How often each group has changed its input, for the next process. */
+  saved(): ReadonlyMap<string, number> {
+    const saved = new Map(this.#parts.switches);
+    for (const feed of this.#all()) if (feed.switches > 0) saved.set(feedName(feed), feed.switches);
+    return saved;
   }
 
   list(): readonly ActiveInput[] {
@@ -117,7 +169,8 @@ export class Inputs {
 
   #begin(route: StaticRoute, group: IpAddress, arrival: string | undefined): Feed {
     const active = this.#usable(route.iifs, arrival) ?? route.iifs[0]!;
-    const feed = new Feed(group, route, active, this.#parts.clock.nowMs() + route.failoverMs / LOOKS);
+    const dueMs = this.#parts.clock.nowMs() + route.failoverMs / LOOKS;
+    const feed = new Feed(group, route, active, dueMs, this.#parts.switches?.get(feedName({ route, group })) ?? 0);
     const groups = this.#feeds.get(route);
     if (groups) groups.set(group, feed);
     else this.#feeds.set(route, new Map([[group, feed]]));
@@ -131,11 +184,14 @@ export class Inputs {
     return usable.find((name) => name === preferred) ?? usable[0];
   }
 
-  /** The next one in the order of the configuration. */
-  #next({ route: { iifs }, active }: Feed): string | undefined {
+  /** The one where packets came last; where none are known to come, the next one in the order of the configuration. */
+  #next({ route: { iifs }, active, heard, tried }: Feed): string | undefined {
     const at = iifs.indexOf(active);
-    const others = [...iifs.slice(at + 1), ...iifs.slice(0, at)];
-    return this.#usable(others, undefined);
+    const others = [...[...heard].reverse(), ...iifs.slice(at + 1), ...iifs.slice(0, at)];
+    return this.#usable(
+      others.filter((name) => name !== active && !tried?.has(name)),
+      undefined,
+    );
   }
 
   *#all(): Generator<Feed> {
@@ -156,8 +212,8 @@ export class Inputs {
     let nextMs = Number.POSITIVE_INFINITY;
     for (const feed of this.#all()) {
       if (feed.dueMs <= nowMs && left > 0) {
-        feed.dueMs = nowMs + feed.lookMs;
         left -= this.#lookAt(feed);
+        feed.dueMs = nowMs + feed.lookMs;
       }
       if (feed.flows.size === 0) this.#feeds.get(feed.route)?.delete(feed.group);
       else nextMs = Math.min(nextMs, feed.dueMs);
@@ -181,16 +237,19 @@ export class Inputs {
       wrong += Math.max(0, now.wrong - before.wrong);
       Object.assign(before, now);
     }
-    if (right > 0) {
-      feed.silentLooks = feed.standbyPackets = 0;
-      return read;
-    }
+    this.#judge(feed, right, wrong);
+    return read;
+  }
+
+  /** `right`, `wrong`: packets by the active input and by others since the last look. */
+  #judge(feed: Feed, right: number, wrong: number): void {
+    if (right > 0) return feed.settle();
     feed.silentLooks++;
     feed.standbyPackets += wrong;
-    const to = this.#next(feed);
-    if (feed.silentLooks >= LOOKS && feed.standbyPackets >= STANDBY_PACKETS && to !== undefined)
-      this.#switch(feed, to, 'silent');
-    return read;
+    const to = feed.isSilent ? this.#next(feed) : undefined;
+    if (to !== undefined) return this.#switch(feed, to, 'silent');
+    // Everybody had a turn, or nobody sends.
+    if (feed.tried && (feed.isSilent || feed.silentLooks >= TRIAL_LOOKS)) feed.settle();
   }
 
   /** Undefined: there is no such entry any more. */
@@ -199,19 +258,39 @@ export class Inputs {
     return stats && { right: stats.inPackets - stats.differentIfPackets, wrong: stats.differentIfPackets };
   }
 
-  #switch(feed: Feed, to: string, why: 'silent' | 'down'): void {
+  #switch(feed: Feed, to: string, why: Reason): void {
     const { active: from, group, route } = feed;
+    const wasTrial = feed.tried !== undefined;
+    if (hasChoice(route)) feed.tried = (feed.tried ?? new Set()).add(from);
     feed.active = to;
     feed.switches++;
     feed.silentLooks = feed.standbyPackets = 0;
+    feed.heard.delete(to);
+    feed.dueMs = this.#parts.clock.nowMs() + feed.lookMs;
+    this.#arm(feed.dueMs);
     for (const source of feed.flows.keys()) this.#moves.push([feed, source]);
     const fields = { client: this.#parts.client, group: formatIp(group), from, to, reason: why };
     this.#parts.events.emit('static.input.changed', () => fields);
     const heldBack = this.#lines.take(why, this.#parts.clock.nowMs());
     if (heldBack === undefined) return;
-    const reason = why === 'down' ? `${from} is down` : `no packet on ${from} for ${route.failoverMs} ms`;
     const log = { evt: 'static.input.changed', ...fields, heldBack } as const;
+    const reason = this.#sentence(from, why, wasTrial ? undefined : route.failoverMs);
     this.#parts.log.warn(log, `switched ${fields.group} from ${from} to ${to}: ${reason}`);
+  }
+
+  #sentence(from: string, why: Reason, silentMs: number | undefined): string {
+    switch (why) {
+      case 'down':
+        return `${from} is down`;
+      case 'gone':
+        return `there is no ${from} any more`;
+      case 'released':
+        return `${this.#parts.client} does not own ${from} any more`;
+      case 'silent':
+        return silentMs === undefined ? `no packet on ${from} either` : `no packet on ${from} for ${silentMs} ms`;
+      default:
+        return why satisfies never;
+    }
   }
 
   #move(): void {

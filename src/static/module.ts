@@ -8,6 +8,7 @@
  * for one group are memberships as well, so that protocols upstream hear of them. Not used: FORWARD, alerts, wrong-interface.
  */
 import { type Answer, isLater, whenAnswered } from '../base/answer.js';
+import { fieldsOf } from '../base/fields.js';
 import { formatIp, formatPrefix, isAny, type Prefix } from '../base/ip.js';
 import type { StaticConfig, StaticRoute } from '../config/types.js';
 import {
@@ -21,12 +22,13 @@ import {
   type Protocol,
   type RpfReply,
   type RpfRequest,
+  type SavedProtocolState,
 } from '../mgm/client.js';
 import type { Clock } from '../port/clock.js';
 import type { Events } from '../port/events.js';
 import type { Ifindex, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
-import { Inputs } from './inputs.js';
+import { hasChoice, type InputProblem, Inputs } from './inputs.js';
 import { Joins } from './joins.js';
 import { Routes } from './routes.js';
 
@@ -38,6 +40,7 @@ export interface StaticModuleParts {
   readonly log: Log;
   readonly events: Events;
   readonly config: StaticConfig;
+  readonly savedState?: SavedProtocolState | undefined;
 }
 
 /** A route as `mgmctl show static routes` shows it. */
@@ -69,7 +72,8 @@ export class StaticModule implements Protocol {
   #handle: Handle | undefined;
   /** Interfaces whose Take has been asked for and not been undone: what `stop` has to release. */
   readonly #asked = new Set<Ifindex>();
-  readonly #owned = new Set<Ifindex>();
+  /** With the name that each had when it was taken: one that is renamed is lost under that. */
+  readonly #owned = new Map<Ifindex, string | undefined>();
   readonly #routes: Routes;
   readonly #joins: Joins;
   readonly #inputs: Inputs;
@@ -87,6 +91,8 @@ export class StaticModule implements Protocol {
       client: this.name,
       handle: () => this.#handle,
       usable: (name) => this.#usable(name),
+      problem: (name) => this.#problem(name),
+      switches: switchesOf(parts.savedState),
     });
   }
 
@@ -97,6 +103,7 @@ export class StaticModule implements Protocol {
       componentId: config.componentId,
       name: this.name,
       callbacks: this.#callbacks(),
+      pimUpcalls: config.routes.some(hasChoice),
     });
     if (handle === undefined) return status;
     this.#handle = handle;
@@ -112,6 +119,10 @@ export class StaticModule implements Protocol {
     if (this.#handle === undefined) return DONE;
     this.#joins.stop();
     return this.#releaseNext([...this.#asked].sort((a, b) => a - b));
+  }
+
+  saveState(): unknown {
+    return { switches: Object.fromEntries(this.#inputs.saved()) };
   }
 
   /** By a take all of its routes are known. */
@@ -164,6 +175,8 @@ export class StaticModule implements Protocol {
       rpf: (request) => this.#rpf(request),
       mayStillWant: (flow, ifindex) => this.#leadsTo(flow, ifindex),
       mayPass: (flow, iif) => this.#leadsFrom(flow, iif),
+      expects: (flow, arrival) => this.#expects(flow, arrival),
+      wrongInterface: (event) => this.#heard(event, event.ifindex),
       interfaceGone: (ifindex) => this.#forget(ifindex),
       interfaceLost: (ifindex) => this.#forget(ifindex),
       interfaceOffered: (ifindex) => this.#parts.links.byIndex(ifindex) !== undefined,
@@ -189,7 +202,24 @@ export class StaticModule implements Protocol {
     const route = this.#routes.find(flow, [arrival, this.#nameOf(flow.ifindex)]);
     if (!route) return undefined;
     if (route.oifs.length === 0) return { refuse: true };
-    const name = route.iifs.length === 1 ? route.iifs[0]! : this.#inputs.of(route, flow, arrival);
+    return this.#replyOf(route, route.iifs.length === 1 ? route.iifs[0]! : this.#inputs.of(route, flow, arrival));
+  }
+
+  /** Of several inputs each is legal, whatever the unicast routes say; with a single one they must lead to an interface in service. */
+  #expects(flow: MembershipKey, arrival: Ifindex): RpfReply | undefined {
+    const name = this.#owned.get(arrival);
+    const route = name === undefined ? undefined : this.#routes.find(flow, [name]);
+    if (!route || route.iifs.length === 1 || !route.iifs.includes(name!)) return undefined;
+    return route.oifs.length === 0 ? { refuse: true } : this.#replyOf(route, this.#inputs.of(route, flow, name));
+  }
+
+  #heard(flow: MembershipKey, ifindex: Ifindex): void {
+    const name = this.#owned.get(ifindex);
+    const route = name === undefined ? undefined : this.#routes.find(flow, [name]);
+    if (route && hasChoice(route) && route.iifs.includes(name!)) this.#inputs.heard(route, flow.group, name!);
+  }
+
+  #replyOf(route: StaticRoute, name: string): RpfReply | undefined {
     const iif = this.#parts.links.byName(name);
     return iif && this.#owned.has(iif.ifindex) ? { ifindex: iif.ifindex, outputs: this.#outputsOf(route) } : undefined;
   }
@@ -207,6 +237,12 @@ export class StaticModule implements Protocol {
     return link?.running && this.#owned.has(link.ifindex) ? link.ifindex : undefined;
   }
 
+  #problem(name: string): InputProblem {
+    const link = this.#parts.links.byName(name);
+    if (!link) return 'gone';
+    return this.#owned.has(link.ifindex) ? 'down' : 'released';
+  }
+
   /** D-OWN-13: the interface came by hand-over; the manager sweeps what was not added by `resyncDone`. */
   #granted(ifindex: Ifindex): void {
     this.#asked.add(ifindex);
@@ -218,8 +254,8 @@ export class StaticModule implements Protocol {
   }
 
   #serve(ifindex: Ifindex): Answer<unknown> {
-    this.#owned.add(ifindex);
-    const name = this.#parts.links.byIndex(ifindex)?.name;
+    const name = this.#nameOf(ifindex);
+    this.#owned.set(ifindex, name);
     return name === undefined ? undefined : this.#addMemberships(ifindex, name);
   }
 
@@ -242,7 +278,8 @@ export class StaticModule implements Protocol {
 
   #forget(ifindex: Ifindex): void {
     this.#asked.delete(ifindex);
-    const name = this.#owned.delete(ifindex) ? this.#nameOf(ifindex) : undefined;
+    const name = this.#owned.get(ifindex);
+    this.#owned.delete(ifindex);
     if (name !== undefined) this.#inputs.lost(name);
   }
 
@@ -265,6 +302,13 @@ export class StaticModule implements Protocol {
     else if (kind === 'removed') this.#joins.gone(link.ifindex);
     else if (before?.running && !link.running) this.#inputs.lost(link.name);
   }
+}
+
+function switchesOf(saved: SavedProtocolState | undefined): ReadonlyMap<string, number> {
+  const switches = fieldsOf(fieldsOf(saved?.state)?.['switches']) ?? {};
+  return new Map(
+    Object.entries(switches).flatMap(([name, count]) => (typeof count === 'number' ? [[name, count] as const] : [])),
+  );
 }
 
 /** One address without its length. */

@@ -129,3 +129,61 @@ netnsTest(
     expect(active(daemon)).toBe('lan-a');
   },
 );
+
+netnsTest('of five inputs the one that has the stream takes over directly (G, F46)', async (net) => {
+  // given a group on the first of five inputs, and on the last
+  const router = net.router('router');
+  const names = ['a', 'b', 'c', 'd', 'e', 'out'];
+  const hosts = names.map((name, n) => net.host(name, router, `lan-${name}`, `10.${n + 1}.0`));
+  const daemon = await router.daemon(
+    (socket) => `
+control: { socket: ${socket} }
+interfaces: { ${names.map((name) => `lan-${name}: { owner: video }`).join(', ')} }
+static:
+  video:
+    routes:
+      - { group: 239.1.1.1, from: [lan-a, lan-b, lan-c, lan-d, lan-e], to: [lan-out], failoverAfter: 300ms }
+`,
+  );
+  const member = await Member.start(hosts[5]!, '10.6.0.2');
+  await member.join('239.1.1.1');
+  const first = await sends(hosts[0]!, '10.1.0.2', '239.1.1.1');
+  await member.gets('10.1.0.2', '239.1.1.1', 20);
+  await sends(hosts[4]!, '10.5.0.2', '239.1.1.1');
+  await eventually('the kernel has told', () => daemon.ctlText('show', 'counters').includes('upcall.wrongvif'));
+  // when the first falls silent, then the last takes over, and none between them
+  await first.stop();
+  await member.gets('10.5.0.2', '239.1.1.1', 100);
+  expect(daemon.events('static.input.changed')).toMatchObject([{ from: 'lan-a', to: 'lan-e', reason: 'silent' }]);
+});
+
+const LOSSES: readonly (readonly [string, string, (router: Namespace) => void])[] = [
+  ['gets another name', 'gone', (router) => router.ip('link', 'set', 'lan-a', 'name', 'lan-z')],
+  [
+    'becomes a port of a bridge',
+    'released',
+    (router) => {
+      router.ip('link', 'add', 'br0', 'type', 'bridge');
+      router.ip('link', 'set', 'lan-a', 'master', 'br0');
+    },
+  ],
+];
+for (const [what, reason, lose] of LOSSES)
+  netnsTest(`an active input that ${what} is given up at once, also while routes lead there (G, C6)`, async (net) => {
+    // given one source that both sides have, and a route to it by the first
+    const { router, a, b, c } = lans(net);
+    for (const host of [a, b]) host.ip('address', 'add', '10.9.0.9/32', 'dev', 'eth0');
+    router.ip('route', 'add', '10.9.0.9/32', 'via', '10.1.0.2');
+    const daemon = await router.daemon(config('      - { group: 239.1.1.1, from: [lan-a, lan-b], to: [lan-c] }'));
+    const atC = await Member.start(c, '10.3.0.2');
+    await atC.join('239.1.1.1');
+    await sends(a, '10.9.0.9', '239.1.1.1');
+    await atC.gets('10.9.0.9', '239.1.1.1', 20);
+    await sends(b, '10.9.0.9', '239.1.1.1');
+    // when the first goes
+    lose(router);
+    await eventually('the move', () => active(daemon) === 'lan-b');
+    // then the stream goes on by the second
+    await atC.gets('10.9.0.9', '239.1.1.1', 200);
+    expect(daemon.events('static.input.changed')).toMatchObject([{ from: 'lan-a', to: 'lan-b', reason }]);
+  });

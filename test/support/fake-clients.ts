@@ -49,7 +49,8 @@ export class TestClient {
   registration(): Registration {
     const callbacks: Record<string, unknown> = { ...this.recording() };
     for (const name of this.#options.without ?? []) delete callbacks[name];
-    const { ribPreference } = this.#options;
+    const { ribPreference, answers } = this.#options;
+    if (answers?.expects) callbacks['expects'] = answers.expects;
     const rib = ribPreference === undefined ? {} : { ribPreference };
     return { ...this.#id, ...rib, callbacks: callbacks as ClientCallbacks };
   }

@@ -204,6 +204,28 @@ test('MGM-CRE-10 a source towards an interface nobody took gives a negative entr
   expect(bed.mfe(S2, G1)).toMatchObject({ timeout: 60, iifProtocol: 'dvmrp' });
 });
 
+test('whoever decides where the packet arrives may expect it there when nobody serves the way to its source (G)', async () => {
+  // given a client that lets the flow in by an interface of its own, other than the routes say
+  const bed = new Bed();
+  let expected = true;
+  const expects = () => (expected ? { ifindex: bed.eth1, outputs: [bed.eth3] } : undefined);
+  await bed.client('dvmrp', [bed.eth1, bed.eth3], { answers: { expects } });
+  await bed.flow(S2, G1, bed.eth1); // the way to S2 is eth2, which nobody has
+  expect(bed.entry(S2, G1)).toBe('eth1 -> eth3');
+  // when somebody takes the way to the source, then that one decides
+  const pim = await bed.client('pim', [bed.eth2]);
+  const other = ip('10.0.2.10');
+  await bed.flow(other, G1, bed.eth2);
+  expect(bed.entry(other, G1)).toBe('eth2 -> ');
+  expect(pim.name).toBe('pim');
+  // and who expects nothing leaves it silenced
+  await pim.release(bed.eth2);
+  expected = false;
+  const third = ip('10.0.2.11');
+  await bed.flow(third, G1, bed.eth1);
+  expect(bed.entry(third, G1)).toBe('eth1 -> ');
+});
+
 test('MGM-CRE-11 membership on the iif does not bring the iif into the list', async () => {
   const { bed, pim, dvmrp } = await ground();
   await pim.add(any(G1), bed.eth2);

@@ -3,7 +3,15 @@ import type { Answer } from '../../../src/base/answer.js';
 import { KernelError } from '../../../src/base/errors.js';
 import { formatIp, type IpAddress, ip, parsePrefix, type Prefix } from '../../../src/base/ip.js';
 import type { StaticConfig, StaticRoute } from '../../../src/config/types.js';
-import type { Handle, Mfe, MfeStats, MgmClient, MgmStatus, Registration } from '../../../src/mgm/client.js';
+import type {
+  Handle,
+  Mfe,
+  MfeStats,
+  MgmClient,
+  MgmStatus,
+  Registration,
+  SavedProtocolState,
+} from '../../../src/mgm/client.js';
 import type {
   Ifindex,
   Link,
@@ -151,7 +159,7 @@ export const CONFIG: StaticConfig = {
   ],
 };
 
-export function bed(config: StaticConfig = CONFIG) {
+export function bed(config: StaticConfig = CONFIG, savedState?: SavedProtocolState) {
   const mgm = new RecordingMgm();
   const links = new FakeLinks([SEND, RECV]);
   const membership = new FakeMembership();
@@ -160,13 +168,22 @@ export function bed(config: StaticConfig = CONFIG) {
   const told: object[] = [];
   const events: Events = { emit: (evt, fields) => void told.push({ evt, ...fields() }) };
   const port = membership as unknown as MembershipPort;
-  const module = new StaticModule({ mgm: mgm.client(), links, membership: port, clock, log, events, config });
+  const module = new StaticModule({
+    mgm: mgm.client(),
+    links,
+    membership: port,
+    clock,
+    log,
+    events,
+    config,
+    savedState,
+  });
   return { mgm, links, membership, clock, log, told, module };
 }
 
 /** Registered, and the calls of the start forgotten. */
-export function started(config: StaticConfig = CONFIG) {
-  const all = bed(config);
+export function started(config: StaticConfig = CONFIG, savedState?: SavedProtocolState) {
+  const all = bed(config, savedState);
   all.module.start();
   all.mgm.calls.length = 0;
   all.membership.calls.length = 0;

@@ -1,6 +1,7 @@
 /** Routes with several inputs: one is active, another one takes over when it falls silent (F46). */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
+import type { SavedProtocolState } from '../../../src/mgm/client.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import { CONFIG, link, RECV, route, SEND, started } from './fakes.js';
 
@@ -8,8 +9,8 @@ const [A, B, C] = [SEND, link(4, 'b'), link(5, 'c')];
 const FLOW = '10.1.0.2 239.1.1.1';
 
 /** An instance that owns send, b, c and recv, with one route from the first three to recv. */
-function bed() {
-  const all = started({ ...CONFIG, joins: [], routes: [route({ group: '239.1.0.0/16', from: ['send', 'b', 'c'] })] });
+function bed(from: readonly string[] = ['send', 'b', 'c'], savedState?: SavedProtocolState) {
+  const all = started({ ...CONFIG, joins: [], routes: [route({ group: '239.1.0.0/16', from })] }, savedState);
   for (const one of [B, C]) all.links.add(one);
   for (const { ifindex } of [A, B, C, RECV]) void all.module.take(ifindex);
   all.mgm.calls.length = 0;
@@ -26,7 +27,15 @@ function bed() {
   /** So many packets came by the entry's input, and by others. */
   const counted = (right: number, wrong: number) =>
     all.mgm.counters.set(FLOW, { inPackets: right + wrong, differentIfPackets: wrong });
-  return { ...all, arrives, counted, active: () => all.module.inputs().map(({ active }) => active) };
+  /** The kernel tells of a packet by another input than the active one. */
+  const wrong = (arrival: Ifindex) =>
+    all.callbacks.wrongInterface!({
+      source: ip('10.1.0.2'),
+      group: ip('239.1.1.1'),
+      ifindex: arrival,
+      packet: new Uint8Array(),
+    });
+  return { ...all, arrives, counted, wrong, active: () => all.module.inputs().map(({ active }) => active) };
 }
 
 test('the input where packets come first is active, for every flow of the group (F46)', () => {
@@ -80,15 +89,93 @@ test('a stream with a packet in a while, or one that ends everywhere, moves noth
   expect(mgm.calls).toEqual([]);
 });
 
-test('a third input has its turn when the second is silent as well (F46)', async () => {
-  const { arrives, counted, clock, active } = bed();
-  void arrives(A.ifindex);
-  counted(0, 0);
-  for (let n = 1; n <= 4; n++) {
-    counted(0, 100 * n);
-    await clock.run(500);
+/** The active input has no packets from now on, others have one in ten milliseconds. */
+async function silent({ counted, clock }: ReturnType<typeof bed>, forMs: number, since = 0): Promise<void> {
+  for (let ms = 0; ms < forMs; ms += 10) {
+    counted(0, 1 + (since + ms) / 10);
+    await clock.run(10);
   }
-  expect(active()).toEqual(['c']);
+}
+
+test('of many inputs the one where packets were told to come takes over directly (G, F46)', async () => {
+  // given packets by c, and once, before that, by b
+  const all = bed();
+  void all.arrives(A.ifindex);
+  for (const arrival of [B, C, C]) all.wrong(arrival.ifindex);
+  // when the active one falls silent
+  await silent(all, 1010);
+  // then c is next, within the promised time
+  expect(all.active()).toEqual(['c']);
+  expect(all.told).toMatchObject([{ from: 'send', to: 'c', reason: 'silent' }]);
+});
+
+test('where the kernel has told of none the third input has its turn right after the second (G, F46)', async () => {
+  const all = bed();
+  void all.arrives(A.ifindex);
+  await silent(all, 1200);
+  expect(all.active()).toEqual(['c']);
+  expect(all.log.of('static.input.changed').map(({ message }) => message)).toEqual([
+    'switched 239.1.1.1 from send to b: no packet on send for 1000 ms',
+    'switched 239.1.1.1 from b to c: no packet on b either',
+  ]);
+  // when nobody of them has the stream, but somebody else, then the next round takes its time
+  await silent(all, 900, 1200);
+  expect(all.told).toHaveLength(2);
+});
+
+test('an input that has taken over is no guess any more as soon as it brings a packet (G, F46)', async () => {
+  const { arrives, counted, clock, active, ...all } = bed();
+  void arrives(A.ifindex);
+  await silent({ arrives, counted, clock, active, ...all }, 1010);
+  expect(active()).toEqual(['b']);
+  counted(1, 200);
+  await clock.run(100);
+  counted(1, 300);
+  await clock.run(900);
+  expect(active()).toEqual(['b']);
+});
+
+test('wrong-interface messages are asked for where there is a choice, and only there (G)', () => {
+  expect(bed().mgm.registration?.pimUpcalls).toBe(true);
+  expect(bed(['send', 'b']).mgm.registration?.pimUpcalls).toBe(false);
+});
+
+test('a packet that comes by one of several inputs is expected there, whatever the routes say (G)', () => {
+  const { callbacks } = bed(['send', 'b']);
+  const flow = { source: ip('10.1.0.2'), group: ip('239.1.1.1') };
+  expect(callbacks.expects!(flow, B.ifindex)).toEqual({ ifindex: B.ifindex, outputs: [RECV.ifindex] });
+  expect(callbacks.expects!(flow, C.ifindex)).toBeUndefined();
+  expect(callbacks.expects!({ ...flow, group: ip('239.2.1.1') }, B.ifindex)).toBeUndefined();
+  // one input alone is where the routes lead
+  expect(bed(['send']).callbacks.expects!(flow, A.ifindex)).toBeUndefined();
+});
+
+test('an input with another name is lost under the name that it had (G, C6)', () => {
+  const { arrives, links, callbacks, module, log, told } = bed();
+  void arrives(A.ifindex);
+  links.remove(A);
+  links.add({ ...A, name: 'tmp' });
+  callbacks.interfaceGone!(A.ifindex);
+  expect(module.inputs()).toMatchObject([{ active: 'b', switches: 1 }]);
+  expect(told).toMatchObject([{ from: 'send', to: 'b', reason: 'gone' }]);
+  expect(log.of('static.input.changed')[0]?.message).toContain('there is no send any more');
+});
+
+test('how often a group has changed its input is known after a reload (G)', () => {
+  // given a group that has moved twice
+  const before = bed();
+  void before.arrives(A.ifindex);
+  before.links.replace(A, { ...A, running: false });
+  before.links.replace(B, { ...B, running: false });
+  const savedState = { state: JSON.parse(JSON.stringify(before.module.saveState())) as unknown, ageMs: 10 };
+  // when the next process sees it
+  const after = bed(undefined, savedState);
+  void after.arrives(C.ifindex);
+  expect(after.module.inputs()).toMatchObject([{ active: 'c', switches: 2 }]);
+  // and what is no number is ignored
+  const hostile = bed(undefined, { state: { switches: { '239.1.1.1 send,b,c': 'many' } }, ageMs: 10 });
+  void hostile.arrives(A.ifindex);
+  expect(hostile.module.inputs()).toMatchObject([{ switches: 0 }]);
 });
 
 test('an input whose link goes down is given up at once (F46)', () => {
@@ -100,10 +187,12 @@ test('an input whose link goes down is given up at once (F46)', () => {
 });
 
 test('an input that the instance owns no more is given up at once (F46)', () => {
-  const { arrives, callbacks, mgm, active } = bed();
+  const { arrives, callbacks, mgm, active, told, log } = bed();
   void arrives(A.ifindex);
   callbacks.interfaceLost!(A.ifindex, 'handed over');
   expect(mgm.calls).toEqual(['set 10.1.0.2 239.1.1.1 4']);
+  expect(told).toMatchObject([{ from: 'send', to: 'b', reason: 'released' }]);
+  expect(log.of('static.input.changed')[0]?.message).toContain('static2 does not own send any more');
   expect(active()).toEqual(['b']);
 });
 
