@@ -15,12 +15,17 @@ namespace {
 
 // Protocol 0: nothing arrives before the filter is there and bind() names the interface.
 constexpr SocketKind kPackets{AF_PACKET, SOCK_DGRAM, 0};
+constexpr uint32_t kEthertype = static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PROTOCOL);
+constexpr uint32_t kPacketType = static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PKTTYPE);
+constexpr uint32_t kVlanTag = static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_VLAN_TAG);
+constexpr uint32_t kVlanId = 0xfff;
 constexpr uint32_t kProtocolAt = 9;
 constexpr uint32_t kSourceAt = 12;
 constexpr uint32_t kHeaderBytes = 20;
 constexpr int kLeastBuffer = 1;  // the kernel makes its minimum of it
 
 constexpr sock_filter Load(int size, uint32_t at) { return BPF_STMT(static_cast<uint16_t>(BPF_LD | BPF_ABS | size), at); }
+constexpr sock_filter And(uint32_t mask) { return BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask); }
 constexpr sock_filter Return(uint32_t bytes) { return BPF_STMT(BPF_RET | BPF_K, bytes); }
 // Goes over so many instructions when the value loaded last does, or does not, fit.
 constexpr sock_filter Jump(int condition, uint32_t value, uint8_t if_true, uint8_t if_false) {
@@ -35,9 +40,17 @@ std::vector<sock_filter> WatchFilter(std::span<const uint32_t> addresses) {
       Load(BPF_B, kProtocolAt),
       Jump(BPF_JEQ, IPPROTO_IGMP, 1, 0),
       Return(0),
+      Load(BPF_W, kEthertype),
+      Jump(BPF_JEQ, ETH_P_IP, 1, 0),
+      Return(0),
       // Frames for other machines, which a promiscuous interface sees, and what this machine sends.
-      Load(BPF_B, static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+      Load(BPF_W, kPacketType),
       Jump(BPF_JGE, PACKET_OTHERHOST, 0, 1),
+      Return(0),
+      // A VLAN is another interface; its number 0 is none.
+      Load(BPF_W, kVlanTag),
+      And(kVlanId),
+      Jump(BPF_JEQ, 0, 1, 0),
       Return(0),
       Load(BPF_W, kSourceAt),
   };
@@ -56,9 +69,12 @@ int OpenPacketWatch(int ifindex, std::span<const uint32_t> addresses, UniqueFd& 
   std::vector<sock_filter> code = WatchFilter(addresses);
   const sock_fprog filter{static_cast<uint16_t>(code.size()), code.data()};
   if (const int error = SetOption(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER, filter)) return error;
+  // Of all protocols, though it wants IPv4 alone: such a socket is asked before IP is. The other kind is asked after it, for
+  // which the kernel copies each packet that it forwards.
+  if (const int error = SetOption(fd.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)) return error;
   sockaddr_ll where{};
   where.sll_family = AF_PACKET;
-  where.sll_protocol = htons(ETH_P_IP);
+  where.sll_protocol = htons(ETH_P_ALL);
   where.sll_ifindex = ifindex;
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) != 0) return errno;
   out = std::move(fd);

@@ -2,7 +2,7 @@
 // any socket of IP gets them (a "martian source"), so a packet socket looks at what arrives on one interface.
 #pragma once
 
-#include <linux/filter.h>
+#include <linux/filter.h>  // classic BPF
 
 #include <array>
 #include <cstddef>
@@ -17,7 +17,8 @@ namespace mgmd {
 // More addresses of an interface are not watched.
 inline constexpr size_t kWatchedAddresses = 64;
 
-// The socket filter (classic BPF over the IP header): lets IGMP of any type pass whose source is one of `addresses`.
+// The socket filter (classic BPF over the IP header): lets IGMP of any type pass that came in for this interface from one of
+// `addresses`.
 std::vector<sock_filter> WatchFilter(std::span<const uint32_t> addresses);
 
 // A packet socket on one interface that gets nothing but what the filter lets pass; its buffer holds a few packets, so a

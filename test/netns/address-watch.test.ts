@@ -19,17 +19,20 @@ interface Frame {
   readonly body?: string;
   /** False: without the router alert option, so the IP header has 20 bytes. */
   readonly alert?: boolean;
+  /** The frame carries this VLAN tag. */
+  readonly vlan?: number;
 }
 
 /** An Ethernet frame of it, with an IP header whose checksum nobody looks at before the kernel drops it. */
 function frame({ from = FOREIGN, to = ALL_SYSTEMS, source = OWN, ...rest }: Frame): string {
-  const { protocol = IGMP, body = QUERY, alert = true } = rest;
+  const { protocol = IGMP, body = QUERY, alert = true, vlan } = rest;
   const options = alert ? '94040000' : '';
   const total = 20 + options.length / 2 + body.length / 2;
   const octets = (text: string) => text.split('.').map((octet) => Number(octet).toString(16).padStart(2, '0'));
   const start = `${alert ? '46' : '45'}c0${total.toString(16).padStart(4, '0')}0000000001`;
   const header = `${start}${protocol.toString(16).padStart(2, '0')}0000${octets(source).join('')}e0000001${options}`;
-  return `${to}${from}`.replaceAll(':', '') + `0800${header}${body}`;
+  const tag = vlan === undefined ? '' : `8100${vlan.toString(16).padStart(4, '0')}`;
+  return `${to}${from}`.replaceAll(':', '') + `${tag}0800${header}${body}`;
 }
 
 const SEND = `
@@ -65,7 +68,8 @@ test('a message of any IGMP type from an own address is told with the MAC of its
     ip('link set dev eth1 promisc on');
     expect(kernel.addressWatch.watch(eth1, [address(OWN), address(second)])).toBeUndefined();
     // when packets come that are none of it, and one that is
-    send('eth1-peer', { source: '10.1.0.2' }, { protocol: UDP }, { to: '02:00:00:00:00:55' }, { alert: false });
+    const others = [{ source: '10.1.0.2' }, { protocol: UDP }, { to: '02:00:00:00:00:55' }, { vlan: 7 }];
+    send('eth1-peer', ...others, { alert: false });
     await eventually('the first message', () => uses.length > 0);
     expect(uses).toEqual([`${OWN} ${FOREIGN}`]);
     // then, after its rest, the socket hears the next: a DVMRP Probe from the second address
