@@ -3,48 +3,15 @@ import { expect, test } from 'vitest';
 import { formatIp, ip as address } from '../../src/base/ip.js';
 import type { Kernel } from '../../src/kernel/system.js';
 import { eventually } from '../support/eventually.js';
+import { FOREIGN_MAC, type FrameOptions, igmpFrame, SEND_FRAMES } from '../support/igmp-frame.js';
 import { ip, ipBatch, procNet, run, veth, withKernel } from './own-namespace.js';
 
 const OWN = '10.1.0.1';
-const FOREIGN = '02:00:00:00:00:99';
-const ALL_SYSTEMS = '01:00:5e:00:00:01';
-const [IGMP, UDP] = [2, 17];
-const [QUERY, DVMRP] = ['1164ec1e0000000002140000', '13010000000a0300'];
+const UDP = 17;
+const DVMRP_PROBE = '13010000000a0300';
 
-interface Frame {
-  readonly from?: string;
-  readonly to?: string;
-  readonly source?: string;
-  readonly protocol?: number;
-  readonly body?: string;
-  /** False: without the router alert option, so the IP header has 20 bytes. */
-  readonly alert?: boolean;
-  /** The frame carries this VLAN tag. */
-  readonly vlan?: number;
-}
-
-/** An Ethernet frame of it, with an IP header whose checksum nobody looks at before the kernel drops it. */
-function frame({ from = FOREIGN, to = ALL_SYSTEMS, source = OWN, ...rest }: Frame): string {
-  const { protocol = IGMP, body = QUERY, alert = true, vlan } = rest;
-  const options = alert ? '94040000' : '';
-  const total = 20 + options.length / 2 + body.length / 2;
-  const octets = (text: string) => text.split('.').map((octet) => Number(octet).toString(16).padStart(2, '0'));
-  const start = `${alert ? '46' : '45'}c0${total.toString(16).padStart(4, '0')}0000000001`;
-  const header = `${start}${protocol.toString(16).padStart(2, '0')}0000${octets(source).join('')}e0000001${options}`;
-  const tag = vlan === undefined ? '' : `8100${vlan.toString(16).padStart(4, '0')}`;
-  return `${to}${from}`.replaceAll(':', '') + `${tag}0800${header}${body}`;
-}
-
-const SEND = `
-import socket, sys
-wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-wire.bind((sys.argv[1], 0))
-for frame in sys.argv[2:]:
-    wire.send(bytes.fromhex(frame))
-`;
-
-function send(device: string, ...frames: readonly Frame[]): void {
-  run('python3', '-c', SEND, device, ...frames.map(frame));
+function send(device: string, ...frames: readonly FrameOptions[]): void {
+  run('python3', '-c', SEND_FRAMES, device, ...frames.map(igmpFrame));
 }
 
 /** "10.1.0.1 02:00:00:00:00:99" for each message. */
@@ -68,16 +35,21 @@ test('a message of any IGMP type from an own address is told with the MAC of its
     ip('link set dev eth1 promisc on');
     expect(kernel.addressWatch.watch(eth1, [address(OWN), address(second)])).toBeUndefined();
     // when packets come that are none of it, and one that is
-    const others = [{ source: '10.1.0.2' }, { protocol: UDP }, { to: '02:00:00:00:00:55' }, { vlan: 7 }];
-    send('eth1-peer', ...others, { alert: false });
+    const others = [
+      { source: '10.1.0.2' },
+      { source: OWN, protocol: UDP },
+      { source: OWN, to: '02:00:00:00:00:55' },
+      { source: OWN, vlan: 7 },
+    ];
+    send('eth1-peer', ...others, { source: OWN, alert: false });
     await eventually('the first message', () => uses.length > 0);
-    expect(uses).toEqual([`${OWN} ${FOREIGN}`]);
+    expect(uses).toEqual([`${OWN} ${FOREIGN_MAC}`]);
     // then, after its rest, the socket hears the next: a DVMRP Probe from the second address
     await eventually('the Probe', () => {
-      send('eth1-peer', { source: second, body: DVMRP });
+      send('eth1-peer', { source: second, body: DVMRP_PROBE });
       return uses.length > 1;
     });
-    expect(uses[1]).toBe(`${second} ${FOREIGN}`);
+    expect(uses[1]).toBe(`${second} ${FOREIGN_MAC}`);
   });
 });
 
@@ -91,12 +63,12 @@ test('what comes back with a MAC of this machine is not told (E7)', async () => 
     expect(links.byName('eth1')?.mac).toBe('02:00:00:00:00:01');
     const uses = listen(kernel);
     kernel.addressWatch.watch(eth1, [address(OWN)]);
-    send('eth1-peer', { from: '02:00:00:00:00:01' }, { from: '02:00:00:00:00:02' });
+    send('eth1-peer', { source: OWN, from: '02:00:00:00:00:01' }, { source: OWN, from: '02:00:00:00:00:02' });
     await eventually('the stranger', () => {
-      send('eth1-peer', {});
+      send('eth1-peer', { source: OWN });
       return uses.length > 0;
     });
-    expect(new Set(uses)).toEqual(new Set([`${OWN} ${FOREIGN}`]));
+    expect(new Set(uses)).toEqual(new Set([`${OWN} ${FOREIGN_MAC}`]));
   });
 });
 
@@ -108,16 +80,16 @@ test('the socket goes on when the interface was down, and follows new addresses 
     ip('link set dev eth1 down');
     ip('link set dev eth1 up');
     await eventually('the message after down and up', () => {
-      send('eth1-peer', {});
+      send('eth1-peer', { source: OWN });
       return uses.length > 0;
     });
     uses.length = 0;
     kernel.addressWatch.watch(eth1, [address('10.1.0.9')]);
     await eventually('the message from the new address', () => {
-      send('eth1-peer', {}, { source: '10.1.0.9' });
+      send('eth1-peer', { source: OWN }, { source: '10.1.0.9' });
       return uses.length > 0;
     });
-    expect(new Set(uses)).toEqual(new Set([`10.1.0.9 ${FOREIGN}`]));
+    expect(new Set(uses)).toEqual(new Set([`10.1.0.9 ${FOREIGN_MAC}`]));
   });
 });
 
@@ -129,7 +101,7 @@ test('a flood fills no more than the small buffer: a few are read, and everythin
     const uses = listen(kernel);
     kernel.addressWatch.watch(eth1, [address(OWN)]);
     await openSockets(1);
-    send('eth1-peer', ...Array.from({ length: 500 }, () => ({})));
+    send('eth1-peer', ...Array.from({ length: 500 }, () => ({ source: OWN })));
     await eventually('the flood', () => uses.length > 0);
     expect(uses.length).toBeLessThanOrEqual(16);
     kernel.addressWatch.watch(eth1, []);

@@ -4,6 +4,7 @@ import { type IpAddress, formatIp, ip as address, toU32 } from '../../src/base/i
 import type { Kernel } from '../../src/kernel/system.js';
 import type { MfcChange, Upcall } from '../../src/port/kernel.js';
 import { eventually } from '../support/eventually.js';
+import { igmpFrame, SEND_FRAMES } from '../support/igmp-frame.js';
 import { type Device, type Ground, KERNEL_CONTRACT } from '../support/kernel-contract.js';
 import { linksPass, type Namespace, type Net, withNet } from '../support/topology.js';
 import type { Receiver } from '../support/traffic.js';
@@ -20,6 +21,7 @@ class RealGround implements Ground {
   readonly links: Kernel['links'];
   readonly routes: Kernel['routes'];
   readonly membership: Kernel['membership'];
+  readonly addressWatch: Kernel['addressWatch'];
   readonly upcalls: Upcall[] = [];
   readonly changes: (MfcChange | undefined)[] = [];
   readonly #hosts: Readonly<Record<Device, Namespace>>;
@@ -28,6 +30,7 @@ class RealGround implements Ground {
 
   constructor(kernel: Kernel, hosts: Readonly<Record<Device, Namespace>>) {
     ({ mroute: this.mroute, links: this.links, routes: this.routes, membership: this.membership } = kernel);
+    this.addressWatch = kernel.addressWatch;
     this.#hosts = hosts;
     this.mroute.onUpcalls((batch) => {
       for (const upcall of batch) {
@@ -63,6 +66,10 @@ class RealGround implements Ground {
     const from = `${SUBNETS[device]}.2`;
     const sender = await this.#hosts[device].sender({ from, groups: [formatIp(group)], ratePerSec: 1000, count });
     await sender.done();
+  }
+
+  async speak(device: Device, source: IpAddress): Promise<void> {
+    this.#hosts[device].run('python3', '-c', SEND_FRAMES, 'eth0', igmpFrame({ source: formatIp(source) }));
   }
 
   async received(device: Device, group: IpAddress, atLeast: number): Promise<number> {

@@ -175,7 +175,7 @@ export class FakeKernel {
   readonly routes: FakeRoutes;
   readonly membership: FakeMembership;
   readonly igmp: FakeIgmp;
-  readonly addressWatch = new FakeAddressWatch();
+  readonly addressWatch: FakeAddressWatch;
   /** The truth; the link port hears of it a microtask later. */
   readonly #devices = new Map<Ifindex, Link>();
   readonly #delivered = new Map<Ifindex, Packet[]>();
@@ -192,6 +192,7 @@ export class FakeKernel {
     });
     this.membership = new FakeMembership(exists);
     this.igmp = new FakeIgmp(exists);
+    this.addressWatch = new FakeAddressWatch(exists);
     this.routes = new FakeRoutes(() => [...this.#devices.values()].filter((device) => device.up));
   }
 

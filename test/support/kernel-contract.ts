@@ -6,6 +6,8 @@ import assert from 'node:assert/strict';
 import { KernelError } from '../../src/base/errors.js';
 import { type IpAddress, ip } from '../../src/base/ip.js';
 import {
+  type AddressUse,
+  type AddressWatchPort,
   ANY_SOURCE_FILTER,
   type Ifindex,
   type LinkPort,
@@ -18,6 +20,7 @@ import {
   type Vif,
   VIFS,
 } from '../../src/port/kernel.js';
+import { FOREIGN_MAC } from './igmp-frame.js';
 
 export type Device = 'in' | 'out' | 'other';
 
@@ -30,6 +33,7 @@ export interface Ground {
   readonly links: LinkPort;
   readonly routes: RoutePort;
   readonly membership: MembershipPort;
+  readonly addressWatch: AddressWatchPort;
   readonly upcalls: readonly Upcall[];
   readonly changes: readonly (MfcChange | undefined)[];
   ifindex(device: Device): Ifindex;
@@ -37,6 +41,8 @@ export interface Ground {
   setDown(device: Device): Promise<void>;
   /** A host behind the device (address .2) sends `count` packets with TTL 8 to the group. */
   send(device: Device, group: IpAddress, count: number): Promise<void>;
+  /** Another machine behind the device sends an IGMP message from this address. */
+  speak(device: Device, source: IpAddress): Promise<void>;
   /** How many packets to the group came out of the device so far, once at least `atLeast` have. */
   received(device: Device, group: IpAddress, atLeast: number): Promise<number>;
   /** Waits until `ask` is truthy. */
@@ -385,9 +391,37 @@ const MEMBERSHIPS: readonly ContractCase[] = [
   },
 ];
 
+const OWN_ADDRESSES: readonly ContractCase[] = [
+  {
+    title: 'what another machine sends from a watched address is told with its MAC, what is not watched is not',
+    async run(ground) {
+      const { addressWatch } = ground;
+      const [inside, outside] = [ground.ifindex('in'), ground.ifindex('out')];
+      const uses: AddressUse[] = [];
+      addressWatch.onUse((use) => uses.push(use));
+      succeeds(addressWatch.watch(inside, [ip('10.1.0.1')]));
+      succeeds(addressWatch.watch(outside, [ip('10.2.0.1')]));
+      succeeds(addressWatch.watch(outside, []));
+      await ground.speak('in', ip('10.1.0.9'));
+      await ground.speak('out', ip('10.2.0.1'));
+      await ground.speak('in', ip('10.1.0.1'));
+      await ground.until('the use to be told', () => uses.length > 0);
+      assert.deepEqual(uses, [{ ifindex: inside, address: ip('10.1.0.1'), mac: FOREIGN_MAC }]);
+    },
+  },
+  {
+    title: 'an interface that does not exist cannot be watched, and nothing may end twice',
+    async run({ addressWatch }) {
+      assert.equal(codeOf(addressWatch.watch(999_999 as Ifindex, [ip('10.1.0.1')])), 'ENODEV');
+      succeeds(addressWatch.watch(999_999 as Ifindex, []));
+    },
+  },
+];
+
 export const KERNEL_CONTRACT: readonly ContractCase[] = [
   ...VIFS_AND_ENTRIES,
   ...UPCALLS,
   ...INTERFACES,
   ...MEMBERSHIPS,
+  ...OWN_ADDRESSES,
 ];

@@ -1,9 +1,10 @@
 /** The fake kernel keeps the contract that the real one is held to (test/netns/contract.test.ts). */
 import { expect, test } from 'vitest';
-import { ip } from '../../src/base/ip.js';
+import { formatIp, ip } from '../../src/base/ip.js';
 import { type Ifindex, type MfcChange, type Upcall, type Vif, VIFS } from '../../src/port/kernel.js';
 import { settle } from '../support/fake-clock.js';
 import { FakeKernel } from '../support/fake-kernel.js';
+import { FOREIGN_MAC } from '../support/igmp-frame.js';
 import { type Device, type Ground, KERNEL_CONTRACT } from '../support/kernel-contract.js';
 
 function fakeGround(kernel: FakeKernel): Ground {
@@ -28,6 +29,7 @@ function fakeGround(kernel: FakeKernel): Ground {
       const source = ip({ in: '10.1.0.2', out: '10.2.0.2', other: '10.3.0.2' }[device]);
       for (let n = 0; n < count; n++) kernel.packet(source, group, devices[device]);
     },
+    speak: async (device, source) => kernel.addressWatch.hear(devices[device], formatIp(source), FOREIGN_MAC),
     received: async (device, group) => kernel.delivered(devices[device]).filter((p) => p.group === group).length,
     until: async (what, ask) => {
       await settle();

@@ -287,7 +287,7 @@ export class Bed {
   readonly wire = new FakeWire(this.clock);
   readonly mgm = new RecordingMgm();
   readonly log = new RecordingLog();
-  readonly addressWatch = new FakeAddressWatch();
+  readonly addressWatch = new FakeAddressWatch((ifindex) => this.links.byIndex(ifindex) !== undefined);
   readonly membership = new FakeMembership((ifindex) => this.links.byIndex(ifindex) !== undefined);
   /** What `mgmctl monitor` would show. */
   readonly events: (Readonly<Record<string, unknown>> & { readonly evt: string })[] = [];
