@@ -51,8 +51,9 @@ bool Holds(int fd, int ifindex, uint32_t group) {
   return ::getsockopt(fd, IPPROTO_IP, MCAST_MSFILTER, &filter, &length) == 0;
 }
 
-// Descriptors that memberships leave to others.
+// Descriptors that memberships leave to others; those of the link's own groups, by which routers hear at all, may use them.
 constexpr rlim_t kReserve = 128;
+bool IsOfTheLink(uint32_t group) { return group >> 8 == 0xe00000; }  // 224.0.0.0/24
 constexpr size_t kSpareInBag = 16;
 
 // Descriptors are numbered from the lowest that is free, so a high number says that few are left.
@@ -87,11 +88,11 @@ int MembershipPool::Open(int adopt_fd, uint32_t mark) {
   return sockets_.empty() ? Grow() : 0;
 }
 
-int MembershipPool::Grow() {
+int MembershipPool::Grow(bool from_reserve) {
   UniqueFd fd;
   if (const int error = OpenSocket(kUdp, fd)) return error;
   // The last descriptors of the process are for everything else: files, control connections, netlink.
-  if (const int error = IsReserved(fd.get()) ? EMFILE : 0) return error;
+  if (!from_reserve && IsReserved(fd.get())) return EMFILE;
   if (mark_ != 0) {
     if (const int error = SetOption(fd.get(), SOL_SOCKET, SO_MARK, mark_)) return error;
   }
@@ -156,11 +157,11 @@ void MembershipPool::GiveBack(size_t socket) {
 
 // Makes a new membership on the first socket that has room, on a new socket when none has: so the later ones become empty.
 template <typename Call>
-int MembershipPool::AddNew(uint64_t key, Call call) {
+int MembershipPool::AddNew(uint64_t key, Call call, bool from_reserve) {
   for (;;) {
     const bool opened = room_.empty();
     if (opened) {
-      if (const int error = Grow()) return error;
+      if (const int error = Grow(from_reserve)) return error;
     }
     const size_t i = *room_.begin();
     const int error = call(sockets_[i].fd.get());
@@ -179,7 +180,8 @@ int MembershipPool::Join(int ifindex, uint32_t group) {
   if (!open_) return EBADF;
   const uint64_t key = Key(ifindex, group);
   if (Find(key, ifindex, group)) return EADDRINUSE;
-  return AddNew(key, [&](int fd) { return SetOption(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, Request(ifindex, group)); });
+  const auto call = [&](int fd) { return SetOption(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, Request(ifindex, group)); };
+  return AddNew(key, call, IsOfTheLink(group));
 }
 
 int MembershipPool::Leave(int ifindex, uint32_t group) {

@@ -47,9 +47,9 @@ class MembershipPool {
   };
 
   template <typename Call>
-  int AddNew(uint64_t key, Call call);
-  // Opens one more socket, in a vacant place where there is one.
-  int Grow();
+  int AddNew(uint64_t key, Call call, bool from_reserve = false);
+  // Opens one more socket, in a vacant place where there is one; of the last descriptors only `from_reserve`.
+  int Grow(bool from_reserve = true);
   int PutIntoBag(int fd);
   void GiveBack(size_t socket);
   [[nodiscard]] std::vector<int> OpenSockets() const;

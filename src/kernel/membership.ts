@@ -4,13 +4,17 @@
  * those of the net difference: what was joined and left inside the pause costs no call and puts no report on the wire.
  */
 import type { KernelError } from '../base/errors.js';
-import type { IpAddress } from '../base/ip.js';
+import { type IpAddress, isLinkLocalGroup } from '../base/ip.js';
+import type { Clock, Timer } from '../port/clock.js';
 import type { Ifindex, MembershipCounters, MembershipFilter, MembershipPort, MembershipWish } from '../port/kernel.js';
 import type { NativeMembershipSocket } from './addon.js';
 import type { InterfaceName } from './errno.js';
 import type { HostPause } from './host-pause.js';
 import { MembershipLanes, type OpenMembershipPool } from './membership-lanes.js';
 import { merged, normalised, type PlanStep, plan, RANK, SOURCES_PER_MEMBERSHIP } from './membership-plan.js';
+
+/** A refused join of a group of the link is tried again after this long: without it routers hear no reports, or no neighbours. */
+const AGAIN_MS = 1000;
 
 interface GatedGroup {
   readonly group: IpAddress;
@@ -43,12 +47,16 @@ export interface MembershipOptions {
   readonly nameOf?: InterfaceName;
   /** How many sources the filter of one membership holds. */
   readonly mostSources?: () => number;
+  /** Without it nothing is tried again by itself. */
+  readonly clock?: Clock;
 }
 
 export class MembershipGate implements MembershipPort {
   readonly #lanes: MembershipLanes;
   readonly #host: HostPause | undefined;
   readonly #mostSources: () => number;
+  readonly #clock: Clock | undefined;
+  #again: Timer | undefined;
   readonly #interfaces = new Map<Ifindex, GatedInterface>();
   #inherited: readonly NativeMembershipSocket[];
   #serial = 0;
@@ -59,15 +67,16 @@ export class MembershipGate implements MembershipPort {
   constructor(
     open: OpenMembershipPool,
     inherited: readonly NativeMembershipSocket[] = [],
-    { host, nameOf, mostSources = () => SOURCES_PER_MEMBERSHIP }: MembershipOptions = {},
+    { host, nameOf, mostSources = () => SOURCES_PER_MEMBERSHIP, clock }: MembershipOptions = {},
   ) {
     this.#lanes = new MembershipLanes(open, nameOf);
     this.#mostSources = mostSources;
     this.#inherited = inherited;
     this.#host = host;
+    this.#clock = clock;
   }
 
-  /** A refused wish stays, shown as not held; stating it again, or a resume, tries again. */
+  /** A refused wish stays, shown as not held; stating it again, or a resume, tries again. Groups of the link are tried again by themselves. */
   set(
     holder: string,
     ifindex: Ifindex,
@@ -154,6 +163,7 @@ export class MembershipGate implements MembershipPort {
 
   /** The kernel leaves all groups. */
   close(): void {
+    this.#again?.cancel();
     this.#interfaces.clear();
     this.releaseInherited();
     this.#lanes.close();
@@ -191,11 +201,22 @@ export class MembershipGate implements MembershipPort {
       errors.push(error);
       refused.add(step.of);
       step.of.refusal = error.message;
+      if (isLinkLocalGroup(step.of.group)) this.#again ??= this.#clock?.after(AGAIN_MS, this.#tryAgain);
     }
     for (const of of groups) if (!refused.has(of)) settled(gated, of);
     if (gated.groups.size === 0 && !gated.paused) this.#interfaces.delete(gated.ifindex);
     return errors;
   }
+
+  readonly #tryAgain = (): void => {
+    this.#again = undefined;
+    for (const gated of [...this.#interfaces.values()])
+      if (!gated.paused)
+        this.#settle(
+          gated,
+          [...gated.due].filter(({ group }) => isLinkLocalGroup(group)),
+        );
+  };
 
   #run(ifindex: Ifindex, { of, rank, lane, filter }: DueStep): KernelError | undefined {
     const error = this.#call(ifindex, of.group, rank, lane, filter);

@@ -155,6 +155,7 @@ function openAll(
     host,
     nameOf,
     mostSources: sourceLimit(() => clock.nowMs()),
+    clock,
   });
   closers.push(() => membership.close());
   if (opened instanceof KernelError) sayThatThereIsNoGate(opened, log);

@@ -67,7 +67,7 @@ export class Core implements Events {
     readonly ports: ManagerPorts,
     readonly config: ManagerConfig,
   ) {
-    this.#kernelLog = new TokenBucket(10, 1, ports.clock.nowMs());
+    this.#kernelLog = new TokenBucket(10, 0.1, ports.clock.nowMs());
   }
 
   get nowMs(): number {

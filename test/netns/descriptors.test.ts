@@ -33,6 +33,13 @@ netnsTest(
     expect(full['joinsHeld']).toBeGreaterThan(200);
     expect(openFiles()).toBeLessThanOrEqual(100);
     expect(daemon.events('proxy.join.refused')).toHaveLength(1);
+    // and whoever has used them up does not make the router deaf, also when it begins again
+    daemon.process.signal('SIGHUP');
+    await eventually('the reload', () => daemon.events('daemon.started').length === 2, { withinMs: 20_000 });
+    const control = daemon
+      .ctl<{ by: string; held: boolean }[]>('show', 'joins')
+      .filter(({ by }) => by === 'igmp-control');
+    expect(control.map(({ held }) => held)).toEqual([true, true]);
     // when not even a connection can be accepted, it is turned away, and the next one is served
     mayOpen(10);
     expect(() => daemon.ctl('status')).toThrow();

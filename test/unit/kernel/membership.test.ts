@@ -4,6 +4,7 @@ import { type IpAddress, ip, ipv4, toU32 } from '../../../src/base/ip.js';
 import { MembershipGate } from '../../../src/kernel/membership.js';
 import { ANY_SOURCE_FILTER, type Ifindex, type MembershipFilter } from '../../../src/port/kernel.js';
 import { plan } from '../../../src/kernel/membership-plan.js';
+import { FakeClock } from '../../support/fake-clock.js';
 import { FakeMembershipPool } from './fake-membership-pool.js';
 import { runs } from '../../support/runs.js';
 
@@ -398,4 +399,25 @@ test('why a join is refused is kept until it is granted (C4)', () => {
   gate.set('proxy', ETH1, G1, ANY_SOURCE_FILTER);
   expect(gate.problem(ETH1, G1)).toContain('EMFILE');
   expect(gate.list()[0]).toMatchObject({ held: false, problem: expect.stringContaining('EMFILE') });
+});
+
+test('a group of the link that the kernel refuses is joined as soon as there is room again, another waits for its holder (A5)', () => {
+  const clock = new FakeClock();
+  const pool = new FakeMembershipPool();
+  const gate = new MembershipGate(() => pool, [], { clock });
+  const reports = ip('224.0.0.22');
+  pool.refusals.push(24, 24, 24);
+  expect(gate.set('igmp-control', ETH1, reports, ANY_SOURCE_FILTER)?.code).toBe('EMFILE');
+  expect(gate.set('proxy', ETH1, G1, ANY_SOURCE_FILTER)?.code).toBe('EMFILE');
+  clock.advance(1000);
+  expect(gate.holds('igmp-control', ETH1, reports)).toBe(false);
+  clock.advance(1000);
+  expect(gate.holds('igmp-control', ETH1, reports)).toBe(true);
+  expect(gate.holds('proxy', ETH1, G1)).toBe(false);
+  // and nothing goes on in vain, nor after the end
+  expect(clock.due()).toBe(0);
+  pool.refusals.push(24);
+  gate.set('igmp-control', ETH2, reports, ANY_SOURCE_FILTER);
+  gate.close();
+  expect(clock.due()).toBe(0);
 });
