@@ -13,10 +13,14 @@ export class TokenBucket {
     this.#filledAtMs = nowMs;
   }
 
+  /** The whole burst may pass again. */
+  isFull(nowMs: number): boolean {
+    return this.#refilled(nowMs) >= this.burst;
+  }
+
   /** The number held back since the last success (0 or more) when one more may pass now, otherwise undefined. */
   take(nowMs: number): number | undefined {
-    const refill = ((nowMs - this.#filledAtMs) * this.perSecond) / 1000;
-    this.#tokens = Math.min(this.burst, this.#tokens + refill);
+    this.#tokens = this.#refilled(nowMs);
     this.#filledAtMs = nowMs;
     if (this.#tokens < 1) {
       this.#heldBack++;
@@ -26,5 +30,9 @@ export class TokenBucket {
     const heldBack = this.#heldBack;
     this.#heldBack = 0;
     return heldBack;
+  }
+
+  #refilled(nowMs: number): number {
+    return Math.min(this.burst, this.#tokens + ((nowMs - this.#filledAtMs) * this.perSecond) / 1000);
   }
 }

@@ -12,6 +12,23 @@ test('a reason has its burst, then the rate, and the next line says how many wer
   expect(lines.take('short', 10_000)).toBe(3);
 });
 
+test('a reason that is quiet gives its place, so that interfaces that come and go do not silence others (A6, F54)', () => {
+  // given 1,000 interfaces that appeared once, one after the other
+  const lines = new LogLimiter(2, 0.1);
+  for (let n = 0; n < 1000; n++) expect(lines.take(`ppp${n}`, n * 20_000)).toBe(0);
+  // when two more flap
+  const flaps = Array.from({ length: 10 }, () => ['eth0', 'eth1'].map((name) => lines.take(name, 20_000_000)));
+  // then each has its own burst
+  expect(flaps.flat().filter((heldBack) => heldBack !== undefined)).toEqual([0, 0, 0, 0]);
+});
+
+test('a reason that is still limited keeps its place (F54)', () => {
+  const lines = new LogLimiter(1, 0.001);
+  for (let n = 0; n < 256; n++) lines.take(`reason ${n}`, 0);
+  lines.take('further', 1000);
+  expect(lines.take('reason 0', 1000)).toBe(undefined);
+});
+
 test('reasons beyond 256 share one bucket, so that a name of a stranger makes nothing grow (F54)', () => {
   const lines = new LogLimiter(1, 0.1);
   for (let n = 0; n < 256; n++) expect(lines.take(`reason ${n}`, 0)).toBe(0);
