@@ -59,8 +59,7 @@ export function packState(queriers: SavedQueriers, left: ReadonlyMap<string, Lef
 
 /** What does not fit is left out: the link then elects as after any start. */
 export function readQueriers(saved: SavedProtocolState | undefined): Map<string, OtherQuerier[]> {
-  // Releases before 0.2 saved the queriers alone.
-  const entries = listOf(fieldsOf(saved?.state)?.['queriers'] ?? saved?.state);
+  const entries = listOf(fieldsOf(saved?.state)?.['queriers']);
   const queriers = new Map<string, OtherQuerier[]>();
   for (const [name, other] of entries.flatMap((entry) => readQuerier(entry, saved?.ageMs ?? 0)))
     queriers.set(name, [...(queriers.get(name) ?? []), other]);
