@@ -69,7 +69,7 @@ export const ERROR = {
   refused: 1,
   /** This connection may only read. */
   notPermitted: 2,
-  /** The connection ends: its place is another's, or it does not read. */
+  /** The connection ends: there is no place for it. */
   noPlace: 3,
 } as const;
 
