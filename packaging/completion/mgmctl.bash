@@ -1,7 +1,8 @@
 # bash completion for mgmctl
-_mgmctl_views='interfaces owners groups mfc clients rib counters joins host-groups igmp dvmrp'
+_mgmctl_views='interfaces owners groups mfc clients rib counters joins host-groups igmp dvmrp static'
 _mgmctl_views_igmp='interfaces groups sources hosts querier statistics proxy'
 _mgmctl_views_dvmrp='interfaces neighbors routes prunes grafts statistics'
+_mgmctl_views_static='routes inputs'
 
 # Names that the running daemon knows, or nothing; never a wait.
 _mgmctl_clients() {
@@ -39,6 +40,7 @@ _mgmctl() {
                         '') offered=$_mgmctl_views ;;
                         igmp) [[ ${#words[@]} -eq 2 ]] && offered=$_mgmctl_views_igmp || offered=upstreams ;;
                         dvmrp) offered=$_mgmctl_views_dvmrp ;;
+                        static) offered=$_mgmctl_views_static ;;
                     esac
                     ;;
                 take | release) options+=' --by' ;;&
