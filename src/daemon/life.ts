@@ -39,6 +39,7 @@ import { Daemon } from './wiring.js';
 const BEAT_MS = 5000;
 /** A state that takes long to save, ten thousand routes, is saved less often: at most this part of the time. */
 const SAVING_SHARE = 0.002;
+const LONGEST_PAUSE_MS = 120_000;
 /** Between an answer and its arrival here. */
 const SLACK_MS = 1000;
 
@@ -179,6 +180,7 @@ class Life {
   readonly #inherited: boolean;
   #status = '';
   #saveDueMs = 0;
+  #ends = false;
 
   constructor(parts: LifeParts, beginning: Beginning, organs: Organs, inherited: boolean) {
     this.#parts = parts;
@@ -196,6 +198,7 @@ class Life {
     this.#beat();
     const end = await this.#untilTold();
     clearInterval(beat);
+    this.#ends = true;
     if (end === 'taken-back') return this.#yield();
     if (end instanceof Successor) return this.#giveTo(end);
     if (end !== 'stopped') return this.#beginAnew(end);
@@ -261,17 +264,25 @@ class Life {
 
   /** Runs on the event loop, so it stops when that does. */
   #beat(): void {
-    const { state, daemon } = this.#organs;
+    const { daemon } = this.#organs;
     const { service } = this.#beginning;
     service.isWell();
-    if (performance.now() >= this.#saveDueMs) {
-      const startedMs = performance.now();
-      state.save(daemon.state(false));
-      this.#saveDueMs = startedMs + Math.max(BEAT_MS, (performance.now() - startedMs) / SAVING_SHARE) - BEAT_MS / 2;
-    }
+    if (performance.now() >= this.#saveDueMs) void this.#save();
     const status = daemon.summary();
     if (status !== this.#status) service.status(status);
     this.#status = status;
+  }
+
+  async #save(): Promise<void> {
+    const { state, daemon } = this.#organs;
+    const startedMs = performance.now();
+    this.#saveDueMs = Infinity;
+    await daemon.prepareState();
+    // What is saved at the end is the last word.
+    if (this.#ends) return;
+    state.save(daemon.state(false));
+    const pauseMs = Math.min((performance.now() - startedMs) / SAVING_SHARE, LONGEST_PAUSE_MS);
+    this.#saveDueMs = startedMs + Math.max(BEAT_MS, pauseMs) - BEAT_MS / 2;
   }
 
   #offerHandoff(path: string, taken: (successor: Successor) => void): HandoffServer {
@@ -290,6 +301,8 @@ class Life {
   async #letGo(): Promise<readonly NamedDescriptor[]> {
     const { daemon, state, saver, kernel, names } = this.#organs;
     await daemon.leave();
+    await daemon.prepareState();
+    this.#ends = true;
     saver.stop();
     state.save(daemon.state(true));
     return names.named(kernel.descriptors());

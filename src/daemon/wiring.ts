@@ -188,6 +188,11 @@ export class Daemon {
     await this.manager.stop();
   }
 
+  /** Before `state`, so that it takes no time. */
+  async prepareState(): Promise<void> {
+    for (const protocol of this.#protocols.values()) await protocol.prepareState?.();
+  }
+
   /** For a successor: what it could not know otherwise. */
   state(leaving: boolean): SavedState {
     const { windowLeftMs } = this.manager;

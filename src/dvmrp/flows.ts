@@ -173,6 +173,7 @@ export class FlowTable {
   readonly homeless = new Set<Flow>();
   readonly #flows = new Map<IpAddress, Map<IpAddress, Flow>>();
   readonly #branches = new Map<IpAddress, Map<number, Branch>>();
+  #branchCount = 0;
   readonly #byPrefix = new Map<number, Set<Branch>>();
 
   flow(source: IpAddress, group: IpAddress): Flow | undefined {
@@ -227,6 +228,7 @@ export class FlowTable {
     const key = prefixKey(prefix);
     let branch = branches.get(key);
     if (branch) return branch;
+    this.#branchCount++;
     branches.set(key, (branch = new Branch(prefix, group, this.prunes)));
     const same = this.#byPrefix.get(key);
     if (same) same.add(branch);
@@ -241,10 +243,15 @@ export class FlowTable {
     // Whoever works on one that has gone meanwhile must not take out its successor.
     if (branches?.get(key) !== branch) return;
     branches.delete(key);
+    this.#branchCount--;
     if (branches.size === 0) this.#branches.delete(group);
     const same = this.#byPrefix.get(key);
     same?.delete(branch);
     if (same?.size === 0) this.#byPrefix.delete(key);
+  }
+
+  get branchCount(): number {
+    return this.#branchCount;
   }
 
   /** Those of one group, or with the wildcard all. */

@@ -81,6 +81,15 @@ export class Forwarding {
     return this.#table.branches(ANY4);
   }
 
+  /** Those of exactly this source network. */
+  branchesOf(prefix: Prefix): Iterable<Branch> {
+    return this.#table.branchesOf(prefix);
+  }
+
+  get branchCount(): number {
+    return this.#table.branchCount;
+  }
+
   // What the manager asks and tells
 
   /** The flow comes in by this interface of ours; there is an entry for it, or there will be one in a moment. */

@@ -52,7 +52,8 @@ import { type Neighbor, REFUSAL_TEXTS, type Refusal } from './neighbor.js';
 import { ALL_DVMRP_ROUTERS } from './reception.js';
 import type { Route } from './route.js';
 import { Router, type RouterOutput } from './router.js';
-import { readState, type SavedState, saveState } from './saved-state.js';
+import { readState, type SavedState } from './saved-state.js';
+import { Saving } from './saving.js';
 import { DvmrpViews } from './view.js';
 
 export interface DvmrpModuleParts {
@@ -111,6 +112,8 @@ export class DvmrpModule implements Protocol, RouterOutput {
   /** What `stop` has to release. */
   readonly #asked = new Set<Ifindex>();
   #handle: Handle | undefined;
+  readonly #saving: Saving;
+  #prepared: Promise<void> | undefined;
   #subscribed = false;
   #unsubscribe: () => void = () => undefined;
   #timer: Timer | undefined;
@@ -122,6 +125,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
     this.#parts = parts;
     this.#log = parts.log.child({ mod: 'dvmrp' });
     this.router = new Router(parts.config, this, parts.random);
+    this.#saving = new Saving(this.router);
     this.views = new DvmrpViews(this.router, () => this.#nowMs());
   }
 
@@ -145,8 +149,29 @@ export class DvmrpModule implements Protocol, RouterOutput {
   }
 
   /** For the next process; nothing changes here. */
-  saveState(): unknown {
-    return saveState(this.router, this.#nowMs());
+  saveState(leaving: boolean): unknown {
+    return this.#saving.state(this.#nowMs(), leaving);
+  }
+
+  prepareState(): Answer<void> {
+    if (!this.#saving.isMuch) return undefined;
+    return (this.#prepared ??= new Promise((resolve) =>
+      this.#prepare(
+        this.#saving.prepare(() => this.#nowMs()),
+        resolve,
+      ),
+    ));
+  }
+
+  #prepare(parts: Iterator<void>, ended: () => void): void {
+    if (!parts.next().done) return void this.#parts.clock.after(0, () => this.#prepare(parts, ended));
+    this.#prepared = undefined;
+    ended();
+  }
+
+  /** What neighbours could say is known from the life before: they have not noticed its end. */
+  hasSaidAll(): boolean {
+    return this.router.knowsAll;
   }
 
   #savedState(): SavedState | undefined {

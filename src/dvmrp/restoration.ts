@@ -42,10 +42,21 @@ class Waiting {
   branches: readonly Branch[];
   isThere = false;
 
-  constructor(readonly saved: SavedRoute) {
+  /**
+   * Prunes of neighbours are believed from who left. After a crash they may have been grafted since: then data would stay away for
+   * hours, while a prune that is forgotten comes again with the next data.
+   */
+  constructor(
+    readonly saved: SavedRoute,
+    withPrunes: boolean,
+  ) {
     this.offers = saved.offers;
     this.dependents = saved.dependents;
-    this.branches = saved.branches.map(({ group, received, asked }: SavedBranch) => ({ group, received, asked }));
+    this.branches = saved.branches.map(({ group, received, asked }: SavedBranch) => ({
+      group,
+      received: withPrunes ? received : [],
+      asked,
+    }));
   }
 
   get isDone(): boolean {
@@ -67,7 +78,7 @@ export class Restoration {
     this.#output = output;
     this.#untilMs = nowMs + PATIENCE_MS;
     for (const link of saved.links) this.#links.set(link.name, link);
-    this.#waiting = saved.routes.map((route) => new Waiting(route));
+    this.#waiting = saved.routes.map((route) => new Waiting(route, saved.leaving));
   }
 
   get round(): SavedState['round'] {

@@ -76,6 +76,8 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   #ending = false;
   /** Until everything of an earlier life is given back. */
   #restoration: Restoration | undefined;
+  /** What an earlier life left is whole, and every link has gone on with it. */
+  #goesOn = false;
   #nowMs = 0;
   #sweepDueMs = Number.POSITIVE_INFINITY;
 
@@ -97,6 +99,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   /** `saved`: what an earlier life knew, for links that come up as they were. */
   start(nowMs: number, saved?: SavedState): void {
     if (saved) this.#restoration = new Restoration(saved, nowMs, this);
+    this.#goesOn = saved?.leaving === true && saved.odd === 0;
     this.#step(nowMs, () => {
       this.table.start(nowMs);
       if (saved?.round) this.table.goOn(saved.round, nowMs);
@@ -113,6 +116,11 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     this.table.shutdown();
     this.#sweepDueMs = Number.POSITIVE_INFINITY;
     this.forwarding.clear();
+  }
+
+  /** Nothing that neighbours would say is still unknown: an earlier life left it, and all of it is given back. */
+  get knowsAll(): boolean {
+    return this.#goesOn && !this.#restoration;
   }
 
   get isLeaving(): boolean {
@@ -404,6 +412,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     const { ifindex, address, subnets, pointToPoint, config } = on;
     if (address === undefined) return undefined;
     const before = this.#restoration?.take(on);
+    this.#goesOn &&= before !== undefined;
     this.table.silence(before !== undefined);
     const { metric, advertisedOffset, filterIn, filterOut } = config.dvmrp;
     const there = { metric, advertisedOffset, filterIn, filterOut, pointToPoint };

@@ -7,26 +7,12 @@
  * that wait for the end of a hold-down (told again in time), neighbours that are refused.
  */
 import { type Fields, fieldsOf } from '../base/fields.js';
-import {
-  formatIp,
-  formatPrefix,
-  type IpAddress,
-  isMulticast,
-  isUnicast,
-  parseIp,
-  parsePrefix,
-  type Prefix,
-} from '../base/ip.js';
-import type { Branch } from './flows.js';
+import { type IpAddress, isMulticast, isUnicast, parseIp, parsePrefix, type Prefix } from '../base/ip.js';
 import type { UpstreamState } from './graft-state.js';
-import type { Neighbor } from './neighbor.js';
 import type { NeighborState } from './neighbor-fsm.js';
 import { INFINITY } from './report.js';
-import type { RouterLink } from './link.js';
-import type { Route } from './route.js';
-import type { Router } from './router.js';
 
-const FORMAT = 1;
+export const FORMAT = 1;
 
 /** Times are those of this life's clock. */
 export interface SavedNeighbor {
@@ -103,93 +89,14 @@ export interface SavedRound {
 }
 
 export interface SavedState {
+  /** Nothing has happened since: it is what the earlier life left, not what it noted some time before it crashed. */
+  readonly leaving: boolean;
   readonly links: readonly SavedLink[];
   readonly routes: readonly SavedRoute[];
   readonly round: SavedRound | undefined;
   /** Parts that did not fit and were left out. */
   readonly odd: number;
 }
-
-// Writing
-
-/** A JSON value. */
-export function saveState(router: Router, nowMs: number): unknown {
-  const links = [...router.links.values()].filter(({ isUp }) => isUp);
-  const names = new Map(links.map(({ ifindex, config }) => [ifindex, config.name]));
-  const metrics = new Map(links.map(({ ifindex, config }) => [ifindex, config.dvmrp.metric]));
-  const branches = new Map<string, unknown[]>();
-  const peer = ({ ifindex, address }: { ifindex: number; address: IpAddress }) => ({
-    link: names.get(ifindex as RouterLink['ifindex']) ?? '',
-    address: formatIp(address),
-  });
-  for (const branch of router.forwarding.branches()) {
-    const key = formatPrefix(branch.prefix);
-    const saved = saveBranch(branch, nowMs, peer);
-    if (saved) branches.set(key, [...(branches.get(key) ?? []), saved]);
-  }
-  const routes = router.table.routes().flatMap((route) => {
-    const prefix = formatPrefix(route);
-    const cost = route.iif === undefined ? 0 : (metrics.get(route.iif) ?? 0);
-    const saved = { ...saveRoute(route, cost, nowMs, peer), ...listOf('branches', branches.get(prefix)) };
-    return Object.keys(saved).length > 0 ? [{ prefix, ...saved }] : [];
-  });
-  const { part, upTo, done, dueMs } = router.table.round;
-  const round = { part, upTo: upTo && formatPrefix(upTo), done, inMs: dueMs - nowMs };
-  return { format: FORMAT, links: links.map((link) => saveLink(link, nowMs)), routes, round };
-}
-
-type NamePeer = (peer: { readonly ifindex: number; readonly address: IpAddress }) => { link: string; address: string };
-
-function saveLink({ config, address, neighbors }: RouterLink, nowMs: number) {
-  return {
-    name: config.name,
-    address: formatIp(address!),
-    generationId: neighbors.generationId,
-    neighbors: [...neighbors.list()].flatMap((one) => (one.state === 'refused' ? [] : [saveNeighbor(one, nowMs)])),
-  };
-}
-
-function saveNeighbor(one: Neighbor, nowMs: number) {
-  const { address, state, generationId, major, minor, capabilities, sinceMs, upSinceMs, expiryMs } = one;
-  const ages = { sinceMs: nowMs - sinceMs, upSinceMs: nowMs - upSinceMs, expiresInMs: expiryMs - nowMs };
-  return { address: formatIp(address), state, generationId, major, minor, capabilities, ...ages };
-}
-
-function saveRoute({ upstream, metric, state, timerMs, ...route }: Route, cost: number, nowMs: number, peer: NamePeer) {
-  const learned = upstream && {
-    from: peer(upstream),
-    metric: Math.max(1, metric - cost),
-    held: state === 'hold',
-    expiresInMs: timerMs - nowMs,
-  };
-  const offers = route.offers?.map((offer) => ({ ...peer(offer), metric: offer.metric }));
-  const dependents = route.dependents?.map((one) => ({ ...peer(one.peer), expiresInMs: one.expiryMs - nowMs }));
-  return { ...learned, ...listOf('offers', offers), ...listOf('dependents', dependents) };
-}
-
-/** Nothing where there is nothing: most routes have none of it. */
-function listOf(name: string, list: readonly unknown[] | undefined): Readonly<Record<string, readonly unknown[]>> {
-  return list === undefined || list.length === 0 ? {} : { [name]: list };
-}
-
-function saveBranch({ group, received, upstream }: Branch, nowMs: number, peer: NamePeer) {
-  const { state, source, expiresMs } = upstream;
-  if (received.size === 0 && state === 'none') return undefined;
-  const asked = state !== 'none' &&
-    source !== undefined && {
-      state,
-      source: formatIp(source),
-      ...(state === 'pruned' && { expiresInMs: expiresMs - nowMs }),
-    };
-  const prunes = [...received].map(({ ifindex, neighbor, host, expiresMs: ends }) => ({
-    ...peer({ ifindex, address: neighbor }),
-    ...(host !== undefined && { host: formatIp(host) }),
-    expiresInMs: ends - nowMs,
-  }));
-  return { group: formatIp(group), received: prunes, ...(asked && { asked }) };
-}
-
-// Reading
 
 /** `savedAtMs`: when it was saved, by this life's clock (before its start, perhaps negative). */
 export function readState(value: unknown, savedAtMs: number): SavedState {
@@ -206,11 +113,12 @@ class Reader {
   }
 
   state(value: unknown): SavedState {
-    const { format, links, routes, round } = fieldsOf(value) ?? {};
-    if (format !== FORMAT) return { links: [], routes: [], round: undefined, odd: 1 };
+    const { format, leaving, links, routes, parts, round } = fieldsOf(value) ?? {};
+    if (format !== FORMAT) return { leaving: false, links: [], routes: [], round: undefined, odd: 1 };
     const read = {
+      leaving: leaving === true,
       links: this.#list(links, (one) => this.#link(one)),
-      routes: this.#list(routes, (one) => this.#route(one)),
+      routes: [...this.#list(routes, (one) => this.#route(one)), ...this.#list(parts, (one) => this.#part(one)).flat()],
       round: this.#round(fieldsOf(round)),
     };
     return { ...read, odd: this.#odd };
@@ -227,6 +135,16 @@ class Reader {
       if (item === undefined) this.#odd++;
       return item === undefined ? [] : [item];
     });
+  }
+
+  /** Routes that were written some time before the rest. */
+  #part({ ageMs, text }: Fields): readonly SavedRoute[] | undefined {
+    const routes = typeof text === 'string' ? listIn(text) : undefined;
+    if (typeof ageMs !== 'number' || !(ageMs >= 0) || !routes) return undefined;
+    const reader = new Reader(this.#savedAtMs - ageMs);
+    const read = reader.#list(routes, (one) => reader.#route(one));
+    this.#odd += reader.#odd;
+    return read;
   }
 
   /** What is left of a time, as the moment when it ends. */
@@ -314,6 +232,15 @@ class Reader {
       return undefined;
     }
     return { part, upTo: last, done: done === true, dueMs };
+  }
+}
+
+function listIn(text: string): readonly unknown[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -386,6 +386,8 @@ export interface Protocol {
    * this does not call `stop`, which says goodbye to the neighbours.
    */
   saveState?(leaving: boolean): unknown;
+  /** Before `saveState`, where there is much to save: does in slices what it would do in one turn. */
+  prepareState?(): Answer<void>;
   /** Nothing that this protocol will want is still unknown to it, so that a restart window need not wait for it. */
   hasSaidAll?(): boolean;
   /** Registers with the manager. */

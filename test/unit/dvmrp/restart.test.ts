@@ -1,9 +1,10 @@
 /** A restart of the process that neighbours do not notice: what is saved, and what the next life makes of it. */
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { formatIp } from '../../../src/base/ip.js';
+import { expect, test, vi } from 'vitest';
+import { formatIp, ip } from '../../../src/base/ip.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import { readState } from '../../../src/dvmrp/saved-state.js';
+import * as built from '../../support/dvmrp-builder.js';
 import {
   chain,
   GROUP,
@@ -16,7 +17,7 @@ import {
 const [PROBE, PRUNE, GRAFT] = [1, 7, 8];
 
 /** Saved as text, as in a file. */
-const textOf = (router: TestRouter) => JSON.stringify(router.dvmrp.saveState());
+const textOf = (router: TestRouter) => JSON.stringify(router.dvmrp.saveState(true));
 
 interface Rows {
   readonly neighbors: readonly object[];
@@ -241,10 +242,76 @@ test('a neighbour that the configuration of today does not want is none, and its
   expect([next.neighbors(), next.way('10.1.0.0/24')]).toEqual([[], 'none']);
 });
 
+test('after a restart nothing is waited for when all that neighbours could say was left, and only then', async () => {
+  const { world, r2 } = await chain();
+  const left = textOf(r2);
+  const afterwards = async (text: string, extra = false) => {
+    const { next, ports } = await nextLife(world, world.routers.at(-1)!, text);
+    if (extra) ports.push(next.attach(world.lan('10.7.0'), 1));
+    await next.owns(...ports.slice(0, 1));
+    const half = next.dvmrp.hasSaidAll();
+    await next.owns(...ports.slice(1));
+    return [half, next.dvmrp.hasSaidAll()];
+  };
+  expect(r2.dvmrp.hasSaidAll()).toBe(false);
+  expect(await afterwards(left)).toEqual([false, true]);
+  // a crash, a link that is new
+  expect(await afterwards(left.replace('"leaving":true', '"leaving":false'))).toEqual([false, false]);
+  expect(await afterwards(left, true)).toEqual([false, false]);
+});
+
+test('after a crash prunes of neighbours are not believed: they may have been grafted since', async () => {
+  const { world, source, middle, r1, r2, r2Host, S } = await chain();
+  await world.sends(source, S, GROUP);
+  const noted = JSON.stringify(r1.dvmrp.saveState(false));
+  expect(noted).toContain('239.5.5.5');
+  // when the Graft comes after the last save, and the upstream router crashes
+  await r2.hosts.joins(r2Host, GROUP);
+  await world.run(1);
+  const { next, ports } = await nextLife(world, r1, noted, 1);
+  await next.owns(...ports);
+  await world.settle();
+  expect(middle.copies(await world.sends(source, S, GROUP))).toEqual([1]);
+});
+
+test('much is saved in parts that were written beforehand, with their age, and is read as the same (A3)', async () => {
+  const { world, r2, r2Middle } = await chain();
+  for (let from = 0; from < 3000; from += 100) {
+    const routes = Array.from(
+      { length: 100 },
+      (_, n) => [`172.${16 + ((from + n) >> 8)}.${(from + n) & 255}.0/24`, 1] as const,
+    );
+    const destination = ip('224.0.0.4');
+    r2.kernel.igmp.receive({ ifindex: r2Middle, source: ip('10.9.0.1'), destination, payload: built.report(routes) });
+  }
+  await world.run(1);
+  const stringify = vi.spyOn(JSON, 'stringify');
+  const prepared = Promise.resolve(r2.dvmrp.prepareState());
+  expect(stringify).toHaveBeenCalledTimes(1);
+  await world.run(1);
+  await prepared;
+  const sizes = stringify.mock.calls.map(([part]) => (part as readonly unknown[]).length);
+  stringify.mockRestore();
+  expect(sizes.length).toBeGreaterThan(3000 / 128);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(128);
+  await world.run(2);
+  const { parts } = r2.dvmrp.saveState(true) as { parts: readonly { ageMs: number }[] };
+  expect(parts.every(({ ageMs }) => ageMs >= 2000 && ageMs < 4000)).toBe(true);
+  const whole = lasting(r2);
+  const text = textOf(r2);
+  const { next, ports } = await nextLife(world, r2, text, 1);
+  await next.owns(...ports);
+  expect(lasting(next)).toEqual(whole);
+  expect(next.dvmrp.hasSaidAll()).toBe(true);
+  // when they are too old, everything is written anew
+  await world.run(6);
+  expect(Object.keys(next.dvmrp.saveState(true) as object)).toContain('routes');
+});
+
 test('whatever stands in the saved state, reading it ends well, and odd parts are counted', async () => {
   const { world, r2, source, S } = await chain();
   await world.sends(source, S, GROUP);
-  const real = r2.dvmrp.saveState();
+  const real = r2.dvmrp.saveState(true);
   const odd = fc.constantFrom<unknown>(
     null,
     -1,
