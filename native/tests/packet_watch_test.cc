@@ -44,7 +44,7 @@ class Machine {
   explicit Machine(const std::vector<uint32_t>& addresses) : code_(mgmd::WatchFilter(addresses)) {}
 
   // The bytes that pass.
-  uint32_t Run(const Frame& frame) const {
+  [[nodiscard]] uint32_t Run(const Frame& frame) const {
     const std::vector<uint8_t> bytes = Bytes(frame);
     uint32_t a = 0;
     for (size_t at = 0; at < code_.size(); at++) {
