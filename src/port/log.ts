@@ -95,6 +95,7 @@ export type LogEvent =
   | 'proxy.upstream.limited'
   | 'proxy.upstream.refused'
   | 'proxy.version.refused'
+  | 'proxy.version.restored'
   | 'rpf.refused'
   | 'static.input.changed'
   | 'static.join.refused'

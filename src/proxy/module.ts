@@ -36,7 +36,7 @@ import {
 } from '../mgm/client.js';
 import type { Clock, Timer } from '../port/clock.js';
 import type { Events } from '../port/events.js';
-import type { HostIgmpPort, Ifindex, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
+import type { HostIgmpPort, Ifindex, IgmpVersionNumber, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import { Database, Others, type Wishes } from './database.js';
 import { Entries } from './entries.js';
@@ -100,7 +100,12 @@ export class ProxyModule implements Protocol {
     this.#log = parts.log.child({ mod: 'proxy' });
     const upstreams = new Upstreams(config.upstreams);
     const database = new Database((group) => this.#isSsm(group));
-    this.#watch = new UpstreamWatch({ clock: parts.clock, log: this.#log, look: () => this.#lookAtUpstreams() });
+    this.#watch = new UpstreamWatch({
+      clock: parts.clock,
+      log: this.#log,
+      settings: () => this.#settings(),
+      look: () => this.#lookAtUpstreams(),
+    });
     this.#upstreams = upstreams;
     this.#database = database;
     this.#interfaces = new Interfaces(database, upstreams);
@@ -399,19 +404,45 @@ export class ProxyModule implements Protocol {
   #lookAtUpstreams(): readonly ProxyUpstreamRow[] {
     for (const { config, ifindex } of this.#upstreams.all()) {
       const { own = 'auto' } = this.#parts.hostIgmp?.forced(ifindex) ?? { own: config.version };
-      if (own !== config.version) this.#forceVersion(config, { ifindex, name: config.interface });
+      if (own !== config.version) this.#overrule(config, ifindex, own);
     }
     return this.upstreams().filter(({ state }) => state !== 'down');
   }
 
-  #forceVersion({ version }: ProxyUpstream, { ifindex, name }: Pick<Served, 'ifindex' | 'name'>): void {
+  #settings(): string {
+    return this.#upstreams
+      .all()
+      .map(({ ifindex }) => {
+        const { own, all } = this.#parts.hostIgmp?.forced(ifindex) ?? {};
+        return `${ifindex} ${own} ${all}`;
+      })
+      .join();
+  }
+
+  #overrule(config: ProxyUpstream, ifindex: Ifindex, own: IgmpVersionNumber | 'auto'): void {
+    const { interface: ifname, version } = config;
+    if (!this.#forceVersion(config, { ifindex, name: ifname })) return;
+    const heldBack = this.#mayLog(`version of ${ifname}`);
+    if (heldBack === undefined) return;
+    const key = `net.ipv4.conf.${ifname}.force_igmp_version`;
+    const [found, now] = [own, version].map((one) => (one === 'auto' ? 0 : one));
+    this.#log.warn(
+      { evt: 'proxy.version.restored', ifname, version, found: own, heldBack },
+      `somebody set ${key} to ${found}; mgmd put it back to ${now}, because "version" of the upstream is ${version}`,
+    );
+  }
+
+  /** False, and told, when the kernel refuses it. */
+  #forceVersion({ version }: ProxyUpstream, { ifindex, name }: Pick<Served, 'ifindex' | 'name'>): boolean {
     const error = this.#parts.hostIgmp?.force(ifindex, version);
-    const heldBack = error && this.#versions.take(name, this.#parts.clock.nowMs());
-    if (!error || heldBack === undefined) return;
+    if (!error) return true;
+    const heldBack = this.#versions.take(name, this.#parts.clock.nowMs());
+    if (heldBack === undefined) return false;
     this.#log.warn(
       { evt: 'proxy.version.refused', ifname: name, version, code: error.code, heldBack },
       `${name} does not speak the configured IGMP version: ${error.message}`,
     );
+    return false;
   }
 
   // Joins

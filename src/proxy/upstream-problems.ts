@@ -43,12 +43,16 @@ function sourcesProblem({ version, asksForSources }: UpstreamFacts): string | un
   return `IGMPv${version} cannot say which sources are wanted, so all sources of a group come`;
 }
 
-/** Nothing of the kernel tells when its settings change (netconf does not carry them). */
-const LOOK_EVERY_MS = 30_000;
+/** Nothing of the kernel tells when its settings change (netconf does not carry them), so they are compared this often. */
+const COMPARE_EVERY_MS = 1000;
+/** Everything is looked at every so many times, and when a setting differs. */
+const LOOK_EVERY = 30;
 
 export interface WatchParts {
   readonly clock: Clock;
   readonly log: Log;
+  /** The kernel's settings for the upstreams, to be compared with what they were. */
+  settings(): string;
   /** Of the upstreams that are served, by interface; may put right what it finds. */
   look(): Iterable<{ readonly interface: string; readonly problem: string | null }>;
 }
@@ -57,6 +61,8 @@ export class UpstreamWatch {
   readonly #parts: WatchParts;
   readonly #told = new Map<string, string>();
   #timer: Timer | undefined;
+  #settings = '';
+  #compared = 0;
 
   constructor(parts: WatchParts) {
     this.#parts = parts;
@@ -64,7 +70,8 @@ export class UpstreamWatch {
 
   /** In a later turn, when the kernel has followed what was just set; from then on now and again. */
   start(): void {
-    this.#timer ??= this.#parts.clock.after(0, this.#look);
+    this.#compared = 0;
+    this.#timer ??= this.#parts.clock.after(0, this.#compare);
   }
 
   stop(): void {
@@ -73,9 +80,12 @@ export class UpstreamWatch {
     this.#told.clear();
   }
 
-  readonly #look = (): void => {
-    this.#timer = this.#parts.clock.after(LOOK_EVERY_MS, this.#look);
+  readonly #compare = (): void => {
+    this.#timer = this.#parts.clock.after(COMPARE_EVERY_MS, this.#compare);
+    const isDue = this.#compared++ % LOOK_EVERY === 0;
+    if (!isDue && this.#parts.settings() === this.#settings) return;
     for (const { interface: ifname, problem } of this.#parts.look()) this.#tell(ifname, problem);
+    this.#settings = this.#parts.settings();
   };
 
   #tell(ifname: string, problem: string | null): void {

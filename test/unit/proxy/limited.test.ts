@@ -21,23 +21,39 @@ test.each([3, 'auto'] as const)(
     bed.hostIgmp.spoken = 2;
     bed.hostIgmp.forcedNow = { ...bed.hostIgmp.forcedNow, all: 2 };
     expect(problemOf(bed)).toContain('net.ipv4.conf.all.force_igmp_version is 2');
+    await bed.clock.run(1000);
+    expect(told(bed)).toHaveLength(1);
     await bed.clock.run(120_000);
     expect(told(bed)).toHaveLength(1);
     expect(told(bed)[0]).toMatchObject({ level: 'warn', fields: { ifname: 'eth0' } });
     bed.hostIgmp.spoken = 3;
     bed.hostIgmp.forcedNow = { ...bed.hostIgmp.forcedNow, all: undefined };
-    await bed.clock.run(30_000);
+    await bed.clock.run(1000);
     expect(told(bed)[1]).toMatchObject({ level: 'info', fields: { problem: null } });
     expect(problemOf(bed)).toBeNull();
   },
 );
 
-test('a version that somebody sets later is set right again (C4)', async () => {
+test('a version that somebody sets later is set right again within a second, and told (C4)', async () => {
   const bed = await serving(3);
   bed.hostIgmp.forcedNow = { own: 1, all: undefined };
-  await bed.clock.run(30_000);
+  await bed.clock.run(1000);
   expect(bed.hostIgmp.calls.at(-1)).toBe(`force ${bed.eth0} 3`);
+  await bed.clock.run(60_000);
   expect(bed.hostIgmp.calls).toHaveLength(2);
+  expect(bed.log.of('proxy.version.restored').map(({ message }) => message)).toEqual([
+    'somebody set net.ipv4.conf.eth0.force_igmp_version to 1; mgmd put it back to 3, because "version" of the upstream is 3',
+  ]);
+});
+
+test('who sets a version again and again makes a few lines (C4, F54)', async () => {
+  const bed = await serving('auto');
+  for (let n = 0; n < 100; n++) {
+    bed.hostIgmp.forcedNow = { own: 2, all: undefined };
+    await bed.clock.run(1000);
+  }
+  expect(bed.hostIgmp.calls.length).toBeGreaterThan(90);
+  expect(bed.log.of('proxy.version.restored').length).toBeLessThan(30);
 });
 
 test('an older querier is named as the reason where a version is configured, and is fine where none is (C4)', async () => {
