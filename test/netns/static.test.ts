@@ -187,3 +187,35 @@ for (const [what, reason, lose] of LOSSES)
     await atC.gets('10.9.0.9', '239.1.1.1', 200);
     expect(daemon.events('static.input.changed')).toMatchObject([{ from: 'lan-a', to: 'lan-b', reason }]);
   });
+
+netnsTest(
+  'an input that moves to another namespace is given up at once, and taken again when it is back (G, C6)',
+  async (net) => {
+    // given a group on two inputs, a range on the first, and joins there
+    const { router, a, b, c } = lans(net);
+    const elsewhere = net.namespace('elsewhere');
+    const daemon = await router.daemon(
+      config(`      - { group: 239.1.1.1, from: [lan-a, lan-b], to: [lan-c] }
+      - { group: 239.2.0.0/16, from: lan-a, to: [lan-c] }
+    joins: [{ interface: lan-a, group: 239.2.0.0/28 }]`),
+    );
+    const joined = () => Number(router.run('sh', '-c', 'grep -c 02EF /proc/net/igmp || true'));
+    const atC = await Member.start(c, '10.3.0.2');
+    for (const group of ['239.1.1.1', '239.2.1.1']) await atC.join(group);
+    for (const group of ['239.1.1.1', '239.2.1.1']) await sends(a, '10.1.0.2', group);
+    await atC.gets('10.1.0.2', '239.1.1.1', 20);
+    await sends(b, '10.2.0.2', '239.1.1.1');
+    // when it moves away
+    router.ip('link', 'set', 'lan-a', 'netns', elsewhere.name);
+    // then the other input is active, and that it has gone is told
+    await eventually('the move', () => active(daemon) === 'lan-b');
+    await atC.gets('10.2.0.2', '239.1.1.1', 100);
+    await eventually('the line', () => daemon.events('interface.lost').length === 1);
+    // when it is back, then everything of it is there again
+    elsewhere.ip('link', 'set', 'lan-a', 'netns', router.name);
+    router.ip('link', 'set', 'lan-a', 'up');
+    router.ip('address', 'add', '10.1.0.1/24', 'dev', 'lan-a');
+    await atC.gets('10.1.0.2', '239.2.1.1', 100);
+    expect(joined()).toBe(16);
+  },
+);
