@@ -3,7 +3,7 @@
  * one we do not ask; the one with the lowest address is the querier (igmp.md section 10.1; RFC 9776 section 6.6.2).
  */
 import type { IpAddress } from '../base/ip.js';
-import type { Timing } from './intervals.js';
+import { otherQuerierPresentIntervalMs, type Timing } from './intervals.js';
 
 /** More are not known at a time; of those that are not the best, the one that would be silent first goes. */
 const MOST = 8;
@@ -36,10 +36,17 @@ export class OtherQueriers {
     return Math.max(...this.#known.map(({ expiryMs }) => expiryMs));
   }
 
-  heard(querier: KnownQuerier): void {
+  /**
+   * Nobody is waited for much longer than the querier's OQPI from the last query of all: memberships live by its times, 1.5 QRI
+   * longer, and hosts may take QRI to answer. Who yielded to the querier, and is alive, has asked by then.
+   */
+  heard(querier: KnownQuerier, nowMs: number): void {
     const others = this.#known.filter(({ address }) => address !== querier.address);
     if (others.length === MOST) others.splice(firstToExpire(others), 1);
-    this.#known = [...others, querier].sort((a, b) => (a.address < b.address ? -1 : 1));
+    const known = [...others, querier].sort((a, b) => (a.address < b.address ? -1 : 1));
+    const { timing } = known[0]!;
+    const mostMs = nowMs + otherQuerierPresentIntervalMs(timing) + timing.queryResponseIntervalMs / 2;
+    this.#known = known.map((one) => (one.expiryMs > mostMs ? { ...one, expiryMs: mostMs } : one));
   }
 
   forgetSilent(nowMs: number): void {

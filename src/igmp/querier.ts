@@ -124,7 +124,7 @@ export class Querier {
       this.#output.longTimes(address, said.robustness, said.queryIntervalMs);
     const expiryMs = nowMs + Math.min(expiresInMs, otherQuerierPresentIntervalMs(timing));
     this.#others.forgetSilent(nowMs);
-    this.#others.heard({ address, version, timing, expiryMs });
+    this.#others.heard({ address, version, timing, expiryMs }, nowMs);
     this.#handle('other-querier', nowMs);
   }
 

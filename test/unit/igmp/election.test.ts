@@ -1,7 +1,17 @@
 /** Querier election and what a non-querier does (specification sections 8.3, 10 and 11.1). */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
-import { allow, leaveV2, queryV1, queryV2, queryV3, reportV2, reportV3, toEx } from '../../support/packet-builder.js';
+import {
+  allow,
+  isEx,
+  leaveV2,
+  queryV1,
+  queryV2,
+  queryV3,
+  reportV2,
+  reportV3,
+  toEx,
+} from '../../support/packet-builder.js';
 import { Bed, ETH1, link, src } from './bed.js';
 
 const G = '239.1.2.3';
@@ -81,6 +91,38 @@ test('the lowest router has an own OQPI, so a middle one that asks more often is
   expect(row(bed)).toMatchObject({ querier: '10.0.0.1', otherQuerierExpiresInMs: 100 });
   bed.goTo(255);
   expect(bed.role()).toBe('querier');
+});
+
+test('a router that yields to a lower one has asked when that one is silent, or is gone too: members are asked in time (E2, E4)', () => {
+  const bed = middle();
+  bed.hearQuery(queryV3(), '10.0.0.3');
+  bed.goTo(20);
+  bed.hearQuery(queryV3({ qrv: 2, qqic: 60 }), '10.0.0.1');
+  bed.hear(reportV3(isEx(G)));
+  // its OQPI is 125 s, the membership by its times 140 s
+  bed.goTo(145);
+  expect(row(bed)).toMatchObject({ role: 'non-querier', querier: '10.0.0.3' });
+  bed.goTo(149.9);
+  expect(bed.role()).toBe('non-querier');
+  bed.goTo(150);
+  expect(bed.role()).toBe('querier');
+  expect(bed.generalQueriesAt()).toEqual([0, 150]);
+  expect(bed.state(G)).toBe('EXCLUDE({},{}) 10');
+  // the same when a slow one starts after the last query of a fast one
+  const late = middle();
+  late.hearQuery(queryV3({ qrv: 1, qqic: 60 }), '10.0.0.1');
+  late.goTo(10);
+  late.hearQuery(queryV3(), '10.0.0.3');
+  late.goTo(90);
+  expect(late.generalQueriesAt()).toEqual([0, 80]);
+  // and one that is alive keeps us silent as before
+  const another = middle();
+  another.hearQuery(queryV3(), '10.0.0.3');
+  another.hearQuery(queryV3({ qrv: 2, qqic: 60 }), '10.0.0.1');
+  another.goTo(126);
+  another.hearQuery(queryV3(), '10.0.0.3');
+  another.goTo(380);
+  expect(another.generalQueriesAt()).toEqual([0]);
 });
 
 test('a new address starts the election without the routers that were known (E2)', () => {
