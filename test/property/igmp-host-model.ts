@@ -184,6 +184,13 @@ export class HostLink {
     return host;
   }
 
+  /** Another router asks everybody, the one under test as well. */
+  asks(from: string, payload: Uint8Array): void {
+    this.bed.hearQuery(payload, from);
+    const query = readQuery(payload);
+    for (const host of this.hosts) host.hears(query);
+  }
+
   /** Hosts of versions 1 and 2 that hear it need not say it again; one of version 1 does not know the reports of version 2. */
   olderReport(by: Host, group: string): void {
     for (const host of this.hosts) {

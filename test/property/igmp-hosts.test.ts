@@ -4,8 +4,9 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Bed, src } from '../unit/igmp/bed.js';
+import { Bed, type BedOptions, ETH1, link, src } from '../unit/igmp/bed.js';
 import { HostLink, type Version } from './igmp-host-model.js';
+import { Neighbors } from './igmp-querier-model.js';
 import { FUZZ_TIMEOUT_MS, runs } from '../support/runs.js';
 
 const GROUPS = ['239.1.2.3', '239.4.5.6'];
@@ -50,12 +51,15 @@ class World {
   readonly bed: Bed;
   readonly link: HostLink;
   readonly advice: Advice;
+  readonly neighbors: Neighbors;
   /** When somebody last wanted the flow. */
   readonly #wantedAtMs = new Map<string, number>();
 
-  constructor(explicitTracking: boolean, maxQueriesPerSec = 0) {
-    this.bed = new Bed({ config: { explicitTracking, maxQueriesPerSec } });
+  constructor(explicitTracking: boolean, maxQueriesPerSec = 0, more: BedOptions['config'] = {}) {
+    const config = { explicitTracking, maxQueriesPerSec, ...more };
+    this.bed = new Bed({ config, links: [link(ETH1, '10.0.0.5')] });
     this.link = new HostLink(this.bed);
+    this.neighbors = new Neighbors(this.link);
     this.advice = new Advice(this.bed);
     // the hosts that were there before have been heard
     if (explicitTracking) this.bed.goTo(10);
@@ -66,6 +70,7 @@ class World {
   wait(ms: number, check: () => void): void {
     for (let passed = 0; passed < ms; passed += TICK_MS) {
       this.bed.clock.advance(TICK_MS);
+      this.neighbors.turn(this.bed.clock.nowMs());
       this.advice.read();
       check();
       this.#note();
@@ -230,6 +235,45 @@ test(
         }
       }),
       { numRuns: runs(30) },
+    );
+  },
+  FUZZ_TIMEOUT_MS,
+);
+
+test(
+  'IGMP-063 whoever of three routers asks, and however they come and go, what a host wants is forwarded at all times (E2, E4)',
+  () => {
+    const hosts = fc.array(fc.record({ version, delay }), { minLength: 2, maxLength: 4 });
+    const times = fc.record({ qrv: fc.constantFrom(1, 2, 3), qqic: fc.constantFrom(60, 100, 125) });
+    const toggle = fc.oneof({ weight: 2, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: times });
+    const step = fc.record({ host: fc.nat(), wish, toggle, n: fc.nat(1), waitMs: wait });
+    const counts = fc.record({
+      robustness: fc.constantFrom(1, 2, 3),
+      lastMemberQueryCount: fc.constantFrom(1, 2, 7),
+      tracking: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(counts, hosts, fc.array(step, { maxLength: 20 }), ({ tracking, ...config }, some, steps) => {
+        const world = new World(tracking, 0, config);
+        for (const one of some) world.link.add(one.version, one.delay);
+        const check = () => world.everythingWantedIsForwarded();
+        for (const {
+          host,
+          wish: { group, ...wanted },
+          toggle: next,
+          n,
+          waitMs,
+        } of steps) {
+          if (next !== null) world.neighbors.toggle(n, next);
+          world.change(() => world.link.hosts[host % some.length]!.want(group, wanted));
+          check();
+          world.wait(waitMs, check);
+        }
+        // when all is quiet for longer than two membership intervals, the longest there are
+        world.wait(800_000, check);
+        world.forwardedIsWanted();
+      }),
+      { numRuns: runs(20) },
     );
   },
   FUZZ_TIMEOUT_MS,
