@@ -264,7 +264,7 @@ export class Daemon {
     const dump = await this.#parts.kernel.mroute.dump();
     if (dump instanceof KernelError) throw dump;
     this.#inherited = { entries: dump.entries.length, vifs: dump.vifs.length };
-    this.manager.adopt({ dump, windowMs, ended, isLate: (name) => this.#isLate(name) });
+    await this.manager.adopt({ dump, windowMs, ended, isLate: (name) => this.#isLate(name) });
   }
 
   #proxyOf({ proxy, igmp }: Config): ProxyModule | undefined {

@@ -4,8 +4,7 @@
  * which hosts and protocols say again what they want; then each entry is decided anew, and what nobody spoke for goes.
  * The window is for answers that may still come: an output that nobody could want under today's configuration ends at once.
  */
-import type { Answer } from '../base/answer.js';
-import { isLater } from '../base/answer.js';
+import { type Answer, isLater, whenAnswered } from '../base/answer.js';
 import type { Timer } from '../port/clock.js';
 import { type DumpedMfc, type Ifindex, type MrouteDump, type Vif, VIFS } from '../port/kernel.js';
 import { type Core, flowName } from './core.js';
@@ -13,7 +12,7 @@ import type { Courier } from './courier.js';
 import type { Creation } from './creation.js';
 import { DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
 import type { Rpf } from './rpf.js';
-import { inSlices } from './slices.js';
+import type { Slices } from './slices.js';
 import { Entry, type Interface } from './state.js';
 
 /** What a restart window ended with. */
@@ -44,10 +43,10 @@ export class Adoption {
   readonly #creation: Creation;
   readonly #rpf: Rpf;
   readonly #lifetimes: Lifetimes;
+  readonly #slices: Slices;
   #predecessor: Predecessor | undefined;
   #timer: Timer | undefined;
   #endsAtMs = 0;
-  #cancelSlices: (() => void) | undefined;
   /** Vifs that no interface has claimed yet. */
   readonly #vifs = new Map<Ifindex, Vif>();
   /** Entries in the kernel that come in by an interface which nobody has taken yet, by `flowName`. */
@@ -55,23 +54,34 @@ export class Adoption {
   #taking = false;
   readonly #adopted = new Set<Entry>();
 
-  constructor(core: Core, parts: { courier: Courier; creation: Creation; lifetimes: Lifetimes; rpf: Rpf }) {
+  constructor(
+    core: Core,
+    parts: { courier: Courier; creation: Creation; lifetimes: Lifetimes; rpf: Rpf; slices: Slices },
+  ) {
     this.#core = core;
+    this.#slices = parts.slices;
     this.#rpf = parts.rpf;
     this.#courier = parts.courier;
     this.#creation = parts.creation;
     this.#lifetimes = parts.lifetimes;
   }
 
-  /** Before any interface is taken. */
-  begin(predecessor: Predecessor): void {
+  /** The answer comes when interfaces may be taken. */
+  begin(predecessor: Predecessor): Answer<void> {
     this.#predecessor = predecessor;
     for (const { vif, ifindex } of predecessor.dump.vifs) {
       this.#core.vifs.reserve(vif);
       this.#vifs.set(ifindex, vif);
     }
-    for (const seen of predecessor.dump.entries) if (!seen.unresolved && !seen.static) this.#claim(seen);
     this.#endAfter(predecessor.windowMs);
+    return this.#slices.done(this.#claimAll(predecessor.dump.entries));
+  }
+
+  *#claimAll(entries: Iterable<DumpedMfc>): Generator<void, void> {
+    for (const seen of entries) {
+      if (!seen.unresolved && !seen.static) this.#claim(seen);
+      yield;
+    }
   }
 
   /** How much of the window is left; 0: it is over. */
@@ -92,7 +102,6 @@ export class Adoption {
 
   stop(): void {
     this.#timer?.cancel();
-    this.#cancelSlices?.();
   }
 
   /** The vif that the predecessor gave the interface, once. */
@@ -115,26 +124,48 @@ export class Adoption {
   /** Whoever is configured is on its interfaces: from now on entries are taken up as their incoming interfaces are. */
   takeUp(): Answer<void> {
     this.#taking = true;
-    const taken = this.takeUpEntries();
-    for (const [flow, { source, group, iif }] of this.#pending) {
-      if (iif !== undefined && this.#isLate(iif)) continue;
-      this.#pending.delete(flow);
-      this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(source, group));
-    }
-    return taken;
+    const later: Promise<unknown>[] = [];
+    const all = (): Answer<void> => (later.length === 0 ? undefined : Promise.all(later).then(() => undefined));
+    return whenAnswered(this.#slices.done(this.#takeUpAll(later)), all);
   }
 
-  takeUpEntries(): Answer<void> {
-    if (!this.#taking) return undefined;
-    const later: Promise<unknown>[] = [];
+  /** Somebody has taken an interface. */
+  takeUpEntries(): void {
+    if (this.#taking && this.#pending.size > 0) this.#slices.run(this.#takeUpPending([]));
+  }
+
+  /** What waits names the vif of the interface no more: the number is about to be given back. */
+  *leave({ ifindex: left }: Interface): Generator<void, void> {
+    for (const seen of this.#pending.values()) {
+      const oifs = seen.oifs.filter(({ ifindex }) => ifindex !== left);
+      if (seen.iif === left || oifs.length < seen.oifs.length) this.#claim({ ...seen, oifs });
+      yield;
+    }
+  }
+
+  *#takeUpAll(later: Promise<unknown>[]): Generator<void, void> {
+    yield* this.#takeUpPending(later);
+    for (const seen of this.#pending.values()) {
+      if (seen.iif === undefined || !this.#isLate(seen.iif)) this.#drop(seen);
+      yield;
+    }
+  }
+
+  #drop(seen: DumpedMfc): void {
+    this.#pending.delete(flowName(seen));
+    this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(seen.source, seen.group));
+  }
+
+  *#takeUpPending(later: Promise<unknown>[]): Generator<void, void> {
     for (const [flow, seen] of this.#pending) {
       const iif = seen.iif === undefined ? undefined : this.#core.interfaces.get(seen.iif);
-      if (!iif) continue;
-      this.#pending.delete(flow);
-      const asked = this.#takeUpEntry(seen, iif);
-      if (isLater(asked)) later.push(asked);
+      if (iif) {
+        this.#pending.delete(flow);
+        const asked = this.#takeUpEntry(seen, iif);
+        if (isLater(asked)) later.push(asked);
+      }
+      yield;
     }
-    return later.length === 0 ? undefined : Promise.all(later).then(() => undefined);
   }
 
   #takeUpEntry(seen: DumpedMfc, iif: Interface): Answer<void> {
@@ -204,14 +235,11 @@ export class Adoption {
    */
   #claim(seen: DumpedMfc): void {
     const { source, group } = seen;
-    const iif = seen.iif === undefined ? undefined : this.#vifs.get(seen.iif);
-    if (iif === undefined) {
-      this.#refusedUnlessGone(this.#core.ports.mroute.delMfc(source, group));
-      return;
-    }
+    const iif = seen.iif === undefined ? undefined : this.#vifOf(seen.iif);
+    if (iif === undefined) return this.#drop(seen);
     const ttls = new Uint8Array(VIFS);
     for (const { ifindex, ttl } of seen.oifs) {
-      const vif = this.#vifs.get(ifindex);
+      const vif = this.#vifOf(ifindex);
       if (vif !== undefined) ttls[vif] = ttl;
     }
     const error = this.#core.ports.mroute.addMfc({ source, group, iif, ttls });
@@ -222,14 +250,18 @@ export class Adoption {
   #bitsOf(oifs: DumpedMfc['oifs']): number {
     let outputs = 0;
     for (const { ifindex } of oifs) {
-      const vif = this.#core.interfaces.get(ifindex)?.vif ?? this.#vifs.get(ifindex);
+      const vif = this.#vifOf(ifindex);
       if (vif !== undefined) outputs |= 1 << vif;
     }
     return outputs >>> 0;
   }
 
+  #vifOf(ifindex: Ifindex): Vif | undefined {
+    return this.#core.interfaces.get(ifindex)?.vif ?? this.#vifs.get(ifindex);
+  }
+
   #end(): void {
-    inSlices(this.#core, this.#courier, this.#sweep(), (cancel) => (this.#cancelSlices = cancel));
+    this.#slices.run(this.#sweep());
   }
 
   *#sweep(): Generator<void, void> {

@@ -118,7 +118,7 @@ export class Manager implements MgmClient {
     this.#upcalls = new UpcallQueue(core, courier, (upcall) => this.#serve(upcall));
     this.#wrongInputs = new WrongInputs(core, { courier, rpf, creation });
     this.#registry = new Registry(core);
-    this.#adoption = new Adoption(core, { courier, creation, lifetimes, rpf });
+    this.#adoption = new Adoption(core, { courier, creation, lifetimes, rpf, slices });
     const adoption = this.#adoption;
     this.#transitions = new Transitions(core, { ...parts, members, creation, adoption }, (client, reason) =>
       this.#declareDead(client, reason),
@@ -171,9 +171,9 @@ export class Manager implements MgmClient {
     });
   }
 
-  /** Begins with a predecessor's table (D-RST-1); before the first interface is taken. */
-  adopt(predecessor: Predecessor): void {
-    this.#courier.enter(() => this.#adoption.begin(predecessor));
+  /** Begins with a predecessor's table (D-RST-1). The answer comes when the first interface may be taken. */
+  adopt(predecessor: Predecessor): Answer<void> {
+    return this.#courier.enter(() => this.#adoption.begin(predecessor));
   }
 
   /** The configured protocols are on their interfaces: the predecessor's entries become ours. */

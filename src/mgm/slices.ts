@@ -1,4 +1,5 @@
 /** Long work in small steps, so that whatever there is much of does not stop the event loop. */
+import type { Answer } from '../base/answer.js';
 import type { Timer } from '../port/clock.js';
 import type { Core } from './core.js';
 import type { Courier } from './courier.js';
@@ -42,9 +43,12 @@ export class Slices {
     if (this.#works.push({ steps, ended }) === 1) this.#slice();
   }
 
-  /** Resolves when the work is done, or stopped. */
-  done(steps: Iterator<void>): Promise<void> {
-    return new Promise((resolve) => this.run(steps, resolve));
+  /** The answer comes when the work is done, or stopped. */
+  done(steps: Iterator<void>): Answer<void> {
+    let answer = (): void => void (isDone = true);
+    let isDone = false;
+    this.run(steps, () => answer());
+    return isDone ? undefined : new Promise((resolve) => (answer = resolve));
   }
 
   /** Ends all work now, for who cannot go on before. Not from inside a step. */

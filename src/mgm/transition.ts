@@ -179,7 +179,7 @@ export class Transitions {
     } else this.#setOwner(on, change.client);
     // Flows that were silenced because nobody served this interface may be wanted now: their next packet asks again.
     this.#slices.run(this.#askAgain(on));
-    void this.#adoption.takeUpEntries();
+    this.#adoption.takeUpEntries();
     this.#announce(on, change);
     return DONE;
   }
@@ -374,6 +374,7 @@ export class Transitions {
       if (!entry.deleted) this.#leave(on, entry, gone);
       yield;
     }
+    yield* this.#adoption.leave(on);
     yield* this.#resync.signalLeftovers(on);
     yield* this.#alerts.signalSources();
     this.#core.closingVifs &= ~bitOf(on);

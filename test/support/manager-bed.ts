@@ -113,7 +113,7 @@ export class Bed {
     this.clock.forgetTimers();
     this.kernel.links.forgetHandlers();
     const next = new Bed(config, this);
-    next.manager.adopt({ dump: this.kernel.mroute.table(), windowMs, ended });
+    void next.manager.adopt({ dump: this.kernel.mroute.table(), windowMs, ended });
     return next;
   }
 
