@@ -48,6 +48,8 @@ export interface GroupOutput extends QueryOutput {
   readonly changes: MembershipChanges;
   /** The group is gone, and routing was told. */
   ended(group: IpAddress): void;
+  /** All of them are gone; routing is to be told. */
+  withdrawn(groups: Iterable<Group>): void;
   /** Something was ignored, or not stored: counted, and perhaps logged. */
   dropped(reason: GroupDrop, group: IpAddress): void;
 }
@@ -65,7 +67,7 @@ const NO_SOURCES: WireSources = { bytes: new Uint8Array(0), at: 0, count: 0 };
 export class GroupTable {
   readonly #config: IgmpInterfaceConfig;
   readonly #output: GroupOutput;
-  readonly #groups = new Map<IpAddress, Group>();
+  #groups = new Map<IpAddress, Group>();
   readonly #deadlines = new DeadlineHeap<Group>();
   readonly #wire = { bytes: NO_SOURCES.bytes, at: 0, count: 0 };
   readonly #env: { -readonly [K in keyof RecordEnv]: RecordEnv[K] };
@@ -253,13 +255,11 @@ export class GroupTable {
     }
   }
 
-  /** Interface down: every group goes, and routing is told. */
+  /** Interface down: every group goes, and routing is to be told. */
   clear(): void {
-    for (const group of this.#groups.values()) {
-      withdraw(group, this.#env);
-      this.#output.ended(group.address);
-    }
+    const gone = this.#groups;
     this.forgetAll();
+    this.#output.withdrawn(gone.values());
   }
 
   /** There is no address any more to ask from. */
@@ -272,7 +272,7 @@ export class GroupTable {
     this.#groupTally.clear();
     this.#sourceTally.clear();
     if (this.#hosts !== undefined) for (const group of this.#groups.values()) this.#hosts.forget(group);
-    this.#groups.clear();
+    this.#groups = new Map();
     this.#deadlines.clear();
     this.#questions.clear();
   }

@@ -7,7 +7,7 @@ import type { InterfaceAddress } from '../base/link-address.js';
 import { OnLink } from '../base/on-link.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { type Counters, type DropReason, newCounters } from './counters.js';
-import type { MembershipChanges } from './group.js';
+import type { Group, MembershipChanges } from './group.js';
 import type { SavedGroup } from './group-memory.js';
 import { type GroupOutput, GroupTable } from './group-table.js';
 import { heardQueryTimeMs } from './intervals.js';
@@ -33,6 +33,8 @@ export interface InterfaceOutput {
   readonly changes: MembershipChanges;
   /** Nothing of the group is wanted any more. */
   groupEnded(group: IpAddress): void;
+  /** The link went down: there are no groups any more, and routing is to be told of these. */
+  groupsWithdrawn(groups: Iterable<Group>): void;
   /** The payload is reused: send it before returning. */
   send(source: IpAddress, destination: IpAddress, payload: Uint8Array): void;
   /** Counted already; for the log. */
@@ -90,6 +92,7 @@ export class IgmpInterface {
     const groups: GroupOutput = {
       changes: output.changes,
       ended: (group) => output.groupEnded(group),
+      withdrawn: (gone) => output.groupsWithdrawn(gone),
       dropped: (reason, group) => this.#drop(reason, group),
       sendGroupQuery: (group, suppress) => this.#sendGroupQuery(group, suppress),
       sendSourceQuery: (group, sources, suppress) => this.#sendSourceQuery(group, sources, suppress),

@@ -238,7 +238,7 @@ export class IgmpModule implements Protocol {
 
   #callbacks(): ClientCallbacks {
     return {
-      disableIgmp: (ifindex) => this.#served.get(ifindex)?.sync.disable(),
+      disableIgmp: (ifindex) => this.#served.get(ifindex)?.disable(),
       enableIgmp: (ifindex) => this.#served.get(ifindex)?.enable(),
       creationAlert: (request) => this.#creationAlert(request),
       refusesSource: ({ source, group }, ifindex) => this.#served.get(ifindex)?.refuses(source, group) === true,

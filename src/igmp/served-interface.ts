@@ -14,6 +14,7 @@ import type { Ifindex, IgmpPacket, Link } from '../port/kernel.js';
 import type { Fields, Log } from '../port/log.js';
 import { admitsSource, groupRefusal } from './admission.js';
 import type { DropReason } from './counters.js';
+import { deafnessMessage, limitMessage } from './drop-texts.js';
 import type { Group, MembershipChanges } from './group.js';
 import { packGroup, type SavedGroup } from './group-memory.js';
 import { joinedGroups, type PullInterface } from './host-side.js';
@@ -24,6 +25,7 @@ import type { OtherQuerier } from './querier.js';
 import type { LeftInterface, SavedInterface } from './saved-state.js';
 import { StaticGroups } from './static-groups.js';
 import type { Named } from './view.js';
+import { Withdrawal, type WithdrawalOutput } from './withdrawal.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -33,13 +35,16 @@ const LOG_PER_SECOND = 0.1;
 /** Lines about hosts that get nothing because their messages are refused: one at once, then one in ten minutes, per reason. */
 const DEAFNESS_PER_SECOND = 1 / 600;
 
-export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterface, MembershipChanges {
+export class ServedInterface
+  implements InterfaceOutput, SyncOutput, PullInterface, MembershipChanges, WithdrawalOutput
+{
   readonly named: Named;
   readonly ifindex: Ifindex;
   readonly config: IgmpInterfaceConfig;
   readonly igmp: IgmpInterface;
   readonly sync: MembershipSync;
   readonly statics: StaticGroups;
+  readonly #withdrawal = new Withdrawal(this);
   readonly #parts: SharedParts;
   readonly #log: Log;
   readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
@@ -144,6 +149,7 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
         });
     this.#opened = false;
     this.igmp.close(this.#nowMs());
+    this.#withdrawal.stop();
     this.sync.close();
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -166,6 +172,11 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
   #linkState({ running, mtu, addresses }: Link): LinkState {
     const [primary] = usableAddresses(addresses);
     return { running, mtu, addresses, primary: primary?.address, isRouted: (source) => this.#routed.has(source) };
+  }
+
+  disable(): void {
+    this.sync.disable();
+    this.#withdrawal.routingForgets();
   }
 
   enable(): void {
@@ -306,6 +317,22 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
     this.#parts.events.emit('igmp.group.left', () => ({ interface: this.named.name, group: formatIp(group) }));
   }
 
+  groupsWithdrawn(groups: Iterable<Group>): void {
+    this.#withdrawal.add(groups);
+  }
+
+  groupTouched(group: IpAddress): void {
+    this.#parts.pull?.touched(group);
+  }
+
+  laterStep(step: () => void): Timer {
+    return this.later(() => {
+      this.sync.beginStep();
+      step();
+      this.#afterStep();
+    });
+  }
+
   #joinedFields(group: IpAddress, source: IpAddress | undefined): Readonly<Record<string, unknown>> {
     const reporter = this.igmp.groups.get(group)?.lastReporter ?? ANY4;
     return {
@@ -444,54 +471,5 @@ export class ServedInterface implements InterfaceOutput, SyncOutput, PullInterfa
 
   #mayLog(reason: string): number | undefined {
     return this.#lines.take(reason, this.#parts.clock.nowMs());
-  }
-}
-
-/** Undefined: the reason is no limit that an operator may want to raise. */
-function limitMessage(reason: DropReason, ifname: string, config: IgmpInterfaceConfig): string | undefined {
-  const { maxGroups, maxSources, maxSourcesPerGroup, maxGroupsPerHost, maxTrackedHosts, maxQueriesPerSec } = config;
-  switch (reason) {
-    case 'groupLimit':
-      return `${ifname} has ${maxGroups} groups, its limit; a new one was refused (raise maxGroups if they are wanted)`;
-    case 'allGroupsLimit':
-      return `${ifname} cannot have another group: all interfaces together have nearly as many as igmp.maxGroups allows (raise it if they are wanted)`;
-    case 'sourcesLimit':
-      return `${ifname} has ${maxSources} sources in its groups, its limit; a new one was refused (raise maxSources if they are wanted)`;
-    case 'allSourcesLimit':
-      return `${ifname} cannot have another source: all interfaces together have nearly as many as igmp.maxSources allows (raise it if they are wanted)`;
-    case 'hostShare':
-      return `a host on ${ifname} has so many groups or sources that the rest is kept for other hosts; a further one was refused (raise maxGroups or maxSources if it is wanted)`;
-    case 'sourceLimit':
-      return `a group on ${ifname} has ${maxSourcesPerGroup} sources, its limit (raise maxSourcesPerGroup if they are wanted)`;
-    case 'hostLimit':
-      return `a host on ${ifname} has ${maxGroupsPerHost} groups, its limit; a further one was refused (raise maxGroupsPerHost if it is wanted)`;
-    case 'hostTableFull':
-      return `${ifname} remembers ${maxTrackedHosts} hosts, its limit; leaves of the others are asked about (raise maxTrackedHosts)`;
-    case 'queryLimit':
-      return `leaves on ${ifname} would cause more than ${maxQueriesPerSec} queries a second; those beyond it wait for their turn (raise maxQueriesPerSec)`;
-    default:
-      return undefined;
-  }
-}
-
-/** Why whole segments can get nothing, or could if it were heard, and the key for it; undefined: another kind of reason. */
-function deafnessMessage(reason: DropReason, ifname: string, { version }: IgmpInterfaceConfig): string | undefined {
-  switch (reason) {
-    case 'offSubnet':
-      return `its address is in no network of ${ifname}, and no route without a gateway leads to it there; add such a route, or accept its reports with "verifySourceSubnet: false"`;
-    case 'badTtl':
-      return 'its TTL differs from 1, so it may have been routed; "requireTtl1: false" accepts it';
-    case 'noRouterAlert':
-      return 'it lacks the router alert option; "requireRouterAlert: false" accepts it';
-    case 'versionDisabled':
-      return `it is of a later version than ${version}, and the interface speaks version ${version}; "version: 3" accepts it`;
-    case 'notFromQuerier':
-      return 'it asks who still wants a group, but its sender is not the querier of the link, and the group would end sooner; "strictQuerySource: false" accepts it';
-    case 'notToGroup':
-      return 'it asks who still wants a group, but was not sent to that group, so no member hears it; that is how somebody ends the group of others';
-    case 'ssmGroup':
-      return 'it asks for any source of a source-specific group ("ssmRanges"), so it gets nothing; the host must name sources by IGMPv3';
-    default:
-      return undefined;
   }
 }
