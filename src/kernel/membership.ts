@@ -34,11 +34,22 @@ interface GatedInterface {
   readonly groups: Map<IpAddress, GatedGroup>;
   /** Groups whose memberships may differ from the wishes: changed in the pause, or refused by the kernel. */
   readonly due: Set<GatedGroup>;
+  /** The calls of a resume that takes several turns. */
+  settling: Settling | undefined;
+}
+
+interface Settling {
+  /** Groups that were wished anew meanwhile: their calls have been made. */
+  readonly restated: Set<GatedGroup>;
+  cancel: () => void;
 }
 
 interface DueStep extends PlanStep {
   readonly of: GatedGroup;
 }
+
+/** More calls take further turns of the event loop. */
+export const CALLS_PER_TURN = 256;
 
 export interface MembershipOptions {
   /** Keeps other processes still as well while an interface is paused. */
@@ -47,7 +58,7 @@ export interface MembershipOptions {
   readonly nameOf?: InterfaceName;
   /** How many sources the filter of one membership holds. */
   readonly mostSources?: () => number;
-  /** Without it nothing is tried again by itself. */
+  /** Without it nothing is tried again by itself, and everything is done in one turn. */
   readonly clock?: Clock;
 }
 
@@ -57,6 +68,8 @@ export class MembershipGate implements MembershipPort {
   readonly #mostSources: () => number;
   readonly #clock: Clock | undefined;
   #again: Timer | undefined;
+  /** Ends the leaving of interfaces that are gone. */
+  readonly #leaving = new Set<() => void>();
   readonly #interfaces = new Map<Ifindex, GatedInterface>();
   #inherited: readonly NativeMembershipSocket[];
   #serial = 0;
@@ -90,22 +103,30 @@ export class MembershipGate implements MembershipPort {
     if (wanted) of.wishes.set(holder, wanted);
     else of.wishes.delete(holder);
     gated.due.add(of);
+    gated.settling?.restated.add(of);
     return gated.paused ? undefined : this.#settle(gated, [of])[0];
   }
 
+  /** What the last resume has not done yet is done by the next one. */
   pause(ifindex: Ifindex): void {
     const gated = this.#gate(ifindex);
     if (gated.paused) return;
     gated.paused = true;
+    this.#endSettling(gated);
     this.#host?.begin(ifindex, (group) => gated.groups.get(group)?.lanes.filter((held) => held !== undefined) ?? []);
   }
 
-  resume(ifindex: Ifindex): readonly KernelError[] {
+  resume(ifindex: Ifindex, refused?: (error: KernelError) => void): readonly KernelError[] {
     const gated = this.#interfaces.get(ifindex);
     if (!gated?.paused) return [];
     gated.paused = false;
     this.#host?.openGate(ifindex);
-    const errors = this.#settle(gated, [...gated.due]);
+    const groups = [...gated.due];
+    if (groups.length > CALLS_PER_TURN && this.#clock) {
+      this.#settleInTurns(gated, groups, this.#clock, refused);
+      return [];
+    }
+    const errors = this.#settle(gated, groups);
     this.#host?.end(ifindex);
     return errors;
   }
@@ -117,10 +138,30 @@ export class MembershipGate implements MembershipPort {
   interfaceGone(ifindex: Ifindex): void {
     const gated = this.#interfaces.get(ifindex);
     if (!gated) return;
+    gated.settling?.cancel();
     this.#interfaces.delete(ifindex);
     this.#host?.gone(ifindex);
-    for (const { group, lanes } of [...gated.groups.values()].sort(newestFirst))
-      for (const [lane, held] of lanes.entries()) if (held) this.#lanes.leave(lane, ifindex, group);
+    const groups = [...gated.groups.values()].sort(newestFirst);
+    if (groups.length <= CALLS_PER_TURN || !this.#clock) return runAll(this.#leaveDead(ifindex, groups));
+    let cancel = (): void => undefined;
+    const stop = (): void => cancel();
+    this.#leaving.add(stop);
+    inTurns(
+      this.#clock,
+      this.#leaveDead(ifindex, groups),
+      (next) => (cancel = next),
+      () => this.#leaving.delete(stop),
+    );
+  }
+
+  /** What a new interface of that number has joined by now has replaced the dead slot. */
+  *#leaveDead(ifindex: Ifindex, groups: readonly GatedGroup[]): Generator<void, void> {
+    for (const { group, lanes } of groups)
+      for (const [lane, held] of lanes.entries()) {
+        const isJoinedAnew = this.#interfaces.get(ifindex)?.groups.get(group)?.lanes[lane] !== undefined;
+        if (held && !isJoinedAnew) this.#lanes.leave(lane, ifindex, group);
+        yield;
+      }
   }
 
   counters(): MembershipCounters {
@@ -164,6 +205,8 @@ export class MembershipGate implements MembershipPort {
   /** The kernel leaves all groups. */
   close(): void {
     this.#again?.cancel();
+    for (const { settling } of this.#interfaces.values()) settling?.cancel();
+    for (const stop of this.#leaving) stop();
     this.#interfaces.clear();
     this.releaseInherited();
     this.#lanes.close();
@@ -185,38 +228,87 @@ export class MembershipGate implements MembershipPort {
   #gate(ifindex: Ifindex): GatedInterface {
     const known = this.#interfaces.get(ifindex);
     if (known) return known;
-    const gated: GatedInterface = { ifindex, paused: false, groups: new Map(), due: new Set() };
+    const gated: GatedInterface = { ifindex, paused: false, groups: new Map(), due: new Set(), settling: undefined };
     this.#interfaces.set(ifindex, gated);
     return gated;
   }
 
-  /** All joins, then filters that let more through, then those that let less through, then all leaves. */
   #settle(gated: GatedInterface, groups: readonly GatedGroup[]): readonly KernelError[] {
     const errors: KernelError[] = [];
-    const refused = new Set<GatedGroup>();
-    for (const step of groups.flatMap((of) => this.#stepsOf(of)).sort(inOrder)) {
-      if (refused.has(step.of)) continue; // what the group has is kept until it can have what is wanted
-      const error = this.#run(gated.ifindex, step);
-      if (!error) continue;
-      errors.push(error);
-      refused.add(step.of);
-      step.of.refusal = error.message;
-      if (isLinkLocalGroup(step.of.group)) this.#again ??= this.#clock?.after(AGAIN_MS, this.#tryAgain);
-    }
-    for (const of of groups) if (!refused.has(of)) settled(gated, of);
-    if (gated.groups.size === 0 && !gated.paused) this.#interfaces.delete(gated.ifindex);
+    runAll(this.#settling(gated, groups, (error) => errors.push(error)));
     return errors;
+  }
+
+  #settleInTurns(
+    gated: GatedInterface,
+    groups: readonly GatedGroup[],
+    clock: Clock,
+    refused: (error: KernelError) => void = () => undefined,
+  ): void {
+    const settling: Settling = { restated: new Set(), cancel: () => undefined };
+    gated.settling = settling;
+    inTurns(
+      clock,
+      this.#settling(gated, groups, refused, settling.restated),
+      (cancel) => (settling.cancel = cancel),
+      () => this.#endSettling(gated),
+    );
+  }
+
+  #endSettling(gated: GatedInterface): void {
+    if (!gated.settling) return;
+    gated.settling.cancel();
+    gated.settling = undefined;
+    this.#host?.end(gated.ifindex);
+    this.#forgetEmpty(gated);
+  }
+
+  #forgetEmpty(gated: GatedInterface): void {
+    if (gated.groups.size === 0 && !gated.paused && !gated.settling) this.#interfaces.delete(gated.ifindex);
+  }
+
+  /** All joins, then filters that let more through, then those that let less through, then all leaves. One step each. */
+  *#settling(
+    gated: GatedInterface,
+    groups: readonly GatedGroup[],
+    tell: (error: KernelError) => void,
+    without: ReadonlySet<GatedGroup> = NONE,
+  ): Generator<void, void> {
+    const refused = new Set<GatedGroup>();
+    for (const step of yield* this.#planned(groups)) {
+      // What a group has is kept until it can have what is wanted.
+      if (refused.has(step.of) || without.has(step.of)) continue;
+      const error = this.#run(gated.ifindex, step);
+      if (error) {
+        tell(error);
+        refused.add(step.of);
+        step.of.refusal = error.message;
+        if (isLinkLocalGroup(step.of.group)) this.#again ??= this.#clock?.after(AGAIN_MS, this.#tryAgain);
+      }
+      yield;
+    }
+    for (const of of groups) if (!refused.has(of) && !without.has(of)) settled(gated, of);
+    this.#forgetEmpty(gated);
   }
 
   readonly #tryAgain = (): void => {
     this.#again = undefined;
-    for (const gated of [...this.#interfaces.values()])
-      if (!gated.paused)
-        this.#settle(
-          gated,
-          [...gated.due].filter(({ group }) => isLinkLocalGroup(group)),
-        );
+    for (const gated of [...this.#interfaces.values()]) {
+      if (gated.paused) continue;
+      const groups = [...gated.due].filter(({ group }) => isLinkLocalGroup(group));
+      for (const of of groups) gated.settling?.restated.add(of);
+      this.#settle(gated, groups);
+    }
   };
+
+  *#planned(groups: readonly GatedGroup[]): Generator<void, readonly DueStep[]> {
+    const steps: DueStep[] = [];
+    for (const of of groups) {
+      steps.push(...this.#stepsOf(of));
+      yield;
+    }
+    return steps.sort(inOrder);
+  }
 
   #run(ifindex: Ifindex, { of, rank, lane, filter }: DueStep): KernelError | undefined {
     const error = this.#call(ifindex, of.group, rank, lane, filter);
@@ -231,6 +323,19 @@ export class MembershipGate implements MembershipPort {
     if (rank === RANK.join) return this.#lanes.join(lane, ifindex, group, filter);
     return this.#lanes.change(lane, ifindex, group, filter);
   }
+}
+
+const NONE: ReadonlySet<GatedGroup> = new Set();
+
+function runAll(steps: Iterator<void>): void {
+  while (!steps.next().done);
+}
+
+/** `waits` gets the way to stop before each further turn. */
+function inTurns(clock: Clock, steps: Iterator<void>, waits: (cancel: () => void) => void, ended: () => void): void {
+  for (let left = CALLS_PER_TURN; left > 0; left--) if (steps.next().done) return ended();
+  const timer = clock.after(0, () => inTurns(clock, steps, waits, ended));
+  waits(() => timer.cancel());
 }
 
 function addGroup(gated: GatedInterface, group: IpAddress): GatedGroup {

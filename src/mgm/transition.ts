@@ -5,6 +5,7 @@
  * really differs is overwritten in place.
  */
 import { type Answer, isLater } from '../base/answer.js';
+import type { KernelError } from '../base/errors.js';
 import { ip } from '../base/ip.js';
 import { ANY_SOURCE_FILTER, type Ifindex, type Link, type Vif } from '../port/kernel.js';
 import type { Adoption } from './adoption.js';
@@ -249,7 +250,8 @@ export class Transitions {
     on.leaving = undefined;
     if (on.closed) return cannotComplete('interfaceGone', `${on.name} was removed meanwhile`);
     on.paused = false;
-    for (const error of this.#core.ports.membership.resume(on.ifindex)) this.#core.kernelRefused(error);
+    const refused = (error: KernelError): void => this.#core.kernelRefused(error);
+    this.#core.ports.membership.resume(on.ifindex, refused).forEach(refused);
     this.#core.emit('igmp.enabled', () => ({ interface: on.name, ifindex: on.ifindex }));
     if (changed) this.#announce(on, change);
     this.#startResync(on, changed ? change : undefined);

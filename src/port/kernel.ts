@@ -151,8 +151,11 @@ export interface MembershipPort {
     filter: MembershipFilter | undefined,
   ): KernelError | undefined;
   pause(ifindex: Ifindex): void;
-  /** Returns the errors of the calls that were due, if any. Harmless when not paused. */
-  resume(ifindex: Ifindex): readonly KernelError[];
+  /**
+   * Returns the errors of the calls that were due, if any. Harmless when not paused. Of very many calls a part is made in later
+   * turns, in the same order, unless the interface is paused again before; their errors go to `refused`.
+   */
+  resume(ifindex: Ifindex, refused?: (error: KernelError) => void): readonly KernelError[];
   /** The interface was deleted: drops its dead slots (facts J) and forgets its wishes and pause. */
   interfaceGone(ifindex: Ifindex): void;
   counters(): MembershipCounters;
