@@ -132,6 +132,47 @@ const groups = () => {
   });
 };
 
+/** 50,000 sources on each of two links with raised limits, in one group and in many: the flood, a link that flaps, a hand-over, expiry. */
+const wide = () => {
+  const igmp = JSON.stringify({
+    maxSources: 0,
+    maxSourcesPerGroup: 65_535,
+    queryInterval: '5s',
+    queryResponseInterval: '1s',
+  });
+  const rest = `interfaces: { recv: { owner: one, igmp: ${igmp} }, send: { igmp: ${igmp} } }
+igmp: { maxSources: 0 }
+static: { one: {}, two: {} }`;
+  return attacked({ rest }, async ({ daemon, strangers, client }) => {
+    const counts = async () => (await client.rows('igmp.sources')).length;
+    const turn = {};
+    for (const groups of [1, 100]) {
+      const flood = () =>
+        strangers.ask('sources', { reports: 200, perReport: 250, groups, hosts: 1, rate: 100, seconds: 15 });
+      turn[`flood_${groups}_ms`] = await longest(daemon, flood);
+      turn[`sources_${groups}`] = await counts();
+      turn[`handover_${groups}_ms`] = await longest(daemon, async () => {
+        await client.call('handover', { interface: 'recv', from: 'one', to: 'two' });
+        await sleep(3000);
+      });
+      await client.call('handover', { interface: 'recv', from: 'two', to: 'one' });
+      turn[`release_${groups}_ms`] = await longest(daemon, async () => {
+        await client.call('release', { interface: 'recv', client: 'igmp' });
+        await sleep(2000);
+      });
+      await client.call('take', { interface: 'recv', client: 'igmp' });
+      await flood();
+      turn[`flap_${groups}_ms`] = await longest(daemon, async () => {
+        flap('recv');
+        await sleep(2000);
+      });
+      await flood();
+      turn[`expiry_${groups}_ms`] = await longest(daemon, () => sleep(14_000));
+    }
+    return { ...turn, left: await counts() };
+  });
+};
+
 /** DVMRP with a neighbour on either side; `act` gets what says the words of dvmrp_peers.py. */
 const amongRouters = (routes, act) =>
   attacked({ rest: 'interfaces: { recv: { owner: dvmrp }, send: { owner: dvmrp } }\ndvmrp: {}' }, async (given) => {
@@ -207,7 +248,7 @@ const operator = () =>
     return { all_seconds: (performance.now() - startedMs) / 1000, joins_ms };
   });
 
-const ALL = { sources, groups, random, prunes, reports, readers, operator, proxy };
+const ALL = { sources, groups, wide, random, prunes, reports, readers, operator, proxy };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !Object.hasOwn(ALL, name));
