@@ -25,8 +25,8 @@ export interface IgmpTold {
 
 /** As ProxyModule tells it. */
 export interface ProxyTold {
-  eachGroup(): Iterable<object>;
-  upstreams(): readonly object[];
+  eachGroup(): Iterable<object | undefined>;
+  eachUpstream(): Iterable<object | undefined>;
   counters(): Readonly<Record<string, number>>;
 }
 
@@ -99,10 +99,12 @@ const QUERIER_COLUMNS = [
 ];
 
 function proxyViews(proxy: ProxyTold): readonly NamedView[] {
-  const shown = (rows: () => Iterable<object>): View => ({ rows: () => rows() as Iterable<Row> });
+  const shown = (rows: () => Iterable<object | undefined>): View => ({
+    rows: () => rows() as Iterable<Row | undefined>,
+  });
   return [
     ['igmp.proxy', shown(() => proxy.eachGroup())],
-    ['igmp.proxy.upstreams', shown(() => proxy.upstreams())],
+    ['igmp.proxy.upstreams', shown(() => proxy.eachUpstream())],
     ['igmp.proxy.counters', shown(() => Object.entries(proxy.counters()).map(([name, value]) => ({ name, value })))],
   ];
 }

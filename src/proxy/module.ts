@@ -189,11 +189,11 @@ export class ProxyModule implements Protocol {
   }
 
   groups(): readonly ProxyGroupRow[] {
-    return [...this.eachGroup()];
+    return [...this.eachGroup()].filter((row) => row !== undefined);
   }
 
   /** As `groups`, row by row: reading may stop and go on later. */
-  eachGroup(): Iterable<ProxyGroupRow> {
+  eachGroup(): Iterable<ProxyGroupRow | undefined> {
     return groupRows({
       joins: this.#joins,
       database: this.#database,
@@ -205,6 +205,10 @@ export class ProxyModule implements Protocol {
   }
 
   upstreams(): readonly ProxyUpstreamRow[] {
+    return [...this.eachUpstream()].filter((row) => row !== undefined);
+  }
+
+  eachUpstream(): Iterable<ProxyUpstreamRow | undefined> {
     const { links, hostIgmp, config } = this.#parts;
     const stateOf = (name: string) => this.#stateOf(name);
     return upstreamRows({ configs: config.upstreams, joins: this.#joins, links, hostIgmp, stateOf });

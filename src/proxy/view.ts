@@ -3,7 +3,7 @@ import { formatIp, formatPrefix, type IpAddress, ipv4, toU32 } from '../base/ip.
 import type { ProxyUpstream } from '../config/types.js';
 import type { HostIgmpPort, IgmpVersionNumber, Ifindex, LinkPort } from '../port/kernel.js';
 import type { Database } from './database.js';
-import type { Joins } from './joins.js';
+import type { Asked, Joins } from './joins.js';
 import { upstreamProblem } from './upstream-problems.js';
 
 export interface ProxyGroupRow {
@@ -47,9 +47,17 @@ export interface GroupRowsParts {
   problemOf(ifindex: Ifindex, group: IpAddress): string | undefined;
 }
 
-/** Groups that are asked upstream, and those that somebody wants and that are not, by address; row by row. */
-export function* groupRows(parts: GroupRowsParts): Generator<ProxyGroupRow, void> {
-  const groups = new Set([...parts.joins.asked().keys(), ...parts.database.groups()]);
+/**
+ * Groups that are asked upstream, and those that somebody wants and that are not, by address; row by row. Undefined is a
+ * step towards the first of them.
+ */
+export function* groupRows(parts: GroupRowsParts): Generator<ProxyGroupRow | undefined, void> {
+  const groups = new Set<IpAddress>();
+  for (const some of [parts.joins.asked().keys(), parts.database.groups()])
+    for (const group of some) {
+      groups.add(group);
+      yield undefined;
+    }
   for (const group of Uint32Array.from(groups, toU32).sort()) yield groupRow(ipv4(group), parts);
 }
 
@@ -79,10 +87,14 @@ export interface UpstreamRowsParts {
   stateOf(name: string): UpstreamState;
 }
 
-/** In the order of the configuration, with what the kernel says now. */
-export function upstreamRows(parts: UpstreamRowsParts): readonly ProxyUpstreamRow[] {
-  const asked = askedBy(parts.joins);
-  return parts.configs.map((config) => upstreamRow(config, parts, asked));
+/** In the order of the configuration, with what the kernel says now. Undefined is a step of counting. */
+export function* upstreamRows(parts: UpstreamRowsParts): Generator<ProxyUpstreamRow | undefined, void> {
+  const asked = new Map<Ifindex, AskedThere>();
+  for (const one of parts.joins.asked().values()) {
+    count(one, asked);
+    yield undefined;
+  }
+  for (const config of parts.configs) yield upstreamRow(config, parts, asked);
 }
 
 interface AskedThere {
@@ -91,15 +103,11 @@ interface AskedThere {
   withSources: number;
 }
 
-function askedBy(joins: Joins): ReadonlyMap<Ifindex, AskedThere> {
-  const asked = new Map<Ifindex, AskedThere>();
-  for (const { on, filter } of joins.asked().values()) {
-    const there = asked.get(on) ?? { groups: 0, withSources: 0 };
-    there.groups++;
-    if (filter.sources.length > 0) there.withSources++;
-    asked.set(on, there);
-  }
-  return asked;
+function count({ on, filter }: Asked, asked: Map<Ifindex, AskedThere>): void {
+  const there = asked.get(on) ?? { groups: 0, withSources: 0 };
+  there.groups++;
+  if (filter.sources.length > 0) there.withSources++;
+  asked.set(on, there);
 }
 
 function upstreamRow(

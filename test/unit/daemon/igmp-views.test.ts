@@ -104,7 +104,7 @@ test('the proxy is shown where there is one', () => {
   const { rows } = shown({
     proxy: {
       eachGroup: () => [{ group: '239.1.1.1', upstream: 'eth0' }],
-      upstreams: () => [{ interface: 'eth0' }],
+      eachUpstream: () => [{ interface: 'eth0' }],
       counters: () => ({ joinsRefused: 1 }),
     },
   });

@@ -220,3 +220,13 @@ test('an upstream that appears while streams run is not opened for them, not eve
   expect(written).toEqual([]);
   expect(bed.shown(S0, groups[299]!)).toBe('eth0 -> eth1');
 });
+
+test('views of the proxy pass over a group a step before their first row (A4)', async () => {
+  const bed = await new Bed().serve();
+  await bed.hears(bed.eth1, reportV2(G));
+  await bed.hears(bed.eth1, reportV2(H));
+  const steps = (rows: Iterable<object | undefined>) => [...rows].map((row) => row !== undefined);
+  expect(steps(bed.proxy.eachUpstream())).toEqual([false, false, true]);
+  // asked, wanted, then the rows
+  expect(steps(bed.proxy.eachGroup())).toEqual([false, false, false, false, true, true]);
+});

@@ -47,7 +47,7 @@ async function given(text = CONFIG) {
   expect(await daemon.start()).toBeUndefined();
   const rows = (view: string) => {
     const all = daemon!.operator.views.get(view)?.rows();
-    return all && [...(all as Iterable<object>)];
+    return all && [...(all as Iterable<object | undefined>)].filter((row) => row !== undefined);
   };
   const hears = async (ifindex: Ifindex, payload: Uint8Array) => {
     const source = ip(`10.${devices.indexOf(ifindex)}.0.9`);
