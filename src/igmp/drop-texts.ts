@@ -1,56 +1,66 @@
-/** What an operator reads about messages that were refused, and which key of the configuration decides. */
+/** What an operator reads when a limit is reached, or when messages are ignored for a reason that may leave a link without streams. */
+import { formatIp, type IpAddress } from '../base/ip.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import type { DropReason } from './counters.js';
 
-/** Undefined: the reason is no limit that an operator may want to raise. */
-export function limitMessage(reason: DropReason, ifname: string, config: IgmpInterfaceConfig): string | undefined {
-  const { maxGroups, maxSources, maxSourcesPerGroup, maxGroupsPerHost, maxTrackedHosts, maxQueriesPerSec } = config;
-  switch (reason) {
-    case 'groupLimit':
-      return `${ifname} has ${maxGroups} groups, its limit; a new one was refused (raise maxGroups if they are wanted)`;
-    case 'allGroupsLimit':
-      return `${ifname} cannot have another group: all interfaces together have nearly as many as igmp.maxGroups allows (raise it if they are wanted)`;
-    case 'sourcesLimit':
-      return `${ifname} has ${maxSources} sources in its groups, its limit; a new one was refused (raise maxSources if they are wanted)`;
-    case 'allSourcesLimit':
-      return `${ifname} cannot have another source: all interfaces together have nearly as many as igmp.maxSources allows (raise it if they are wanted)`;
-    case 'hostShare':
-      return `a host on ${ifname} has so many groups or sources that the rest is kept for other hosts; a further one was refused (raise maxGroups or maxSources if it is wanted)`;
-    case 'sourceLimit':
-      return `a group on ${ifname} has ${maxSourcesPerGroup} sources, its limit (raise maxSourcesPerGroup if they are wanted)`;
-    case 'hostLimit':
-      return `a host on ${ifname} has ${maxGroupsPerHost} groups, its limit; a further one was refused (raise maxGroupsPerHost if it is wanted)`;
-    case 'hostTableFull':
-      return `${ifname} remembers ${maxTrackedHosts} hosts, its limit; leaves of the others are asked about (raise maxTrackedHosts)`;
-    case 'queryLimit':
-      return `leaves on ${ifname} would cause more than ${maxQueriesPerSec} queries a second; those beyond it wait for their turn (raise maxQueriesPerSec)`;
-    default:
-      return undefined;
-  }
+export interface Drop {
+  readonly ifname: string;
+  /** Who sent the message. */
+  readonly source: IpAddress;
+  readonly group: IpAddress | undefined;
+  readonly config: IgmpInterfaceConfig;
 }
 
-/** Why whole segments can get nothing, or could if it were heard, and the key for it; undefined: another kind of reason. */
-export function deafnessMessage(
-  reason: DropReason,
-  ifname: string,
-  { version }: IgmpInterfaceConfig,
-): string | undefined {
-  switch (reason) {
-    case 'offSubnet':
-      return `its address is in no network of ${ifname}, and no route without a gateway leads to it there; add such a route, or accept its reports with "verifySourceSubnet: false"`;
-    case 'badTtl':
-      return 'its TTL differs from 1, so it may have been routed; "requireTtl1: false" accepts it';
-    case 'noRouterAlert':
-      return 'it lacks the router alert option; "requireRouterAlert: false" accepts it';
-    case 'versionDisabled':
-      return `it is of a later version than ${version}, and the interface speaks version ${version}; "version: 3" accepts it`;
-    case 'notFromQuerier':
-      return 'it asks who still wants a group, but its sender is not the querier of the link, and the group would end sooner; "strictQuerySource: false" accepts it';
-    case 'notToGroup':
-      return 'it asks who still wants a group, but was not sent to that group, so no member hears it; that is how somebody ends the group of others';
-    case 'ssmGroup':
-      return 'it asks for any source of a source-specific group ("ssmRanges"), so it gets nothing; the host must name sources by IGMPv3';
-    default:
-      return undefined;
-  }
+/** Functions, because most drops cause no line. */
+type Messages = Readonly<Partial<Record<DropReason, (drop: Drop) => string>>>;
+
+/** Limits that an operator may want to raise. */
+export const LIMIT_MESSAGES: Messages = {
+  groupLimit: (drop) => `${cannotAdd(drop)}: ${reached(drop, 'maxGroups')}`,
+  hostLimit: (drop) => `${cannotAdd(drop)}: ${reached(drop, 'maxGroupsPerHost')}`,
+  allGroupsLimit: (drop) =>
+    `${cannotAdd(drop)}: limit of all interfaces nearly reached (raise igmp.maxGroups if it is wanted)`,
+  sourcesLimit: (drop) => `${cannotAdd(drop, 'a source of ')}: ${reached(drop, 'maxSources')}`,
+  sourceLimit: (drop) => `${cannotAdd(drop, 'a source of ')}: ${reached(drop, 'maxSourcesPerGroup')}`,
+  allSourcesLimit: (drop) =>
+    `${cannotAdd(drop, 'a source of ')}: limit of all interfaces nearly reached (raise igmp.maxSources if it is wanted)`,
+  hostShare: (drop) =>
+    `${cannotAdd(drop, 'more of ')}: this host holds many groups or sources, and what is left is for others (raise maxGroups or maxSources if it is wanted)`,
+  hostTableFull: (drop) =>
+    `cannot track another host on ${drop.ifname}: ${reached(drop, 'maxTrackedHosts')}; its leaves are asked about`,
+  queryLimit: (drop) =>
+    `cannot ask at once about all leaves on ${drop.ifname}: ${reached(drop, 'maxQueriesPerSec')}; the others wait for their turn`,
+};
+
+/** Why everything that a host says may be ignored, so that it gets nothing, and what to do. */
+export const REFUSAL_MESSAGES: Messages = {
+  offSubnet: (drop) =>
+    `${ignored(drop)}: its address is in no network of ${drop.ifname}, and no route without a gateway leads to it there; add such a route, or accept its reports with "verifySourceSubnet: false"`,
+  badTtl: (drop) =>
+    `${ignored(drop)}: its TTL differs from 1, so it may have been routed; "requireTtl1: false" accepts it`,
+  noRouterAlert: (drop) => `${ignored(drop)}: it lacks the router alert option; "requireRouterAlert: false" accepts it`,
+  versionDisabled: (drop) =>
+    `${ignored(drop)}: it is of a later version than ${drop.config.version}, which the interface speaks; "version: 3" accepts it`,
+  notFromQuerier: (drop) =>
+    `${ignored(drop)}: it asks who still wants a group, but its sender is not the querier of the link, and the group would end sooner; "strictQuerySource: false" accepts it`,
+  notToGroup: (drop) =>
+    `${ignored(drop)}: it asks who still wants ${nameOf(drop)}, but was not sent to that group, so members cannot answer; this looks like an attempt to end the group: find out who sent it`,
+  ssmGroup: (drop) =>
+    `${ignored(drop)}: it asks for any source of a source-specific group ("ssmRanges"), so it gets nothing; the host must name sources by IGMPv3`,
+};
+
+function cannotAdd(drop: Drop, what = ''): string {
+  return `cannot add ${what}${nameOf(drop)} for ${formatIp(drop.source)} on ${drop.ifname}`;
+}
+
+function reached({ config }: Drop, key: keyof IgmpInterfaceConfig): string {
+  return `limit reached (${key}: ${String(config[key])}; raise it if it is wanted)`;
+}
+
+function ignored({ source, ifname }: Drop): string {
+  return `ignored a message of ${formatIp(source)} on ${ifname}`;
+}
+
+function nameOf({ group }: Drop): string {
+  return group === undefined ? 'a group' : formatIp(group);
 }

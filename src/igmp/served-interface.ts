@@ -14,7 +14,7 @@ import type { Ifindex, IgmpPacket, Link } from '../port/kernel.js';
 import type { Fields, Log } from '../port/log.js';
 import { admitsSource, groupRefusal } from './admission.js';
 import type { DropReason } from './counters.js';
-import { deafnessMessage, limitMessage } from './drop-texts.js';
+import { LIMIT_MESSAGES, REFUSAL_MESSAGES } from './drop-texts.js';
 import type { Group, MembershipChanges } from './group.js';
 import { packGroup, type SavedGroup } from './group-memory.js';
 import { joinedGroups, type PullInterface } from './host-side.js';
@@ -32,8 +32,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 /** Lines about what strangers do: this many at once, then one in ten seconds, per reason and interface. */
 const LOG_BURST = 3;
 const LOG_PER_SECOND = 0.1;
-/** Lines about hosts that get nothing because their messages are refused: one at once, then one in ten minutes, per reason. */
-const DEAFNESS_PER_SECOND = 1 / 600;
+/** Lines about what lasts until an operator acts: one at once, then one in ten minutes, per reason. */
+const RARE_PER_SECOND = 1 / 600;
 
 export class ServedInterface
   implements InterfaceOutput, SyncOutput, PullInterface, MembershipChanges, WithdrawalOutput
@@ -48,7 +48,7 @@ export class ServedInterface
   readonly #parts: SharedParts;
   readonly #log: Log;
   readonly #lines = new LogLimiter(LOG_BURST, LOG_PER_SECOND);
-  readonly #deafness = new LogLimiter(1, DEAFNESS_PER_SECOND);
+  readonly #rare = new LogLimiter(1, RARE_PER_SECOND);
   readonly #routed: RoutedHosts;
   #opened = false;
   #alone = false;
@@ -393,24 +393,15 @@ export class ServedInterface
   }
 
   dropped(reason: DropReason, source: IpAddress, group: IpAddress | undefined): void {
-    const deafness = deafnessMessage(reason, this.named.name, this.config);
-    if (deafness !== undefined) return this.#deaf(reason, source, group, deafness);
-    const limit = limitMessage(reason, this.named.name, this.config);
-    if (limit === undefined && !this.#log.debugEnabled) return;
-    const heldBack = this.#mayLog(reason);
+    const [refusal, limit] = [REFUSAL_MESSAGES[reason], LIMIT_MESSAGES[reason]];
+    if (!refusal && !limit && !this.#log.debugEnabled) return;
+    const heldBack = refusal ? this.#mayTell(reason) : this.#mayLog(reason);
     if (heldBack === undefined) return;
+    const drop = { ifname: this.named.name, source, group, config: this.config };
     const fields = { reason, from: formatIp(source), group: group && formatIp(group), heldBack };
-    if (limit !== undefined) this.#log.warn({ evt: 'igmp.limit.reached', ...fields }, limit);
+    if (refusal) this.#log.warn({ evt: 'igmp.message.refused', ...fields }, refusal(drop));
+    else if (limit) this.#log.warn({ evt: 'igmp.limit.reached', ...fields }, limit(drop));
     else this.#log.debug({ evt: 'igmp.message.ignored', ...fields }, `ignored on ${this.named.name}: ${reason}`);
-  }
-
-  /** Everything of a host may be refused for this reason, so that it gets nothing: an operator should know. */
-  #deaf(reason: DropReason, source: IpAddress, group: IpAddress | undefined, why: string): void {
-    const heldBack = this.#deafness.take(reason, this.#parts.clock.nowMs());
-    if (heldBack === undefined) return;
-    const from = formatIp(source);
-    const fields = { evt: 'igmp.message.refused', reason, from, group: group && formatIp(group), heldBack } as const;
-    this.#log.warn(fields, `ignored a message of ${from} on ${this.named.name}: ${why}`);
   }
 
   querierLost(to: IpAddress, version: number): void {
@@ -428,12 +419,12 @@ export class ServedInterface
   }
 
   longTimes(from: IpAddress, robustness: number, queryIntervalMs: number): void {
-    const heldBack = this.#deafness.take('longTimes', this.#parts.clock.nowMs());
+    const heldBack = this.#mayTell('longTimes');
     if (heldBack === undefined) return;
     const querier = formatIp(from);
     const fields: Fields = { evt: 'igmp.querier.bounded', from: querier, robustness, queryIntervalMs, heldBack };
-    const asks = `${querier} on ${this.named.name} announces queries every ${queryIntervalMs / 1000} s, robustness ${robustness}`;
-    const advice = 'that is believed up to ten times the own times; configure all routers of the link alike';
+    const asks = `querier ${querier} on ${this.named.name} announces a query interval of ${queryIntervalMs / 1000} s, robustness ${robustness}`;
+    const advice = 'mgmd uses at most ten times its own times; configure all routers of the link alike';
     this.#log.warn(fields, `${asks}; ${advice}`);
   }
 
@@ -453,7 +444,7 @@ export class ServedInterface
   }
 
   queriedAlone(from: IpAddress): void {
-    const heldBack = this.#deafness.take('queriedAlone', this.#parts.clock.nowMs());
+    const heldBack = this.#mayTell('queriedAlone');
     if (heldBack === undefined) return;
     const querier = formatIp(from);
     const what = `${querier} sent a general query on ${this.named.name} to this router alone, not to all hosts`;
@@ -467,6 +458,11 @@ export class ServedInterface
       { evt: 'igmp.address.missed' },
       `${this.named.name} has no IPv4 address to send queries from; ${advice}`,
     );
+  }
+
+  /** Of what lasts until an operator acts. */
+  #mayTell(reason: string): number | undefined {
+    return this.#rare.take(reason, this.#parts.clock.nowMs());
   }
 
   #mayLog(reason: string): number | undefined {
