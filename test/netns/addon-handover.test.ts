@@ -39,7 +39,7 @@ test('descriptors go over a connection of Node to a process that asks for them, 
   rmSync(directory, { recursive: true });
 });
 
-test('nobody who listens and wrong arguments are told', () => {
+test('a path without a listener and wrong arguments return an error', () => {
   expect(addon.askForDescriptors('/nowhere/at/all')).toBe(-2);
   const file = openSync('/dev/null', 'r');
   expect(addon.passDescriptors(file, 'x', Int32Array.of(file))).toBe(ERRNO.ENOTSOCK);

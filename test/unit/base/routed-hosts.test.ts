@@ -37,7 +37,7 @@ test('50,000 spoofed sources cost 64 look-ups a second, and a known host is stil
   expect(state.lookups).toBeLessThanOrEqual(64 + 64 * 50);
 });
 
-test('a route counts when it leaves here and no gateway is before the host (C3)', () => {
+test('a route counts when it leaves by this interface and has no gateway (C3)', () => {
   expect(leadsTo({ ifindex: 3, gateway: undefined }, 3)).toBe(true);
   expect(leadsTo({ ifindex: 4, gateway: undefined }, 3)).toBe(false);
   expect(leadsTo({ ifindex: 3, gateway: ip('10.0.0.1') }, 3)).toBe(false);

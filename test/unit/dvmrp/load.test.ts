@@ -46,17 +46,18 @@ class CountingBed extends ForwardingBed {
     return this.asked - before;
   }
 
-  /** The largest cost of one call of the timer, until nothing is due at once any more. */
-  largestTurn(): number {
-    let largest = 0;
+  /** The cost of each call of the timer, until nothing is due at once any more. */
+  turns(): readonly number[] {
+    const costs: number[] = [];
     for (let left = 10_000; left > 0 && this.forwarding.nextDeadlineMs <= this.nowMs + 20; left--) {
       this.nowMs = Math.max(this.nowMs, this.forwarding.nextDeadlineMs);
-      largest = Math.max(
-        largest,
-        this.cost(() => this.forwarding.timeout(this.nowMs)),
-      );
+      costs.push(this.cost(() => this.forwarding.timeout(this.nowMs)));
     }
-    return largest;
+    return costs;
+  }
+
+  largestTurn(): number {
+    return Math.max(0, ...this.turns());
   }
 }
 
@@ -127,13 +128,14 @@ test('members, interfaces, restarts and the look at the counters take twenty tho
     () => bed.forwarding.keyWanted(bed.nowMs, { source: ip('0.0.0.0'), group: G }),
     () => bed.forwarding.keyUnwanted(bed.nowMs, { source: ip('0.0.0.0'), group: G }),
     () => bed.forwarding.interfaceChanged(bed.nowMs),
-    () => bed.forwarding.neighborRestarted(bed.nowMs, { ifindex: LAN, neighbor: D1 }),
-    () => bed.forwarding.upstreamLost({ ifindex: UPLINK, neighbor: UP }),
     () => bed.forwarding.sweep(bed.nowMs),
+    () => [D1, D2].forEach((from) => void bed.prune(from, 7200)),
+    () => bed.forwarding.neighborRestarted(bed.nowMs, { ifindex: LAN, neighbor: D1 }),
   ];
   for (const work of works) {
-    expect(bed.cost(work)).toBeLessThan(SLICE);
-    expect(bed.largestTurn()).toBeLessThan(SLICE);
+    const costs = [bed.cost(work), ...bed.turns()];
+    expect(Math.max(...costs)).toBeLessThan(SLICE);
+    expect(costs.reduce((sum, cost) => sum + cost)).toBeGreaterThanOrEqual(FLOWS);
   }
 });
 

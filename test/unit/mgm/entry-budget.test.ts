@@ -179,7 +179,7 @@ test('few unwanted entries live 900 s, many live 10 s (A2)', async () => {
   expect(bed.kernel.mroute.size()).toBeLessThanOrEqual(64);
 });
 
-test('the budget can be seen to work no harder for a table that is full: one removal for each new entry (A2)', async () => {
+test('in a full table each new entry costs one write and one removal (A2)', async () => {
   const { bed } = await attacked();
   await flood(bed, 0, 64);
   const { addMfc, delMfc } = bed.kernel.mroute.calls;

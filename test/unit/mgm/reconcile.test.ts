@@ -168,7 +168,11 @@ test('a stranger who makes the kernel tell of something all the time does not ha
     bed.kernel.mroute.foreign.addMfc(entry(G2, [oif]));
     await bed.clock.run(100);
   }
+  expect(dumps).toBeGreaterThan(3);
   expect(dumps).toBeLessThan(20);
+  // and when that ends, the entry goes
+  await bed.clock.run(120_000);
+  expect(bed.entry(S2, G2)).toBeUndefined();
 });
 
 test('a threshold of 255 lets nothing out, so there is nothing to repair (D2)', async () => {
