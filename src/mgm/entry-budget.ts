@@ -1,10 +1,11 @@
 /**
  * The bound on forwarding entries (D-MFE-7): any packet to a new group makes one, so a stranger can make as many as it likes.
  *
- * Who goes first: entries without receivers (negative ones), and of these the oldest that came in where most of them do. An entry
- * with receivers is never removed for a new one, but the last eighth of the room for them is for inputs that hold few, and the
- * first half of this for groups that hold few too: whoever floods one input, or a group with members, leaves room to others. While there are many negative ones they live shorter; while there are many wanted ones, those without traffic end
- * early. A sixteenth of the table stays for negative entries: with the rest wanted and in use, a further wanted flow gets a
+ * Who goes first: the oldest entry without receivers (a negative one) of the input that has most of them, and never an entry with
+ * receivers. 15/16 of the table are for wanted entries. Of these the last eighth is for inputs that hold less than is left of it, and
+ * its first half for groups that do so too: whoever floods one input, or a group with members, leaves room to others.
+ *
+ * Many negative entries live shorter; of many wanted ones those without traffic end early. A wanted flow that is refused gets a
  * negative entry for a few seconds, so that it does not ask again with each packet. The kernel always gets an answer, because
  * each flow that waits for one makes every further new flow slower (facts B6).
  */
@@ -52,10 +53,11 @@ export class EntryBudget {
       return false;
     }
     this.#core.count('mfe.evicted');
+    const text = `forwarding table is full (${config.maxEntries} entries): removing the oldest entry without receivers for each new one`;
     this.#warn(
       'evicted',
       entry,
-      'for each new one the oldest without receivers is removed, where most of them come in',
+      `${text}; find out who sends to so many groups on ${entry.iif.name}, or raise mfe.maxEntries`,
     );
     this.#expire(first);
     return true;
@@ -79,23 +81,22 @@ export class EntryBudget {
 
   #refuse(entry: Entry): boolean {
     this.#core.count('mfe.refused');
+    const text = `cannot forward (${formatIp(entry.source)}, ${formatIp(entry.group)}) from ${entry.iif.name}: limit of entries with receivers reached`;
+    const wanted = this.#core.entries.ages.wanted.size;
     this.#warn(
       'refused',
       entry,
-      'nearly all have receivers and traffic, so new flows from where most come in are not forwarded',
+      `${text} (${wanted}, mfe.maxEntries: ${this.#core.config.maxEntries}); mgmd tries again in ${REFUSED_TIMEOUT_SEC} s. Raise mfe.maxEntries, or find out who sends so many flows`,
     );
     return false;
   }
 
-  #warn(reason: 'evicted' | 'refused', { source, group, iif }: Entry, what: string): void {
+  #warn(reason: 'evicted' | 'refused', { source, group, iif }: Entry, text: string): void {
     const heldBack = this.#limiter.take(reason, this.#core.nowMs);
     if (heldBack === undefined) return;
     const { maxEntries } = this.#core.config;
     const fields = { reason, maxEntries, source: formatIp(source), group: formatIp(group), ifname: iif.name, heldBack };
-    this.#core.ports.log.warn(
-      { evt: 'mfe.limit.reached', ...fields },
-      `there are ${maxEntries} forwarding entries: ${what}; look who sends to so many groups (the last one came in on ${iif.name}), or raise "mfe.maxEntries"`,
-    );
+    this.#core.ports.log.warn({ evt: 'mfe.limit.reached', ...fields }, text);
   }
 
   get #manyNegative(): boolean {

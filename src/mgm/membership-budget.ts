@@ -77,7 +77,7 @@ export class MembershipBudget {
 function adviceOn({ name, protocolId }: Client): string {
   switch (protocolId) {
     case PROTOCOL.igmp:
-      return 'hosts ask for so many; see "mgmctl show igmp interfaces" for where, and lower "maxGroups" and "maxSources" of that interface';
+      return 'look in "mgmctl show igmp interfaces" where hosts ask for so many, and lower "maxGroups" and "maxSources" of that interface';
     case PROTOCOL.static:
       return `shorten "routes" of the static instance ${name}, or write a range of groups as one route`;
     case PROTOCOL.dvmrp:
@@ -85,6 +85,6 @@ function adviceOn({ name, protocolId }: Client): string {
     case PROTOCOL.igmpProxy:
       return 'shorten "upstreams" and the downstream interfaces of "proxy"';
     default:
-      return `a program registered as ${name}, so see its own configuration; "mgmctl show memberships" lists what it holds`;
+      return `see the configuration of the program that registered as ${name}; "mgmctl show groups" lists what it holds`;
   }
 }

@@ -51,7 +51,8 @@ export class TableWatch {
         present.get(on.vif)?.ifindex !== on.ifindex &&
         ports.links.byIndex(on.ifindex) !== undefined,
     );
-    if (missing.length > 0 && ports.mroute.reclaim()) this.#tell('table', {}, 'gave the table up; taken back');
+    if (missing.length > 0 && ports.mroute.reclaim())
+      this.#tell('table', {}, 'gave up the multicast routing table; took it back');
     for (const on of missing) this.#restoreVif(on, present.has(on.vif));
     for (const seen of vifs) this.#dropDouble(seen, known.get(seen.ifindex));
   }
@@ -82,7 +83,7 @@ export class TableWatch {
     const error = this.#core.ports.mroute.setPim(this.#core.isPimWanted);
     if (error) return this.#core.kernelRefused(error);
     this.#core.count('reconcile.modes');
-    this.#tell('mode', {}, `switched ${asserts ? 'MRT_PIM' : 'MRT_ASSERT'} of the table; set again`);
+    this.#tell('mode', {}, `changed ${asserts ? 'MRT_PIM' : 'MRT_ASSERT'}; restored it`);
   }
 
   /** Entries drop outputs on vifs that do not exist (K-21): all that name it are written again. */
@@ -95,7 +96,7 @@ export class TableWatch {
     if (error) return this.#core.kernelRefused(error);
     this.#slices.run(this.#rewrite(on));
     this.#core.count('reconcile.vifs');
-    this.#tell('vif', { on }, `removed vif ${on.vif} (${on.name}) in the kernel; added again`);
+    this.#tell('vif', { on }, `removed vif ${on.vif} (${on.name}); restored it`);
   }
 
   *#rewrite(on: Interface): Generator<void, void> {
@@ -111,11 +112,7 @@ export class TableWatch {
     const error = this.#core.ports.mroute.delVif(vif);
     if (error) return;
     this.#core.count('reconcile.vifs');
-    this.#tell(
-      'vif',
-      { on },
-      `added vif ${vif} for ${on.name} a second time; removed, because it takes the input of vif ${on.vif}`,
-    );
+    this.#tell('vif', { on }, `added vif ${vif} for ${on.name}, which takes the input of vif ${on.vif}; removed it`);
   }
 
   #tell(why: 'table' | 'vif' | 'mode', { on }: { readonly on?: Interface }, what: string): void {
@@ -123,6 +120,9 @@ export class TableWatch {
     const heldBack = this.#limiter.take(on ? `${why} ${on.vif}` : why, this.#core.nowMs);
     if (heldBack === undefined) return;
     const fields = { why, ...(on && { ifname: on.name, vif: on.vif }), heldBack };
-    this.#core.ports.log.warn({ evt: 'kernel.repaired', ...fields }, `somebody else ${what}`);
+    this.#core.ports.log.warn(
+      { evt: 'kernel.repaired', ...fields },
+      `another program ${what} (find out which program writes to the table)`,
+    );
   }
 }

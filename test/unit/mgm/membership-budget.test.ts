@@ -67,7 +67,7 @@ test.each([
   ['dvmrp', PROTOCOL.dvmrp, '"pullGroups" of "dvmrp"'],
   ['iptv', PROTOCOL.static, '"routes" of the static instance iptv'],
   ['proxy', PROTOCOL.igmpProxy, '"upstreams"'],
-  ['monitor', 4711, 'a program registered as monitor'],
+  ['monitor', 4711, 'the program that registered as monitor'],
 ])(
   'the warning about %s says where that client is limited, and nothing of hosts (A1)',
   async (name, protocolId, where) => {
