@@ -96,12 +96,12 @@ export class UpstreamJoins {
     if (!error) return true;
     this.#counters.joinsRefused++;
     this.#rejoinLater();
-    const when = noRoom ? 'This and other joins wait until a group is left, or' : 'The join is tried again in';
+    const when = noRoom ? 'when a group is left, or in' : 'in';
     const heldBack = this.#mayLog('join');
     if (heldBack !== undefined)
       this.#parts.log.warn(
         { evt: 'proxy.join.refused', ifname: nameOf(on), group: formatIp(group), code: error.code, heldBack },
-        `${error.message} ${when} ${REJOIN_MS / 1000} s.`,
+        `${error.message} Will retry ${when} ${REJOIN_MS / 1000} s.`,
       );
     return noRoom ? 'noRoom' : false;
   }

@@ -21,26 +21,28 @@ export function upstreamProblem(facts: UpstreamFacts): string | undefined {
   return found.length > 0 ? found.join('; ') : undefined;
 }
 
-function addressProblem({ link }: UpstreamFacts): string | undefined {
-  if (link.addresses.length > 0) return undefined;
-  return 'it has no IPv4 address, so reports leave from 0.0.0.0, which switches and routers may ignore: give it one';
+function addressProblem({ link: { addresses, name } }: UpstreamFacts): string | undefined {
+  if (addresses.length > 0) return undefined;
+  return `reports leave from 0.0.0.0, because ${name} has no IPv4 address, and switches and routers may ignore them; add one`;
 }
 
 function versionProblem({ config, link, version, forced }: UpstreamFacts): string | undefined {
   const wanted = config.version === 'auto' ? undefined : config.version;
   if (version === undefined || version === wanted) return undefined;
   const { all, own } = forced;
-  const spoken = `it speaks IGMPv${version}` + (wanted === undefined ? '' : ` and not version ${wanted} as configured`);
+  const spoken = `${link.name} speaks IGMPv${version}` + (wanted === undefined ? '' : ` (configured: ${wanted})`);
   if (all !== undefined)
-    return `${spoken}, because net.ipv4.conf.all.force_igmp_version is ${all} and overrides what is set for it; set that to 0`;
+    return `${spoken}: net.ipv4.conf.all.force_igmp_version is ${all} and overrides it; set net.ipv4.conf.all.force_igmp_version to 0`;
   if (own !== wanted)
-    return `${spoken}, because somebody set net.ipv4.conf.${link.name}.force_igmp_version to ${own ?? 0}`;
-  return wanted === undefined ? undefined : `${spoken}, because a querier of that version is on the link`;
+    return `${spoken}: another program set net.ipv4.conf.${link.name}.force_igmp_version to ${own ?? 0}; find out which`;
+  return wanted === undefined
+    ? undefined
+    : `${spoken}: an IGMPv${version} querier is on the link; upgrade it, or configure version ${version}`;
 }
 
 function sourcesProblem({ version, asksForSources }: UpstreamFacts): string | undefined {
   if (version === undefined || version === 3 || !asksForSources) return undefined;
-  return `IGMPv${version} cannot say which sources are wanted, so all sources of a group come`;
+  return `IGMPv${version} cannot name sources, so all sources of a group are received; use an upstream that speaks IGMPv3`;
 }
 
 /** Nothing of the kernel tells when its settings change (netconf does not carry them), so they are compared this often. */

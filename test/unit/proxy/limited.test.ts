@@ -59,19 +59,19 @@ test('who sets a version again and again makes a few lines (C4, F54)', async () 
 test('an older querier is named as the reason where a version is configured, and is fine where none is (C4)', async () => {
   const bed = await serving(3);
   bed.hostIgmp.spoken = 2;
-  expect(problemOf(bed)).toContain('a querier of that version is on the link');
+  expect(problemOf(bed)).toContain('an IGMPv2 querier is on the link');
   const auto = await serving('auto');
   auto.hostIgmp.spoken = 2;
   expect(problemOf(auto)).toBeNull();
 });
 
-test('sources that version 2 cannot say are a problem only where they are asked for (C4)', async () => {
+test('sources that version 2 cannot name are a problem only where they are asked for (C4)', async () => {
   const bed = await serving('auto');
   bed.hostIgmp.spoken = 2;
   await bed.hears(bed.eth1, reportV2(G));
   expect(problemOf(bed)).toBeNull();
   await bed.hears(bed.eth1, reportV3(isIn(SSM, '192.0.2.1')));
-  expect(problemOf(bed)).toContain('IGMPv2 cannot say which sources are wanted');
+  expect(problemOf(bed)).toContain('IGMPv2 cannot name sources');
 });
 
 test('an upstream without an address reports from 0.0.0.0, which is told (C4)', async () => {
