@@ -174,24 +174,32 @@ export class ControlServer {
   #makeRoom(newcomer: Connection): boolean {
     const gives = whoGives([...this.#connections.values()], newcomer);
     if (gives === undefined) return true;
-    const [leaves, name, message] =
-      gives === 'refused'
-        ? ([
-            newcomer,
-            'refused',
-            'too many control connections, and none of yours is idle; close some of them',
-          ] as const)
-        : ([gives, 'displaced', 'there were too many control connections, and this one was idle longest'] as const);
-    this.#counters.count(`control.${name}`);
-    const heldBack = this.#limiter.take('places', this.#nowMs());
-    if (heldBack !== undefined)
-      this.#options.log.warn(
-        { evt: 'control.full', who: newcomer.who, [name]: leaves.who, heldBack },
-        `all places of the control socket are taken: ${gives === 'refused' ? 'refused a connection' : 'closed the one that was idle longest'} (${leaves.who}) for ${newcomer.who}`,
-      );
-    leaves.farewell(ERROR.noPlace, message);
+    const isRefused = gives === 'refused';
+    const leaves = isRefused ? newcomer : gives;
+    this.#counters.count(isRefused ? 'control.refused' : 'control.displaced');
+    this.#tellOfFull(leaves, newcomer);
+    leaves.farewell(
+      ERROR.noPlace,
+      isRefused
+        ? 'too many control connections, and none of yours is idle; close some of them'
+        : 'there were too many control connections, and this one was idle longest',
+    );
     for (const [socket, one] of this.#connections) if (one === gives) this.#connections.delete(socket);
-    return gives !== 'refused';
+    return !isRefused;
+  }
+
+  #tellOfFull(leaves: Connection, newcomer: Connection): void {
+    const heldBack = this.#limiter.take('places', this.#nowMs());
+    if (heldBack === undefined) return;
+    const { who } = newcomer;
+    const [field, text] =
+      leaves === newcomer
+        ? ['refused', `refused a control connection of ${who}: no place is free and no connection is idle; close some`]
+        : [
+            'displaced',
+            `closed the control connection of ${leaves.who} that was idle longest, to make room for ${who}`,
+          ];
+    this.#options.log.warn({ evt: 'control.full', who, [field]: leaves.who, heldBack }, text);
   }
 
   /** Made once for all who monitor: the manager tells them one after the other. */
