@@ -255,7 +255,7 @@ class Life {
     const upMs = Math.round(performance.now() - atMs);
     log.info(
       { evt: 'daemon.started', pid: process.pid, version, file, upMs, warm: this.#inherited },
-      `mgmd serves as ${file} says`,
+      `mgmd started with ${file}`,
     );
     service.ready();
     takeover?.serving();
@@ -313,10 +313,7 @@ class Life {
     const { service, parsed: before } = this.#beginning;
     const { names, kernel, state } = this.#organs;
     const atMs = performance.now();
-    this.#parts.log.info(
-      { evt: 'daemon.reload.requested' },
-      'mgmd begins again with the configuration as it is now; streams go on',
-    );
+    this.#parts.log.info({ evt: 'daemon.reload.requested' }, 'reloading the configuration; forwarding continues');
     service.reloading();
     const fallback = { parsed: before, stored: names.named(kernel.descriptors()) };
     return { parsed, atMs, service, stored: await this.#fallSilent(), statePath: state.path, fallback };

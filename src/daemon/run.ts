@@ -30,7 +30,7 @@ export async function run(argv: readonly string[], signals: Signals): Promise<Ex
   if (!('config' in parsed)) return complain(EXIT.config, parsed, signals);
   if (check) {
     await complain(EXIT.done, parsed.warnings.map(formatComplaint), signals);
-    return tell(`${file} is a good configuration\n`, signals);
+    return tell(`${file}: configuration OK\n`, signals);
   }
   const threshold = new LogThreshold();
   const output = Output.to(1);
@@ -51,7 +51,7 @@ export async function run(argv: readonly string[], signals: Signals): Promise<Ex
 }
 
 function sentenceOfLoss(lines: number): string {
-  return `lost ${lines} lines of the log: whoever reads it was too slow, or the disk is full`;
+  return `lost ${lines} log ${lines === 1 ? 'line' : 'lines'}: the reader of standard output was too slow, or the disk is full`;
 }
 
 function giveUpLater(log: Log, output: Output): void {
@@ -77,7 +77,7 @@ function defaultSocket(): string | undefined {
 /** A mistake of ours: loud, with its stack, and over. Without a service manager that keeps the sockets the kernel forgets our vifs. */
 function crash(log: Log, output: Output, error: unknown): never {
   const stack = error instanceof Error ? error.stack : String(error);
-  log.error({ evt: 'daemon.crashed', stack }, 'mgmd has a fault and ends; please report the stack');
+  log.error({ evt: 'daemon.crashed', stack }, 'internal error, exiting; please report the stack');
   output.flush(FAREWELL_MS);
   process.exit(EXIT.software);
 }

@@ -117,9 +117,9 @@ function readState(path: string, table: number): LoadedState | string {
   if (value['table'] !== table) return `${path} is of table ${String(value['table'])}`;
   const { assignments, joins } = value;
   const protocols = fieldsOf(value['protocols']);
-  if (!isListOf(assignments, isAssignment)) return `${path}: "assignments" is not what it should be`;
-  if (!isListOf(joins, isJoin)) return `${path}: "joins" is not what it should be`;
-  if (!protocols) return `${path}: "protocols" is not what it should be`;
+  if (!isListOf(assignments, isAssignment)) return `${path}: "assignments" is malformed`;
+  if (!isListOf(joins, isJoin)) return `${path}: "joins" is malformed`;
+  if (!protocols) return `${path}: "protocols" is malformed`;
   const { leaving, windowLeftMs, guests } = value;
   return {
     table,

@@ -96,7 +96,7 @@ test('F55 installed without network, compiler and configuration it is enabled an
 });
 
 test('with the example as its configuration it would start', () => {
-  expect(story.get('configure')).toEqual(['met', '/etc/mgmd/mgmd.yaml is a good configuration', `mgmd ${now}`]);
+  expect(story.get('configure')).toEqual(['met', '/etc/mgmd/mgmd.yaml: configuration OK', `mgmd ${now}`]);
 });
 
 test('systemd has nothing to say against the units, and scores them 2.5 or better', () => {
