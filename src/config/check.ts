@@ -1,5 +1,5 @@
 /** What a schema of single values cannot see: names that must exist, times that depend on each other, defaults that follow from others. */
-import { ANY4, formatIp, formatPrefix, type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
+import { formatIp, formatPrefix, type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
 import { formatDuration } from './durations.js';
 import { dvmrpInterfaceOf, dvmrpOf } from './dvmrp.js';
 import { idleParts } from './idle.js';
@@ -186,12 +186,12 @@ class Checker {
   /** The one of the file has been looked at; that of a long runtime directory has not. */
   socket(path: string): void {
     if (utf8Length(path) > MAX_SOCKET_PATH)
-      this.#error(['control', 'socket'], `"${path}" has more than ${MAX_SOCKET_PATH} characters; set a shorter one`);
+      this.#error(['control', 'socket'], `"${path}" has more than ${MAX_SOCKET_PATH} bytes; set a shorter one`);
   }
 
   #owner(path: Path, owner: string): void {
     if (owner === 'proxy' && !this.#values.proxy)
-      this.#error(path, '"proxy" was read; it fits where the file has a section "proxy" with an upstream');
+      this.#error(path, 'must not be "proxy" without a section "proxy"; add one with an upstream');
     else this.#known(path, owner, this.#instances, 'the name of an instance under "static", "proxy" or "dvmrp"');
   }
 
@@ -202,9 +202,10 @@ class Checker {
   #known(path: Path, word: string, known: ReadonlySet<string>, fits: string): void {
     if (known.has(word)) return;
     const meant = this.errors.length < MAX_HINTS ? nearest(word, [...known]) : undefined;
-    const there = known.size === 0 ? 'none is listed' : [...take(known, 8)].join(', ') + (known.size > 8 ? ', …' : '');
+    const there =
+      known.size === 0 ? 'none is listed' : `known: ${[...take(known, 8)].join(', ')}${known.size > 8 ? ', …' : ''}`;
     const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
-    this.#error(path, `"${word}" was read; ${fits} fits (${there})${hint}${listHint(path, word, known)}`);
+    this.#error(path, `must be ${fits} (got "${word}"; ${there})${hint}${listHint(path, word, known)}`);
   }
 
   #igmp(path: Path, igmp: IgmpValues, boundary: readonly Prefix[]): void {
@@ -224,21 +225,21 @@ class Checker {
     }
     for (const key of ['staticGroups', 'joinGroups'] as const) this.#wishes([...path, key], igmp[key], boundary);
     if (igmp.robustness === 1)
-      this.#warning([...path, 'robustness'], '1 was read; one lost packet then ends a membership, 2 is usual');
+      this.#warning([...path, 'robustness'], 'with 1 one lost packet ends a membership; 2 is usual');
     for (const key of deafening(igmp))
-      this.#warning([...path, key], `true was read; with version ${igmp.version} no host is heard then`);
+      this.#warning([...path, key], `with version ${igmp.version} no host is heard; set it to false`);
   }
 
   #wishes(path: Path, wishes: IgmpValues['joinGroups'], boundary: readonly Prefix[]): void {
     const seen = new Map<string, number>();
     for (const [at, { group, source }] of wishes.entries()) {
-      this.#once(seen, pair(source, group), at, [...path, at]);
+      this.#once(seen, pairOf({ source, group: hostPrefix(group) }), at, [...path, at]);
       if (source === undefined) this.#anySourceJoin([...path, at, 'group'], group);
       const scope = boundary.find((prefix) => prefixContains(prefix, group));
       if (scope)
         this.#error(
           [...path, at, 'group'],
-          `${formatIp(group)} was read; a group outside of the interface's boundary ${formatPrefix(scope)} fits`,
+          `must be outside of the interface's boundary ${formatPrefix(scope)} (got ${formatIp(group)})`,
         );
     }
   }
@@ -251,7 +252,7 @@ class Checker {
   }
 
   #time(path: Path, ms: number, fits: string): void {
-    this.#error(path, `${formatDuration(ms)} was read; ${fits} fits`);
+    this.#error(path, `must be ${fits} (got ${formatDuration(ms)})`);
   }
 
   /** Only a warning: interfaces come and go, and the kernel's limit is on those that are there at once. */
@@ -261,7 +262,7 @@ class Checker {
     if (!beyond) return;
     this.#warning(
       ['interfaces', beyond[0]],
-      `${used.length} interfaces with an owner or IGMP were read; the kernel has room for ${VIFS} at a time, so those that come last are refused`,
+      `${used.length} interfaces have an owner or IGMP; the kernel has room for ${VIFS} at a time, so those that come last are refused`,
       'key',
     );
   }
@@ -284,9 +285,9 @@ class Checker {
       this.#once(seen, name, at, path);
       const there = this.#interfaces.has(name) ? this.#values.interfaces[name] : undefined;
       if (there && there.owner !== 'proxy')
-        this.#error(path, `"${name}" was read; an interface with "owner: proxy" fits`);
+        this.#error(path, `must be an interface with "owner: proxy" (got "${name}")`);
       if (there?.igmp)
-        this.#error(path, `"${name}" was read; an upstream is a host on its link, so an interface without "igmp" fits`);
+        this.#error(path, `must be an interface without "igmp" (got "${name}"); an upstream is a host on its link`);
     }
     const downstreams = Object.entries(this.#values.interfaces).filter(
       ([name, { owner }]) => owner === 'proxy' && !seen.has(name),
@@ -295,12 +296,12 @@ class Checker {
       if (!igmp)
         this.#warning(
           ['interfaces', name, 'owner'],
-          'a downstream of the proxy without "igmp" was read; nobody hears its hosts',
+          'nobody hears the hosts of this downstream of the proxy; add "igmp: true"',
         );
     if (downstreams.length === 0)
       this.#warning(
         ['proxy', 'upstreams'],
-        'no downstream was read; give an interface "owner: proxy" and "igmp: true"',
+        'the proxy has no downstream; give an interface "owner: proxy" and "igmp: true"',
       );
     for (const [at, group] of proxy.wildcardGroups.entries())
       this.#anySourceJoin(['proxy', 'wildcardGroups', at], group);
@@ -308,12 +309,12 @@ class Checker {
 
   /** The kernel would take it and never get a packet by it (RFC 4604 section 2.2). */
   #anySourceJoin(path: Path, group: IpAddress | Prefix): void {
-    const groups = typeof group === 'object' ? group : { network: group, length: 32 };
+    const groups = typeof group === 'object' ? group : hostPrefix(group);
     const range = this.#ssmRanges.find((prefix) => overlaps(prefix, groups));
     if (!range) return;
     this.#error(
       path,
-      `${rangeText(groups)} without a source was read; a group outside of the source-specific range ${formatPrefix(range)} fits, or one with a source`,
+      `must be outside of the source-specific range ${formatPrefix(range)}, or have a source (got ${rangeText(groups)})`,
     );
   }
 
@@ -396,7 +397,7 @@ class Checker {
   #once(seen: Map<string, number>, what: string, at: number, path: Path): void {
     const first = seen.get(what);
     if (first === undefined) seen.set(what, at);
-    else this.#error(path, `${what} was read a second time; it is already number ${first + 1} of the list`);
+    else this.#error(path, `${what} appears twice, first as number ${first + 1} of the list; remove one`);
   }
 
   #error(path: Path, message: string): void {
@@ -430,9 +431,8 @@ function* take<T>(all: Iterable<T>, count: number): Generator<T> {
   }
 }
 
-/** "(10.0.0.1, 239.1.1.1)", "(*, 239.1.1.1)". */
-function pair(source: IpAddress | undefined, group: IpAddress): string {
-  return `(${source === undefined || source === ANY4 ? '*' : formatIp(source)}, ${formatIp(group)})`;
+function hostPrefix(network: IpAddress): Prefix {
+  return { network, length: 32 };
 }
 
 function overlaps(a: Prefix, b: Prefix): boolean {

@@ -69,7 +69,7 @@ function dashed(text: string, oneEach: string): string | undefined {
   const prefixes = prefixesOf(toU32(first), toU32(last));
   if (prefixes.length === 1) return rangeText(prefixes[0]!);
   if (prefixes.length <= MAX_LISTED) return `${oneEach} of ${prefixes.map(rangeText).join(', ')}`;
-  return `${formatPrefix(covering(first, last))}, which covers it,`;
+  return `${formatPrefix(covering(first, last))}, which covers it`;
 }
 
 /** The fewest prefixes that are exactly the range. */

@@ -1,6 +1,6 @@
 /**
  * The configuration file: text in, a validated configuration or everything that is wrong with it out. Nothing is read
- * from disk here. Each complaint says where (`file:line:column`), what was read and what fits.
+ * from disk here. Each complaint says where (`file:line:column`), what must be there and what was found.
  */
 import type { z } from 'zod';
 import { err, ok, type Result } from '../base/result.js';
@@ -13,7 +13,7 @@ import type { Config } from './types.js';
 
 export interface ConfigComplaint extends Position {
   readonly file: string;
-  /** "interfaces.eth1.igmp.version: 4 was read; 1, 2 or 3 fits". */
+  /** "interfaces.eth1.igmp.version: must be 1, 2 or 3 (got 4)". */
   readonly message: string;
 }
 
@@ -72,11 +72,11 @@ function fromIssue(issue: z.core.$ZodIssue, values: unknown): readonly Problem[]
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, issue.message));
   if (issue.code === 'invalid_key') {
     const fits = issue.issues[0]?.message ?? issue.message;
-    return [{ path, at: 'key', message: `${nameOf(path)}: ${show(path.at(-1))} was read; ${fits} fits` }];
+    return [{ path, at: 'key', message: `${nameOf(path)}: must be ${fits} (got ${show(path.at(-1))})` }];
   }
   const { found, value } = lookUp(values, path);
-  if (!found) return [{ path, at: 'value', message: `${nameOf(path)} is missing; ${issue.message} fits` }];
-  const message = `${nameOf(path)}: ${show(value)} was read; ${issue.message} fits${hintOf(issue)}`;
+  if (!found) return [{ path, at: 'value', message: `${nameOf(path)}: missing; must be ${issue.message}` }];
+  const message = `${nameOf(path)}: must be ${issue.message} (got ${show(value)})${hintOf(issue)}`;
   return [{ path, at: 'value', message }];
 }
 
@@ -87,8 +87,9 @@ function hintOf(issue: z.core.$ZodIssue): string {
 
 function unknownKey(path: Path, key: string, keys: string): Problem {
   const meant = meantBy(key, keys.split(/, | and /));
-  const hint = meant === undefined ? `${keys} ${keys.includes(' ') ? 'fit' : 'fits'}` : `did you mean "${meant}"?`;
-  return { path: [...path, key], at: 'key', message: `${nameOf(path)}: unknown key ${show(key)} was read; ${hint}` };
+  const known = keys.includes(' ') ? `the keys are ${keys}` : `the only key is ${keys}`;
+  const hint = meant === undefined ? known : `did you mean "${meant}"?`;
+  return { path: [...path, key], at: 'key', message: `${nameOf(path)}: unknown key ${show(key)}; ${hint}` };
 }
 
 function lookUp(values: unknown, path: Path): { readonly found: boolean; readonly value: unknown } {

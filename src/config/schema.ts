@@ -35,7 +35,7 @@ const MAX_TABLE = 999_999_999;
 type Words = (raw: unknown) => string;
 type Hint = (raw: unknown) => string | undefined;
 
-/** One value: `read` gives undefined for what does not fit, `fits` completes "... was read; ... fits", `hint` is said after it. */
+/** One value: `read` gives undefined for what does not fit, `fits` completes "must be ...", `hint` is said after it. */
 function leaf<T>(fits: string | Words, read: (raw: unknown) => T | undefined, hint?: Hint) {
   return z.unknown().transform((raw, context): T => {
     const value = read(raw);
@@ -163,17 +163,17 @@ const groupRange = text(
   (raw) => (isAnyWord(raw) ? 'every group is 224.0.0.0/4' : undefined),
 );
 
-/** 4,096 groups. */
-const LONGEST_JOIN = 20;
+/** A join covers at most 4,096 groups. */
+const SHORTEST_JOIN_PREFIX = 20;
 const readJoined = (raw: string): Prefix | undefined => {
   const groups = range(raw);
-  if (!groups || !isGroupPrefix(groups) || groups.length < LONGEST_JOIN) return undefined;
+  if (!groups || !isGroupPrefix(groups) || groups.length < SHORTEST_JOIN_PREFIX) return undefined;
   return prefixContains(LINK_LOCAL, groups.network) || prefixContains(groups, LINK_LOCAL.network) ? undefined : groups;
 };
 const joinRange = text(
   meant(
     'join',
-    `a multicast group from 224.0.1.0 to 239.255.255.255, or a range of at most 4096 of them such as 239.1.0.0/${LONGEST_JOIN}`,
+    `a multicast group from 224.0.1.0 to 239.255.255.255, or a range of at most 4096 of them such as 239.1.0.0/${SHORTEST_JOIN_PREFIX}`,
     readJoined,
   ),
   readJoined,
@@ -238,7 +238,7 @@ const isInterfaceName = (raw: unknown): boolean =>
   INTERFACE_NAME.test(String(raw)) &&
   utf8Length(String(raw)) <= 15;
 const interfaceName = leaf(
-  'an interface name of 1 to 15 characters without blank, "/" and ":"',
+  'an interface name of 1 to 15 bytes without blank, "/" and ":"',
   (raw) => (isInterfaceName(raw) ? String(raw) : undefined),
   eachOf,
 );
@@ -252,7 +252,7 @@ const instanceName = text(
 
 /** A Unix socket's path goes into 108 bytes with its end mark. */
 export const MAX_SOCKET_PATH = 107;
-const socketPath = text(`an absolute path of at most ${MAX_SOCKET_PATH} characters`, (raw) =>
+const socketPath = text(`an absolute path of at most ${MAX_SOCKET_PATH} bytes that does not end in "/"`, (raw) =>
   raw.startsWith('/') && !raw.endsWith('/') && utf8Length(raw) <= MAX_SOCKET_PATH ? raw : undefined,
 );
 
@@ -350,7 +350,7 @@ export const interfaceSchema = keyed({
 });
 
 /** One name, or several in the order in which they take over. */
-const INPUTS = `an interface name of 1 to 15 characters, or a list of up to ${MAX_INPUTS} of them`;
+const INPUTS = `an interface name of 1 to 15 bytes, or a list of up to ${MAX_INPUTS} of them`;
 const inputs = leaf(
   (raw) => (typeof raw === 'string' ? (listMeant(raw) ?? INPUTS) : INPUTS),
   (raw) => {
@@ -364,7 +364,7 @@ const NO_OUTPUT = /^(?:none|drop|block|discard|deny|)$/i;
 const outputs = z.array(interfaceName, {
   error: ({ input }) => {
     if (typeof input === 'string' && NO_OUTPUT.test(input)) return '[]';
-    return listMeant(input) ?? 'a list of interface names, or [] to block the group,';
+    return listMeant(input) ?? 'a list of interface names, or [] to block the group';
   },
 });
 

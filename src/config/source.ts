@@ -57,7 +57,7 @@ export class Source {
 
   constructor(text: string) {
     if (text.length > MAX_BYTES || utf8Length(text) > MAX_BYTES) {
-      this.#problem(undefined, `the file is larger than ${MAX_BYTES / 1024} KiB, which is the limit; shorten it`);
+      this.#problem(undefined, `the file is larger than ${MAX_BYTES / 2 ** 20} MiB; shorten it`);
       return;
     }
     const tooMuch = tooMuchOf(text);
@@ -174,7 +174,10 @@ export class Source {
     const { value, source } = node;
     if (typeof value === 'string') this.#checkText(value, node);
     if (typeof value === 'number' && !(source !== undefined && DECIMAL.test(source) && Number.isFinite(value)))
-      this.#problem(node, `must be a decimal number without leading zeros (got ${cut(source)}); put a name in quotes`);
+      this.#problem(
+        node,
+        `must be a decimal number without leading zeros (got ${cut(source)}); quote it if it is a text`,
+      );
     return value;
   }
 

@@ -92,7 +92,7 @@ function readUpTo(fd: number, maxBytes: number): Result<Buffer, string> {
     const count = readSync(fd, chunk);
     if (count === 0) return ok(Buffer.concat(chunks));
     bytes += count;
-    if (bytes > maxBytes) return err(`it is larger than ${maxBytes / 1024} KiB, which is the limit`);
+    if (bytes > maxBytes) return err(`it is larger than ${maxBytes / 2 ** 20} MiB`);
     chunks.push(chunk.subarray(0, count));
   }
 }

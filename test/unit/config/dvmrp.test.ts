@@ -94,19 +94,19 @@ dvmrp:
 test.each([
   [
     'interfaces: { eth0: { dvmrp: { metric: 32 } } }',
-    '1:40: interfaces.eth0.dvmrp.metric: 32 was read; a whole number from 1 to 31 fits',
+    '1:40: interfaces.eth0.dvmrp.metric: must be a whole number from 1 to 31 (got 32)',
   ],
   [
     'interfaces: { eth0: { dvmrp: { probeInterval: 10s, neighborTimeout: 30s } } }',
-    '1:69: interfaces.eth0.dvmrp.neighborTimeout: 30s was read; more than three times probeInterval (10s) fits',
+    '1:69: interfaces.eth0.dvmrp.neighborTimeout: must be more than three times probeInterval (10s) (got 30s)',
   ],
-  ['dvmrp: { cacheLifetime: 59s }', '1:25: dvmrp.cacheLifetime: "59s" was read; a time from 60s to 86400s fits'],
-  ['dvmrp: { pruneLifetime: 60s }', '1:25: dvmrp.pruneLifetime: "60s" was read; a time from 120s to 86400s fits'],
-  ['dvmrp: { neighbors2: maybe }', '1:22: dvmrp.neighbors2: "maybe" was read; off, on-link or any fits'],
+  ['dvmrp: { cacheLifetime: 59s }', '1:25: dvmrp.cacheLifetime: must be a time from 60s to 86400s (got "59s")'],
+  ['dvmrp: { pruneLifetime: 60s }', '1:25: dvmrp.pruneLifetime: must be a time from 120s to 86400s (got "60s")'],
+  ['dvmrp: { neighbors2: maybe }', '1:22: dvmrp.neighbors2: must be off, on-link or any (got "maybe")'],
   [
     'dvmrp: { pullGroups: [232.1.1.1] }',
-    '1:23: dvmrp.pullGroups[0]: 232.1.1.1 without a source was read; a group outside of the source-specific range 232.0.0.0/8 fits, or one with a source',
+    '1:23: dvmrp.pullGroups[0]: must be outside of the source-specific range 232.0.0.0/8, or have a source (got 232.1.1.1)',
   ],
-])('%j is answered with its place, what was read and what fits', (text, complaint) => {
+])('%j is answered with its place, what must be there and what was found', (text, complaint) => {
   expect(complaints(text)).toEqual([`mgmd.yaml:${complaint}`]);
 });

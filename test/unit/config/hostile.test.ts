@@ -12,7 +12,7 @@ function lines(count: number, line: (at: number) => string): string {
 }
 
 const NOT_DECIMAL = (text: string) =>
-  `f:1:8: must be a decimal number without leading zeros (got ${text}); put a name in quotes`;
+  `f:1:8: must be a decimal number without leading zeros (got ${text}); quote it if it is a text`;
 
 const REFUSED: readonly (readonly [string, string])[] = [
   ['__proto__: { a: 1 }', 'f:1:1: "__proto__" cannot be a key; use another name'],
@@ -49,17 +49,17 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['%YAML 1.1\n---\ntable: 5\n', 'f:1:1: must be YAML 1.2 (got 1.1)'],
   ['? [a]\n: 1\n', 'f:1:3: a key must be a plain text, not a list or a mapping'],
   [': 1\n', 'f:1:1: a key is empty; write one before the colon'],
-  [`interfaces: { ${'é'.repeat(8)}: {} }`, 'f:1:15: interfaces.éééééééé: "éééééééé" was read; an interface name'],
-  [`control: { socket: /${'é'.repeat(60)} }`, 'f:1:20: control.socket: "/ééé'],
-  ['control: { socket: /run/mgmd/ }', 'f:1:20: control.socket: "/run/mgmd/" was read; an absolute path'],
+  [`interfaces: { ${'é'.repeat(8)}: {} }`, 'f:1:15: interfaces.éééééééé: must be an interface name'],
+  [`control: { socket: /${'é'.repeat(60)} }`, 'f:1:20: control.socket: must be an absolute path'],
+  ['control: { socket: /run/mgmd/ }', 'f:1:20: control.socket: must be an absolute path'],
   [
     'interfaces: { a: {} }\nstatic: { s: { joins: [{ group: 239.1.1.1, interface: [a] }] } }',
-    'f:2:55: static.s.joins[0].interface: a list was read; an interface name',
+    'f:2:55: static.s.joins[0].interface: must be an interface name',
   ],
-  ['constructor: 1', 'f:1:1: the file: unknown key "constructor" was read; table, log'],
+  ['constructor: 1', 'f:1:1: the file: unknown key "constructor"; the keys are table, log'],
   [
     'interfaces: { a: { owner: proxy } }\nproxy: { upstreams: [{ interface: constructor }] }',
-    'f:2:35: proxy.upstreams[0].interface: "constructor" was read; an interface listed under "interfaces" fits (a)',
+    'f:2:35: proxy.upstreams[0].interface: must be an interface listed under "interfaces" (got "constructor"; known: a)',
   ],
 ];
 
@@ -70,8 +70,8 @@ test.each(REFUSED)('%j is refused with its place (A7)', (text, complaint) => {
 test('names that every object of JavaScript has are names like others (A7)', () => {
   const text = 'interfaces: { constructor: { owner: toString }, valueOf: {} }\nstatic: { tostring: {} }';
   expect(complaints(text)).toEqual([
-    'f:1:37: interfaces.constructor.owner: "toString" was read; the name of an instance under "static", "proxy" or ' +
-      '"dvmrp" fits (tostring, dvmrp); did you mean "tostring"?',
+    'f:1:37: interfaces.constructor.owner: must be the name of an instance under "static", "proxy" or "dvmrp" ' +
+      '(got "toString"; known: tostring, dvmrp); did you mean "tostring"?',
   ]);
   expect(complaints('interfaces: { constructor: { owner: static } }\nstatic: { static: {} }')).toEqual([]);
 });
@@ -128,7 +128,7 @@ test('aliases cost what they stand for, and what they stand for is bounded (A7)'
 
 test('a file over 2 MiB is refused before it is looked at (A7)', () => {
   for (const text of ['#'.repeat(10_000_000), `# ${'é'.repeat(1024 * 1024)}`])
-    expect(complaints(text)).toEqual(['f:1:1: the file is larger than 2048 KiB, which is the limit; shorten it']);
+    expect(complaints(text)).toEqual(['f:1:1: the file is larger than 2 MiB; shorten it']);
 });
 
 test('twenty thousand routes are read, and twenty thousand mistakes are told one by one (A7, B6)', () => {

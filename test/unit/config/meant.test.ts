@@ -25,10 +25,10 @@ test.each([
   ['239.1.0.0-239.1.255.255', '239.1.0.0/16'],
   ['239.1.1.1-239.1.1.9', 'one route for each of 239.1.1.1, 239.1.1.2/31, 239.1.1.4/30, 239.1.1.8/31'],
   ['239.1.1.8 - 9', '239.1.1.8/31'],
-  ['239.1.0.1-239.1.9.254', '239.1.0.0/20, which covers it,'],
+  ['239.1.0.1-239.1.9.254', '239.1.0.0/20, which covers it'],
   ['239.1.1.1, 239.1.1.2', 'one route for each'],
 ])('a range written as "%s" is answered with what is written here (G)', (written, fits) => {
-  expect(route(`group: "${written}", from: a, to: [b]`)).toEqual([`group: "${written}" was read; ${fits} fits`]);
+  expect(route(`group: "${written}", from: a, to: [b]`)).toEqual([`group: must be ${fits} (got "${written}")`]);
 });
 
 test.each([
@@ -52,26 +52,28 @@ test.each(['any', '*', '0.0.0.0', 'all'])('"%s" is no source: it is left out (G)
 
 test('a list where one value fits is one route or join for each (G)', () => {
   expect(route('group: [239.1.1.1, 239.1.1.2], from: a, to: [b]')).toEqual([
-    'group: a list was read; one route for each fits',
+    'group: must be one route for each (got a list)',
   ]);
-  expect(route('group: 239.1.1.1, source: [10.0.0.1], from: a, to: [b]')[0]).toContain('one route for each fits');
+  expect(route('group: 239.1.1.1, source: [10.0.0.1], from: a, to: [b]')[0]).toContain(
+    'must be one route for each (got a list)',
+  );
   expect(join('interface: a, group: [239.1.1.1, 239.1.1.2]')).toEqual([
-    'group: a list was read; one join for each fits',
+    'group: must be one join for each (got a list)',
   ]);
   expect(join('interface: [a, b], group: 239.1.1.1')).toEqual([
-    'interface: a list was read; an interface name of 1 to 15 characters without blank, "/" and ":" fits; write one for each',
+    'interface: must be an interface name of 1 to 15 bytes without blank, "/" and ":" (got a list); write one for each',
   ]);
   expect(join('interface: "a,b", group: 239.1.1.1')[0]).toMatch(/; write one for each$/);
-  expect(join('interface: , group: 239.1.1.1')[0]).toMatch(/^interface: nothing was read/);
+  expect(join('interface: , group: 239.1.1.1')[0]).toMatch(/^interface: must be .* \(got nothing\)/);
 });
 
 test('one value where a list fits is shown as a list (G)', () => {
   const to = (value: string) => route(`group: 239.1.1.1, from: a, to: ${value}`);
-  expect(to('b')).toEqual(['to: "b" was read; [b] fits']);
-  expect(to('"b, c"')).toEqual(['to: "b, c" was read; [b, c] fits']);
-  expect(to('none')).toEqual(['to: "none" was read; [] fits']);
-  expect(to('')).toEqual(['to: nothing was read; a list of interface names, or [] to block the group, fits']);
-  expect(route('group: 239.1.1.1, from: "a, b", to: [c]')).toEqual(['from: "a, b" was read; [a, b] fits']);
+  expect(to('b')).toEqual(['to: must be [b] (got "b")']);
+  expect(to('"b, c"')).toEqual(['to: must be [b, c] (got "b, c")']);
+  expect(to('none')).toEqual(['to: must be [] (got "none")']);
+  expect(to('')).toEqual(['to: must be a list of interface names, or [] to block the group (got nothing)']);
+  expect(route('group: 239.1.1.1, from: "a, b", to: [c]')).toEqual(['from: must be [a, b] (got "a, b")']);
   expect(route('group: 239.1.1.1, from: "a,b", to: [c]')[0]).toMatch(/several are a list, \[a, b\]$/);
 });
 
@@ -85,14 +87,14 @@ test.each([
   ['dst', 'group'],
   ['timeout', 'failoverAfter'],
 ])('the key "%s" of a route means "%s" (G)', (typed, key) => {
-  expect(route(`${typed}: x`)).toContain(`: unknown key "${typed}" was read; did you mean "${key}"?`);
+  expect(route(`${typed}: x`)).toContain(`: unknown key "${typed}"; did you mean "${key}"?`);
 });
 
 test('a time without a unit that would fit in milliseconds is asked about (G)', () => {
   expect(route('group: 239.1.1.1, from: [a, b], to: [c], failoverAfter: 500')).toEqual([
-    'failoverAfter: 500 was read; a time from 200ms to 60s fits; a number without a unit is seconds; did you mean 500ms?',
+    'failoverAfter: must be a time from 200ms to 60s (got 500); a number without a unit is seconds; did you mean 500ms?',
   ]);
-  expect(route('group: 239.1.1.1, from: [a, b], to: [c], failoverAfter: 100')[0]).toMatch(/60s fits$/);
+  expect(route('group: 239.1.1.1, from: [a, b], to: [c], failoverAfter: 100')[0]).toMatch(/60s \(got 100\)$/);
 });
 
 test('a route that is blocked and let out, or blocked twice, gets the advice that helps (G)', () => {

@@ -251,8 +251,8 @@ test('"default" and "main" name the usual tables', () => {
 test('anchors and aliases work, and an error behind an alias is shown where its value stands', () => {
   const text = 'interfaces:\n  a: &lan\n    igmp: { robustness: 9 }\n  b: *lan\n';
   expect(complaints(text)).toEqual([
-    'mgmd.yaml:3:25: interfaces.a.igmp.robustness: 9 was read; a whole number from 1 to 7 fits',
-    'mgmd.yaml:3:25: interfaces.b.igmp.robustness: 9 was read; a whole number from 1 to 7 fits',
+    'mgmd.yaml:3:25: interfaces.a.igmp.robustness: must be a whole number from 1 to 7 (got 9)',
+    'mgmd.yaml:3:25: interfaces.b.igmp.robustness: must be a whole number from 1 to 7 (got 9)',
   ]);
 });
 
@@ -276,11 +276,11 @@ static:
       - { interface: eth0, group: 239.1.1.1 }
 `;
   expect(complaints(text)).toEqual([
-    'mgmd.yaml:6:17: rpf.routes[2].prefix: 10.0.0.0/8 by eth0 was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:6:17: rpf.routes[2].prefix: 10.0.0.0/8 by eth0 appears twice, first as number 1 of the list; remove one',
     'mgmd.yaml:11:9: static.static.routes[1]: (10.0.0.1, 239.1.1.1) from eth0 appears twice, first as number 1 of the list; write one route with all outputs in `to`',
     'mgmd.yaml:13:9: static.static.routes[3]: (*, 239.1.1.1) from eth0 appears twice, first as number 3 of the list; write one route with all outputs in `to`',
-    'mgmd.yaml:14:52: static.static.routes[4].to[1]: eth1 was read a second time; it is already number 1 of the list',
-    'mgmd.yaml:17:9: static.static.joins[1]: (*, 239.1.1.1) on eth0 was read a second time; it is already number 1 of the list',
+    'mgmd.yaml:14:52: static.static.routes[4].to[1]: eth1 appears twice, first as number 1 of the list; remove one',
+    'mgmd.yaml:17:9: static.static.joins[1]: (*, 239.1.1.1) on eth0 appears twice, first as number 1 of the list; remove one',
   ]);
 });
 
@@ -310,7 +310,7 @@ test('F06 every error of a file is reported at once, in order of the file', () =
 test('F14 more than 32 interfaces with a job are a warning, because interfaces come and go', () => {
   const names = Array.from({ length: 33 }, (_, at) => `  ppp${at}: { igmp: true }\n`).join('');
   expect(warnings(`interfaces:\n${names}`)).toEqual([
-    'mgmd.yaml:34:3: interfaces.ppp32: 33 interfaces with an owner or IGMP were read; ' +
+    'mgmd.yaml:34:3: interfaces.ppp32: 33 interfaces have an owner or IGMP; ' +
       'the kernel has room for 32 at a time, so those that come last are refused',
   ]);
   expect(warnings(`interfaces:\n${names}`.replace('ppp32: { igmp: true }', 'ppp32: {}'))).toEqual([]);
@@ -318,28 +318,28 @@ test('F14 more than 32 interfaces with a job are a warning, because interfaces c
 
 test('robustness 1 is allowed with a warning', () => {
   expect(warnings('interfaces: { eth1: { igmp: { robustness: 1 } } }')).toEqual([
-    'mgmd.yaml:1:43: interfaces.eth1.igmp.robustness: 1 was read; one lost packet then ends a membership, 2 is usual',
+    'mgmd.yaml:1:43: interfaces.eth1.igmp.robustness: with 1 one lost packet ends a membership; 2 is usual',
   ]);
 });
 
 test('a downstream of the proxy without IGMP, and a proxy without downstreams, are warned about', () => {
   const proxy = 'proxy: { upstreams: [{ interface: up }] }\n';
   expect(warnings(`interfaces: { up: { owner: proxy }, lan: { owner: proxy } }\n${proxy}`)).toEqual([
-    'mgmd.yaml:1:51: interfaces.lan.owner: a downstream of the proxy without "igmp" was read; nobody hears its hosts',
+    'mgmd.yaml:1:51: interfaces.lan.owner: nobody hears the hosts of this downstream of the proxy; add "igmp: true"',
   ]);
   expect(warnings(`interfaces: { up: { owner: proxy } }\n${proxy}`)).toEqual([
-    'mgmd.yaml:2:21: proxy.upstreams: no downstream was read; give an interface "owner: proxy" and "igmp: true"',
+    'mgmd.yaml:2:21: proxy.upstreams: the proxy has no downstream; give an interface "owner: proxy" and "igmp: true"',
   ]);
 });
 
 test('to ignore the reports that the configured version asks for is allowed with a warning', () => {
   expect(warnings('interfaces: { eth1: { igmp: { version: 2, ignoreV2: true } } }')).toEqual([
-    'mgmd.yaml:1:53: interfaces.eth1.igmp.ignoreV2: true was read; with version 2 no host is heard then',
+    'mgmd.yaml:1:53: interfaces.eth1.igmp.ignoreV2: with version 2 no host is heard; set it to false',
   ]);
   const compatibility =
     'interfaces: { eth1: { igmp: { version: 1, disableCompatibilityModes: true, ignoreV2: true } } }';
   expect(warnings(compatibility)).toEqual([
-    'mgmd.yaml:1:70: interfaces.eth1.igmp.disableCompatibilityModes: true was read; with version 1 no host is heard then',
+    'mgmd.yaml:1:70: interfaces.eth1.igmp.disableCompatibilityModes: with version 1 no host is heard; set it to false',
   ]);
   expect(warnings('interfaces: { eth1: { igmp: { ignoreV1: true, ignoreV2: true } } }')).toEqual([]);
 });

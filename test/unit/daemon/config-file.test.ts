@@ -32,7 +32,7 @@ test.each([
   ['a device without an end', () => symlinkSync('/dev/zero', path), /it is a device, not a regular file/],
   ['a directory', () => symlinkSync(folder, path), /it is a directory, not a regular file/],
   ['a file of /proc, which claims no size', () => symlinkSync('/proc/self/maps', path), /^F:1:/],
-  ['a file of 10 MB', () => writeFileSync(path, Buffer.alloc(10_000_000, 0x23)), /larger than 2048 KiB/],
+  ['a file of 10 MB', () => writeFileSync(path, Buffer.alloc(10_000_000, 0x23)), /larger than 2 MiB/],
   ['nothing', () => undefined, /ENOENT/],
 ])('%s in its place is refused (A7, B5)', (_what, plant, why) => {
   plant();

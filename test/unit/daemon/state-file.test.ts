@@ -122,7 +122,7 @@ const PLANTED: readonly (readonly [string, (at: string) => void, RegExp])[] = [
   ['a link to /dev/zero', (at) => symlinkSync('/dev/zero', at), /symbolic link/],
   ['a pipe that nobody writes', (at) => execFileSync('mkfifo', [at]), /a pipe, not a regular file/],
   ['a directory', (at) => mkdirSync(at), /a directory, not a regular file/],
-  ['a file of 100 MB', (at) => (writeFileSync(at, ''), truncateSync(at, 100_000_000)), /larger than 65536 KiB/],
+  ['a file of 100 MB', (at) => (writeFileSync(at, ''), truncateSync(at, 100_000_000)), /larger than 64 MiB/],
   ['a file that others can write', (at) => (writeFileSync(at, '{}'), chmodSync(at, 0o666)), /written by others/],
 ];
 
