@@ -1,18 +1,15 @@
 /** Budgets of what strangers can create, who goes first when they end, and the queries that leaves may cause. */
+import { keptOf, mayTake } from '../base/fair-share.js';
 import type { IpAddress } from '../base/ip.js';
 import { TokenBucket } from '../base/token-bucket.js';
 
-/** An eighth of a limit is kept for those who hold little; a small limit is what it says. */
-const KEPT_SHIFT = 3;
-const KEPT_FROM = 128;
-
-/** Something of which there is so much and no more. `limit` 0: none. */
+/** A bounded count. `limit` 0: none. */
 export class Budget {
   #used = 0;
   readonly #kept: number;
 
   constructor(readonly limit: number) {
-    this.#kept = limit < KEPT_FROM ? 0 : limit >> KEPT_SHIFT;
+    this.#kept = keptOf(limit);
   }
 
   get used(): number {
@@ -24,8 +21,7 @@ export class Budget {
    * afterwards, so that one who takes all it can get leaves something to those who come with little.
    */
   admits(held: number): boolean {
-    const free = this.limit - this.#used;
-    return this.limit === 0 || free > this.#kept || (free > 0 && held < free);
+    return this.limit === 0 || mayTake(this.limit - this.#used, this.#kept, held);
   }
 
   take(): void {

@@ -10,6 +10,7 @@ import { type DumpedMfc, type Ifindex, type MrouteDump, type Vif, VIFS } from '.
 import { type Core, flowName } from './core.js';
 import type { Courier } from './courier.js';
 import type { Creation } from './creation.js';
+import { mostWanted } from './entry-budget.js';
 import { DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifetimes.js';
 import type { Rpf } from './rpf.js';
 import type { Slices } from './slices.js';
@@ -193,7 +194,7 @@ export class Adoption {
   /** The predecessor had a greater budget. What it forwarded has receivers, of which there are fewer than entries. */
   #isFull(): boolean {
     const { entries, config } = this.#core;
-    const isFull = entries.ages.wanted.size >= config.maxEntries - config.maxEntries / 16;
+    const isFull = entries.ages.wanted.size >= mostWanted(config.maxEntries);
     if (isFull) this.#core.count('mfe.unkept');
     return isFull;
   }

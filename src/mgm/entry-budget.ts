@@ -10,6 +10,7 @@
  * each flow that waits for one makes every further new flow slower (facts B6).
  */
 import { KernelError } from '../base/errors.js';
+import { keptOf, mayTake } from '../base/fair-share.js';
 import { formatIp } from '../base/ip.js';
 import { LogLimiter } from '../base/log-limiter.js';
 import type { Timer } from '../port/clock.js';
@@ -24,11 +25,13 @@ const [LONG_MS, SHORT_MS] = [900_000, 10_000];
 const IDLE_MS = 30_000;
 const LOOK_MS = 1000;
 const PER_TURN = 256;
-/** An eighth of the room for wanted entries is kept for inputs and groups that hold little; a small table is what it says. */
-const KEPT_SHIFT = 3;
-const KEPT_FROM = 128;
 /** One line at once, then one a minute. */
 const [LINES, LINES_PER_SEC] = [1, 1 / 60];
+
+/** How many entries may have receivers. */
+export function mostWanted(maxEntries: number): number {
+  return maxEntries - maxEntries / 16;
+}
 
 export class EntryBudget {
   readonly #core: Core;
@@ -71,12 +74,9 @@ export class EntryBudget {
   /** What is kept for inputs, or groups, is for those that hold less of the table than would be left of it. */
   #hasRoomForWanted({ iif, group }: Entry): boolean {
     const { entries, config } = this.#core;
-    const limit = config.maxEntries - config.maxEntries / 16;
-    const kept = config.maxEntries < KEPT_FROM ? 0 : limit >> KEPT_SHIFT;
-    const free = limit - entries.ages.wanted.size;
-    if (free > kept) return true;
-    const forGroups = free - kept / 2;
-    return entries.ages.wanted.countOf(iif) < free || entries.countOfGroup(group) < forGroups;
+    const limit = mostWanted(config.maxEntries);
+    const [kept, free] = [keptOf(limit), limit - entries.ages.wanted.size];
+    return mayTake(free, kept, entries.ages.wanted.countOf(iif)) || entries.countOfGroup(group) < free - kept / 2;
   }
 
   #refuse(entry: Entry): boolean {
