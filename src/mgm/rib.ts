@@ -89,8 +89,7 @@ export class Rib {
   readonly #rpf: Rpf;
   readonly #feeds = new Map<Client, Feed>();
   /** Prefixes whose routes have changed since the entries were last looked up. */
-  #due = new Lpm();
-  #isDue = false;
+  #due: Lpm | undefined;
   #isBusy = false;
   #timer: Timer | undefined;
 
@@ -167,16 +166,14 @@ export class Rib {
    */
   #changed(prefixes: readonly Prefix[]): void {
     this.#rpf.forget();
-    for (const prefix of prefixes) this.#due.insert(prefix, 0);
-    this.#isDue ||= prefixes.length > 0;
+    for (const prefix of prefixes) (this.#due ??= new Lpm()).insert(prefix, 0);
     if (!this.#isBusy) this.#walk();
   }
 
   #walk(): void {
-    if (!this.#isDue || this.#core.stopped) return;
     const changed = this.#due;
-    this.#due = new Lpm();
-    this.#isDue = false;
+    if (!changed || this.#core.stopped) return;
+    this.#due = undefined;
     this.#isBusy = true;
     this.#parts.slices.run(this.#decideAgain((source) => changed.lookup(source) !== NO_MATCH));
   }
