@@ -87,6 +87,11 @@ export function networkOf(a: IpAddress, length: number): IpAddress {
   return ipv4(toU32(a) & toU32(maskOf(length)));
 }
 
+/** The network of `length` bits that the address is in. */
+export function prefixOf(a: IpAddress, length: number): Prefix {
+  return { network: networkOf(a, length), length };
+}
+
 export function prefixContains(prefix: Prefix, a: IpAddress): boolean {
   return ((toU32(a) ^ toU32(prefix.network)) & toU32(maskOf(prefix.length))) === 0;
 }
@@ -98,7 +103,7 @@ export function parsePrefix(text: string): Result<Prefix, string> {
   if (!network.ok || rest.length > 0 || !/^(\d|[12]\d|3[0-2])$/.test(lengthText))
     return err(`"${text}" is not an IPv4 prefix such as 10.0.0.0/8`);
   const length = Number(lengthText);
-  const base = ipv4(toU32(network.value) & toU32(maskOf(length)));
+  const base = networkOf(network.value, length);
   if (base !== network.value)
     return err(`"${text}" has bits set behind its length; ${formatIp(base)}/${length} is meant?`);
   return ok({ network: base, length });

@@ -1,5 +1,5 @@
 /** The addresses of an interface: which of them a router speaks from, and which networks they put on the link. Pure. */
-import { ipv4, type IpAddress, isUnicast, maskOf, type Prefix, toU32 } from './ip.js';
+import { type IpAddress, isUnicast, type Prefix, prefixOf, toU32 } from './ip.js';
 
 export type AddressScope = 'global' | 'link' | 'host';
 
@@ -17,8 +17,8 @@ export interface InterfaceAddress {
 
 /**
  * Those a router can speak from, best first; the first one is the address of queries and Probes. Global before link scope, to
- * which 169.254.0.0/16 belongs whatever it was added with (RFC 3927). Before a /32 that puts nobody on the link (a virtual or anycast address, perhaps another router's as well) one with a network.
- * Before secondary ones the primary. Then the order of the kernel. Never one of host scope, multicast (`autojoin`),
+ * which 169.254.0.0/16 belongs whatever it was added with (RFC 3927). One with a network before a /32 that puts nobody on the
+ * link (a virtual or anycast address, perhaps another router's as well). The primary before secondary ones. Then the order of the kernel. Never one of host scope, multicast (`autojoin`),
  * 127.0.0.0/8, 0.0.0.0/8 or 240.0.0.0/4.
  */
 export function usableAddresses<A extends InterfaceAddress>(addresses: readonly A[]): readonly A[] {
@@ -43,6 +43,6 @@ export function hasNetwork({ peer, prefixLength }: InterfaceAddress): boolean {
 }
 
 /** The network that the address puts on the link, without host bits. */
-export function networkOf({ address, peer = address, prefixLength }: InterfaceAddress): Prefix {
-  return { network: ipv4(toU32(peer) & toU32(maskOf(prefixLength))), length: prefixLength };
+export function linkNetworkOf({ address, peer = address, prefixLength }: InterfaceAddress): Prefix {
+  return prefixOf(peer, prefixLength);
 }

@@ -1,6 +1,6 @@
 /** Which addresses are on a link, from the addresses that an interface has there and the routes that lead there. */
 import { ipv4, type IpAddress, maskOf, type Prefix, prefixContains, toU32 } from './ip.js';
-import { type InterfaceAddress, networkOf, usableAddresses } from './link-address.js';
+import { type InterfaceAddress, linkNetworkOf, usableAddresses } from './link-address.js';
 
 /** Which sources are on the link; made once per change of the addresses. */
 export class OnLink {
@@ -12,7 +12,7 @@ export class OnLink {
   /** `isRouted`: asked about what no address of the interface covers. */
   constructor(addresses: readonly InterfaceAddress[], isRouted: (address: IpAddress) => boolean = () => false) {
     this.#own = new Set(addresses.map((a) => a.address));
-    this.#prefixes = usableAddresses(addresses).map(networkOf);
+    this.#prefixes = usableAddresses(addresses).map(linkNetworkOf);
     this.#broadcasts = new Set(this.#prefixes.filter(({ length }) => length < 31).map(broadcastOf));
     this.#isRouted = isRouted;
   }

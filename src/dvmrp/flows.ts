@@ -3,7 +3,7 @@
  * (dvmrp.md section 9). Tables only; forwarding.ts decides.
  */
 import type { Queued } from '../base/deadline-heap.js';
-import { ANY4, type IpAddress, ipv4, isAny, maskOf, type Prefix, toU32 } from '../base/ip.js';
+import { type IpAddress, isAny, type Prefix, prefixOf, toU32 } from '../base/ip.js';
 import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
 import { UpstreamRecord } from './graft-state.js';
@@ -157,10 +157,6 @@ export class Branch implements Queued {
   }
 }
 
-export function networkOf(address: IpAddress, length: number): Prefix {
-  return { network: length === 0 ? ANY4 : ipv4(toU32(address) & toU32(maskOf(length))), length };
-}
-
 export function prefixKey({ network, length }: Prefix): number {
   return toU32(network) * 64 + length;
 }
@@ -267,14 +263,14 @@ export class FlowTable {
 
   /** Those of wider source networks. */
   *branchesAbove({ network, length }: Prefix): Generator<Branch> {
-    for (let wider = length - 1; wider >= 0; wider--) yield* this.branchesOf(networkOf(network, wider));
+    for (let wider = length - 1; wider >= 0; wider--) yield* this.branchesOf(prefixOf(network, wider));
   }
 
   /** Those of one group whose network holds the source. */
   *branchesWith(source: IpAddress, group: IpAddress): Generator<Branch> {
     if (!this.#branches.has(group)) return;
     for (let length = 32; length >= 0; length--) {
-      const branch = this.branch(networkOf(source, length), group);
+      const branch = this.branch(prefixOf(source, length), group);
       if (branch) yield branch;
     }
   }

@@ -7,12 +7,12 @@
  * manager's to know, because other protocols have interfaces too; from that follows prune or graft in `Pruning.reconsider`.
  * What touches many flows is done in slices (settling.ts), the first at once.
  */
-import { ANY4, type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
+import { ANY4, type IpAddress, isAny, type Prefix, prefixContains, prefixOf } from '../base/ip.js';
 import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { Random } from '../port/random.js';
 import { Doubts } from './doubts.js';
-import { type Branch, Flow, FlowTable, networkOf } from './flows.js';
+import { type Branch, Flow, FlowTable } from './flows.js';
 import type { Graft } from './graft.js';
 import { sameUpstream, type Upstream } from './graft-state.js';
 import { LocalMembers } from './members.js';
@@ -54,8 +54,9 @@ export class Forwarding {
     this.#config = config;
     const drop = (flow: Flow): void => this.#drop(flow);
     const { members } = this;
-    this.#pruning = new Pruning({ around, output, config, random, table: this.#table, members, drop });
-    const { table, pruning } = { table: this.#table, pruning: this.#pruning };
+    const table = this.#table;
+    const pruning = new Pruning({ around, output, config, random, table, members, drop });
+    this.#pruning = pruning;
     const attach = (flow: Flow): boolean => this.#attach(flow);
     this.#settling = new Settling({ around, output, table, members, pruning, attach, drop });
     this.#doubts = new Doubts({
@@ -383,7 +384,7 @@ export class Forwarding {
   /** Section 10.2 step 3: the longest match of the source, or what exactly the mask names. */
   #routeMeant(source: IpAddress, maskLength: number | undefined): DeliveryRoute | undefined {
     if (maskLength === undefined || maskLength === HOST_LENGTH) return this.#around.route(source);
-    return this.#around.routeFor(networkOf(source, maskLength));
+    return this.#around.routeFor(prefixOf(source, maskLength));
   }
 }
 

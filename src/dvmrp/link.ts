@@ -3,7 +3,7 @@
  * neighbours, what it sends (section 2). What an interface cannot decide alone goes to the router.
  */
 import { formatIp, type IpAddress, isMulticast, maskOf, type Prefix, toU32 } from '../base/ip.js';
-import { hasNetwork, type InterfaceAddress, networkOf, usableAddresses } from '../base/link-address.js';
+import { hasNetwork, type InterfaceAddress, linkNetworkOf, usableAddresses } from '../base/link-address.js';
 import { OnLink } from '../base/on-link.js';
 import { TokenBucket } from '../base/token-bucket.js';
 import type { DvmrpInterfaceConfig } from '../config/types.js';
@@ -154,7 +154,7 @@ export class RouterLink implements NeighborOutput {
     this.#farEndUnknown = state.pointToPoint && !state.addresses.some(hasNetwork);
     this.subnets = state.addresses
       .filter(hasNetwork)
-      .map(networkOf)
+      .map(linkNetworkOf)
       .filter(({ network, length }) => isTellable(network, length));
     const before = this.#output.up(this);
     this.#lastGenerationId = before?.generationId ?? nextGenerationId(this.#lastGenerationId, random);

@@ -1,7 +1,7 @@
 /** Interfaces and addresses on the real kernel: what the port says is what ip(8) did, and nothing that did not happen. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { formatIp } from '../../src/base/ip.js';
-import { networkOf, usableAddresses } from '../../src/base/link-address.js';
+import { linkNetworkOf, usableAddresses } from '../../src/base/link-address.js';
 import { loadAddon } from '../../src/kernel/addon.js';
 import { Links } from '../../src/kernel/links.js';
 import type { Link, LinkChange } from '../../src/port/kernel.js';
@@ -83,7 +83,7 @@ test('the list is complete when the port is open', () => {
 /** Of what speaks, best first: "10.1.0.1 of 10.1.0.0/24". */
 function speakers(name: string): readonly string[] {
   return usableAddresses(links.byName(name)?.addresses ?? []).map((one) => {
-    const { network, length } = networkOf(one);
+    const { network, length } = linkNetworkOf(one);
     return `${formatIp(one.address)} of ${formatIp(network)}/${length}`;
   });
 }

@@ -1,7 +1,7 @@
 /** Which address of an interface speaks, and who is on its link. */
 import { expect, test } from 'vitest';
 import { formatIp, formatPrefix, ip } from '../../../src/base/ip.js';
-import { type InterfaceAddress, networkOf, usableAddresses } from '../../../src/base/link-address.js';
+import { type InterfaceAddress, linkNetworkOf, usableAddresses } from '../../../src/base/link-address.js';
 import { OnLink } from '../../../src/base/on-link.js';
 
 /** "10.1.0.1/24", "10.8.0.1 peer 10.8.0.2/24 scope link secondary". */
@@ -44,7 +44,7 @@ test.each(['239.9.9.9/32', '127.0.0.5/8', '0.0.0.0/0', '240.0.0.1/24', '255.255.
 
 test('the prefix belongs to the peer where there is one (C3)', () => {
   const own = address('10.8.0.1 peer 10.9.0.2/24');
-  expect(formatPrefix(networkOf(own))).toBe('10.9.0.0/24');
+  expect(formatPrefix(linkNetworkOf(own))).toBe('10.9.0.0/24');
   const onLink = new OnLink([own]);
   expect(['10.9.0.77', '10.9.1.1', '10.8.0.7'].map((text) => onLink.contains(ip(text)))).toEqual([true, false, false]);
   expect(onLink.isBroadcast(ip('10.9.0.255'))).toBe(true);
