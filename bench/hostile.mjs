@@ -196,19 +196,42 @@ const amongRouters = (routes, act) =>
     }
   });
 
-/** 20,000 sources to one group, then 50 prunes of single sources a second. */
+/** What the router counts of a link. */
+async function countsOf(client, name) {
+  const row = (await client.rows('dvmrp.statistics')).find((one) => one.interface === name);
+  return { reports: row?.received.report ?? 0, strangers: row?.dropped.unknownNeighbor ?? 0 };
+}
+
+function must(what, is, meant) {
+  if (is !== meant) throw new Error(`${what}: ${is}, not ${meant}`);
+}
+
+/** 20,000 sources to one group, then 50 prunes of single sources a second: of strangers, who are refused, and of a neighbour. */
 const prunes = () =>
   amongRouters(100, async ({ daemon, peers, client }) => {
     const turn = { sources_ms: await longest(daemon, () => peers.ask('sources')) };
-    turn.prunes_ms = await longest(daemon, () => peers.ask('prunes'));
+    const held = async () => (await client.rows('dvmrp.prunes')).filter(({ host }) => host !== null).length;
+    let sent = 0;
+    turn.strangers_ms = await longest(daemon, async () => ({ sent } = await peers.ask('strange')));
+    must('prunes of strangers that were refused', (await countsOf(client, 'recv')).strangers, sent);
+    must('prunes of strangers that were kept', await held(), 0);
+    turn.prunes_ms = await longest(daemon, async () => ({ sent } = await peers.ask('prunes')));
+    must('prunes of a neighbour', await held(), sent);
     return { ...turn, entries: (await client.rows('mfc')).length };
   });
 
 /** 280 Reports a second whose metrics go up and down, 10,000 routes. */
 const reports = () =>
-  amongRouters(10_000, async ({ daemon, peers }) => ({
-    reports_ms: await longest(daemon, () => peers.ask('flapping')),
-  }));
+  amongRouters(10_000, async ({ daemon, peers, client }) => {
+    const before = await countsOf(client, 'send');
+    let told;
+    const reports_ms = await longest(daemon, async () => (told = await peers.ask('flapping')));
+    const learned = (await client.rows('dvmrp.routes')).filter(({ kind }) => kind === 'learned');
+    must('Reports that were heard', (await countsOf(client, 'send')).reports - before.reports, told.sent);
+    const changed = learned.filter(({ metric }) => metric === told.metric + 1).length;
+    must('routes with the metric told last', changed, 10_000);
+    return { reports_ms, reports: told.sent };
+  });
 
 /** All places of readers but some ask for 12,000 entries at once, a join meanwhile; then one asks for what 60,000 more have left. */
 const readers = () =>

@@ -128,21 +128,41 @@ class Bench:
             if n % 50 == 49:
                 time.sleep(0.01)
 
-    def prunes(self, seconds=8, per_second=50, count=20_000):
+    def prune_of(self, n, count=20_000):
+        """Of a single source, with a host mask."""
+        at = n * 37 % count
+        source = self.networks[at % len(self.networks)] + at // len(self.networks) + 9
+        return struct.pack('!I', source) + socket.inet_aton(GROUP) + struct.pack('!II', 7200, 0xFFFFFFFF)
+
+    def prunes(self, seconds=8, per_second=50):
         """B prunes one source after the other."""
         for n in range(seconds * per_second):
-            at = n * 37 % count
-            source = self.networks[at % len(self.networks)] + at // len(self.networks) + 9
-            self.b.say(PRUNE, struct.pack('!I', source) + socket.inet_aton(GROUP) + struct.pack('!I', 7200), to='10.2.0.1')
+            self.b.say(PRUNE, self.prune_of(n), to='10.2.0.1')
             time.sleep(1 / per_second)
+        return {'sent': seconds * per_second}
+
+    def strange(self, seconds=8, per_second=50):
+        """Two hundred others on B's link say the same, who are nobody's neighbours."""
+        for n in range(seconds * per_second):
+            body = message(PRUNE, self.prune_of(n))
+            head = struct.pack('!BBHHHBBH', 0x45, 0xC0, 20 + len(body), 0, 0, 1, 2, 0)
+            addresses = socket.inet_aton('10.2.0.%d' % (20 + n % 200)) + socket.inet_aton(ALL)
+            sum_ = struct.pack('!H', checksum(head + addresses))
+            self.b.data.sendto(head[:10] + sum_ + addresses + body, ('h0', 0x0800, 0, 0, b'\x01\0\x5e\0\0\x04'))
+            time.sleep(1 / per_second)
+        return {'sent': seconds * per_second}
 
     def flapping(self, seconds=8, per_second=280):
-        """A tells its networks with ever other metrics."""
-        started = time.perf_counter()
-        for n in range(seconds * per_second):
-            at = n * ENTRIES_PER_REPORT % len(self.networks)
-            self.a.tell(self.networks[at : at + ENTRIES_PER_REPORT], 3 + n // 80 % 2)
-            time.sleep(max(0, started + n / per_second - time.perf_counter()))
+        """A tells all networks again and again, each time with another metric than before."""
+        started, sent = time.perf_counter(), 0
+        per_round = -(-len(self.networks) // ENTRIES_PER_REPORT)
+        rounds = seconds * per_second // per_round
+        for told in range(rounds):
+            for at in range(0, len(self.networks), ENTRIES_PER_REPORT):
+                self.a.tell(self.networks[at : at + ENTRIES_PER_REPORT], 3 + (told + 1) % 2)
+                sent += 1
+                time.sleep(max(0, started + sent / per_second - time.perf_counter()))
+        return {'sent': sent, 'metric': 3 + rounds % 2}
 
     def arrived(self, seconds):
         limit = time.perf_counter() + seconds
