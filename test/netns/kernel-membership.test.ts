@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { ip as address, ipv4 } from '../../src/base/ip.js';
 import { ANY_SOURCE_FILTER, type MembershipFilter } from '../../src/port/kernel.js';
+import { eventually } from '../support/eventually.js';
 import { ip, joinedGroups, procNet, sysctl, veth, withKernel } from './own-namespace.js';
 
 const G = address('239.1.1.1');
@@ -22,7 +23,7 @@ function filters(device: string): readonly string[] {
 }
 
 test('F13 a thousand groups are joined without an error and left again', async () => {
-  await withKernel(({ kernel }) => {
+  await withKernel(async ({ kernel }) => {
     const wan = veth('wan', '10.1.0.1/24');
     for (let n = 0; n < 1000; n++)
       expect(kernel.membership.set('proxy', wan, ipv4(0xef020000 + n), ANY_SOURCE_FILTER)).toBeUndefined();
@@ -31,7 +32,7 @@ test('F13 a thousand groups are joined without an error and left again', async (
     for (let n = 0; n < 1000; n++) kernel.membership.set('proxy', wan, ipv4(0xef020000 + n), undefined);
     expect(joinedGroups('wan')).toHaveLength(1000);
     expect(kernel.membership.resume(wan)).toEqual([]);
-    expect(joinedGroups('wan')).toEqual([]);
+    await eventually('all of them to be left, in some turns', () => joinedGroups('wan').length === 0);
     expect(kernel.membership.counters()).toEqual({ joins: 1000, leaves: 1000, filters: 0 });
   });
 });
