@@ -18,6 +18,10 @@ export class TokenBucket {
     return this.#refilled(nowMs) >= this.burst;
   }
 
+  get heldBack(): number {
+    return this.#heldBack;
+  }
+
   /** The number held back since the last success (0 or more) when one more may pass now, otherwise undefined. */
   take(nowMs: number): number | undefined {
     this.#tokens = this.#refilled(nowMs);

@@ -1,6 +1,7 @@
 /**
  * The last bound on lines that come again and again (F54): a link that flaps, a program that writes to the table, a module that
- * fails at each packet. What has a limit of its own (`heldBack`), debug, and what mgmd says of itself passes.
+ * fails at each packet. What has a limit of its own (`heldBack`), debug, and what mgmd says of itself passes. The last line of
+ * a burst comes later, with the number of those before it.
  */
 import { LogLimiter } from '../base/log-limiter.js';
 import type { Clock } from '../port/clock.js';
@@ -10,16 +11,41 @@ import type { Fields, Log } from '../port/log.js';
 const [LINES, LINES_PER_SEC] = [20, 0.1];
 const OWN_WORDS = /^(daemon|config|control)\./;
 
+const MOST_REMEMBERED = 256;
+
+type Level = 'error' | 'warn' | 'info';
+
+/** What a log shares with those made of it. */
+class Limit {
+  readonly limiter: LogLimiter;
+  /** By reason, writes the line that was held back last; '' for any reason. */
+  readonly #last = new Map<string, (heldBack: number) => void>();
+
+  constructor(readonly clock: Clock) {
+    const tell = (reason: string, heldBack: number): void => (this.#last.get(reason) ?? this.#last.get(''))?.(heldBack);
+    this.limiter = new LogLimiter(LINES, LINES_PER_SEC, { clock, tell });
+  }
+
+  /** How many were held back before it; undefined: so is this one, and it is written when no other follows. */
+  take(reason: string, write: (heldBack: number) => void): number | undefined {
+    const heldBack = this.limiter.take(reason, this.clock.nowMs());
+    if (heldBack !== undefined) this.#last.delete(reason);
+    else {
+      if (this.#last.size < MOST_REMEMBERED) this.#last.set(reason, write);
+      this.#last.set('', write);
+    }
+    return heldBack;
+  }
+}
+
 export class LimitedLog implements Log {
   readonly #log: Log;
-  readonly #clock: Clock;
-  readonly #limiter: LogLimiter;
+  readonly #limit: Limit;
   readonly #about: string;
 
-  constructor(log: Log, clock: Clock, limiter = new LogLimiter(LINES, LINES_PER_SEC), about = '') {
+  constructor(log: Log, clock: Clock, limit = new Limit(clock), about = '') {
     this.#log = log;
-    this.#clock = clock;
-    this.#limiter = limiter;
+    this.#limit = limit;
     this.#about = about;
   }
 
@@ -28,18 +54,15 @@ export class LimitedLog implements Log {
   }
 
   error(fields: Fields, message: string): void {
-    const passed = this.#passed(fields);
-    if (passed) this.#log.error(passed, message);
+    this.#pass('error', fields, message);
   }
 
   warn(fields: Fields, message: string): void {
-    const passed = this.#passed(fields);
-    if (passed) this.#log.warn(passed, message);
+    this.#pass('warn', fields, message);
   }
 
   info(fields: Fields, message: string): void {
-    const passed = this.#passed(fields);
-    if (passed) this.#log.info(passed, message);
+    this.#pass('info', fields, message);
   }
 
   debug(fields: Fields, message: string): void {
@@ -48,16 +71,17 @@ export class LimitedLog implements Log {
 
   child(bindings: Readonly<Record<string, unknown>>): Log {
     const about = aboutOf(bindings) ?? this.#about;
-    return new LimitedLog(this.#log.child(bindings), this.#clock, this.#limiter, about);
+    return new LimitedLog(this.#log.child(bindings), this.#limit.clock, this.#limit, about);
   }
 
-  /** Undefined: held back. */
-  #passed(fields: Fields): Fields | undefined {
-    if ('heldBack' in fields || OWN_WORDS.test(fields.evt)) return fields;
+  #pass(level: Level, fields: Fields, message: string): void {
+    if ('heldBack' in fields || OWN_WORDS.test(fields.evt)) return this.#log[level](fields, message);
     const about = aboutOf(fields) ?? this.#about;
-    const heldBack = this.#limiter.take(`${fields.evt} ${about}`, this.#clock.nowMs());
-    if (heldBack === undefined) return undefined;
-    return heldBack === 0 ? fields : { ...fields, heldBack };
+    const heldBack = this.#limit.take(`${fields.evt} ${about}`, (count) =>
+      this.#log[level]({ ...fields, heldBack: count - 1 }, message),
+    );
+    if (heldBack === undefined) return;
+    this.#log[level](heldBack === 0 ? fields : { ...fields, heldBack }, message);
   }
 }
 

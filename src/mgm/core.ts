@@ -1,6 +1,6 @@
 /** What every part of the manager shares: ports, configuration, tables, counters and events. Decides nothing. */
 import { formatIp, type IpAddress, isAny, type Prefix } from '../base/ip.js';
-import { TokenBucket } from '../base/token-bucket.js';
+import { LogLimiter } from '../base/log-limiter.js';
 import type { Clock } from '../port/clock.js';
 import type { Events, MonitorEvt } from '../port/events.js';
 import type { Ifindex, LinkPort, MembershipPort, MroutePort, RoutePort, Vif } from '../port/kernel.js';
@@ -61,13 +61,20 @@ export class Core implements Events {
   /** Who needs wrong-interface messages also for interfaces that are no outputs (MRT_PIM, D-LIN-7). */
   readonly #pimWanted = new Set<'owner' | 'multipath'>();
   readonly #handlers = new Set<(event: ManagerEvent) => void>();
-  readonly #kernelLog: TokenBucket;
+  readonly #kernelLog: LogLimiter;
 
   constructor(
     readonly ports: ManagerPorts,
     readonly config: ManagerConfig,
   ) {
-    this.#kernelLog = new TokenBucket(10, 0.1, ports.clock.nowMs());
+    const tell = (_: string, heldBack: number): void =>
+      ports.log.warn({ evt: 'kernel.refused', heldBack }, `the kernel refused ${heldBack} more system calls`);
+    this.#kernelLog = new LogLimiter(10, 0.1, { clock: ports.clock, tell });
+  }
+
+  /** No timer is left behind. */
+  stop(): void {
+    this.#kernelLog.stop();
   }
 
   get nowMs(): number {
@@ -111,7 +118,7 @@ export class Core implements Events {
   kernelRefused(error: Error): void {
     this.count('kernel.refused');
     this.emit('kernel.refused', () => ({ message: error.message }));
-    const heldBack = this.#kernelLog.take(this.nowMs);
+    const heldBack = this.#kernelLog.take('', this.nowMs);
     if (heldBack !== undefined) this.ports.log.warn({ evt: 'kernel.refused', heldBack }, error.message);
   }
 }

@@ -167,6 +167,7 @@ export class Manager implements MgmClient {
       this.#slices.stop();
       this.#forwarding.removeAll();
       for (const client of clients) this.#courier.forget(client);
+      this.#core.stop();
       return DONE;
     });
   }

@@ -52,7 +52,7 @@ export class Reconciler {
   readonly #core: Core;
   readonly #forwarding: Forwarding;
   readonly #parts: ReconcilerParts;
-  readonly #limiter = new LogLimiter(LINES, LINES_PER_SEC);
+  readonly #limiter: LogLimiter;
   #timer: Timer | undefined;
   #suspicion: Timer | undefined;
   #suspicionDelayMs = SUSPICION_DELAY_MS;
@@ -69,6 +69,9 @@ export class Reconciler {
     this.#core = core;
     this.#forwarding = forwarding;
     this.#parts = parts;
+    const { clock } = core.ports;
+    const tell = (reason: string, heldBack: number): void => this.#summarize(reason, heldBack);
+    this.#limiter = new LogLimiter(LINES, LINES_PER_SEC, { clock, tell });
   }
 
   start(): void {
@@ -81,6 +84,25 @@ export class Reconciler {
   stop(): void {
     this.#timer?.cancel();
     this.#suspicion?.cancel();
+    this.#limiter.stop();
+  }
+
+  #summarize(why: string, heldBack: number): void {
+    const { log } = this.#core.ports;
+    if (why === 'foreign')
+      log.warn(
+        { evt: 'kernel.foreign-change', heldBack },
+        `somebody else added ${heldBack} more entries to the kernel's table; ${this.#fateOfForeign}`,
+      );
+    else
+      log.warn(
+        { evt: 'kernel.repaired', why, heldBack },
+        `somebody else ${why === 'missing' ? 'deleted' : 'changed'} ${heldBack} more entries in the kernel; written again`,
+      );
+  }
+
+  get #fateOfForeign(): string {
+    return `${this.#core.config.foreign === 'leave' ? 'left alone' : 'removed'} ("foreign" in the configuration decides)`;
   }
 
   /** A notification of the kernel. Ours arrive too; only what does not fit leads to a comparison. */
@@ -217,10 +239,9 @@ export class Reconciler {
     this.#core.emit('kernel.foreign-change', () => fields);
     const heldBack = this.#limiter.take('foreign', this.#core.nowMs);
     if (heldBack === undefined) return;
-    const fate = this.#core.config.foreign === 'leave' ? 'left alone' : 'removed';
     this.#core.ports.log.warn(
       { evt: 'kernel.foreign-change', ...fields, heldBack },
-      `somebody else added the entry ${fields.source}, ${fields.group} to the kernel's table; ${fate} ("foreign" in the configuration decides)`,
+      `somebody else added the entry ${fields.source}, ${fields.group} to the kernel's table; ${this.#fateOfForeign}`,
     );
   }
 

@@ -21,7 +21,7 @@ export class TableWatch {
   readonly #core: Core;
   readonly #forwarding: Forwarding;
   readonly #slices: Slices;
-  readonly #limiter = new LogLimiter(LINES, LINES_PER_SEC);
+  readonly #limiter: LogLimiter;
   #timer: Timer | undefined;
   #isLooking = false;
 
@@ -29,6 +29,12 @@ export class TableWatch {
     this.#core = core;
     this.#forwarding = forwarding;
     this.#slices = slices;
+    const tell = (about: string, heldBack: number): void =>
+      core.ports.log.warn(
+        { evt: 'kernel.repaired', why: about.split(' ')[0], heldBack },
+        `somebody else changed the table ${heldBack} more times in this way (${about}); set right again`,
+      );
+    this.#limiter = new LogLimiter(LINES, LINES_PER_SEC, { clock: core.ports.clock, tell });
   }
 
   start(): void {
@@ -37,6 +43,11 @@ export class TableWatch {
   }
 
   stop(): void {
+    this.#limiter.stop();
+    this.#cancelLook();
+  }
+
+  #cancelLook(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
@@ -58,7 +69,7 @@ export class TableWatch {
   }
 
   #lookAfter(ms: number): void {
-    this.stop();
+    this.#cancelLook();
     if (this.#core.stopped || this.#isLooking) return;
     this.#timer = this.#core.ports.clock.after(ms, () => void this.#look());
   }

@@ -18,6 +18,21 @@ test('a link that flaps a thousand times causes a few lines, and the next says h
   expect(recording.lines[20]!.fields).toMatchObject({ evt: 'interface.appeared', ifname: 'ppp0', heldBack: 980 });
 });
 
+test('the last line of a burst is written when no other follows, with the number of those before it (A6, F54)', () => {
+  const { clock, recording, log } = made();
+  for (let n = 1; n <= 50; n++) log.child({ ifname: 'ppp0' }).warn({ evt: 'callback.failed', n }, `failure ${n}`);
+  clock.advance(60_000);
+  expect(recording.lines).toHaveLength(21);
+  expect(recording.lines[20]).toMatchObject({ message: 'failure 50', fields: { n: 50, heldBack: 29 } });
+});
+
+test('interfaces without number are not remembered (A6)', () => {
+  const { clock, recording, log } = made();
+  for (let n = 0; n < 10_000; n++) log.info({ evt: 'interface.appeared', ifname: `veth${n}` }, 'has appeared');
+  clock.advance(60_000);
+  expect(recording.lines.length).toBeLessThanOrEqual(256 + 20 + 1);
+});
+
 test('one interface, client or kind of line does not silence another (A6, F54)', () => {
   const { recording, log } = made();
   for (let n = 0; n < 100; n++) log.warn({ evt: 'callback.failed', client: 'dvmrp' }, 'dvmrp failed');

@@ -165,7 +165,8 @@ test('twenty thousand foreign entries cause a few lines, and a bounded list (A6,
   // the comparisons that follow find nothing new
   await bed.clock.run(180_000);
   expect(view.counters()['reconcile.foreign']).toBe(20_000);
-  expect(told()).toHaveLength(10);
+  expect(told()).toHaveLength(11);
+  expect(told()[10]!.fields).toMatchObject({ heldBack: 20_000 - 10 });
 });
 
 test('foreign entries that are to be removed go in slices (A6)', async () => {

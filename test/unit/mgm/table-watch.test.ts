@@ -93,3 +93,17 @@ test('interfaces that are taken and released all the time are no work of others 
   }
   expect(told(bed)).toEqual([]);
 });
+
+test('somebody deletes a vif again and again: some lines, and at the end how many more there were (C5, A6)', async () => {
+  const { bed } = await flowing();
+  for (let n = 0; n < 10; n++) {
+    bed.kernel.mroute.foreign.delVif(bed.kernel.mroute.vifOf(bed.eth1)!);
+    await bed.clock.run(100);
+  }
+  expect(told(bed)).toHaveLength(3);
+  await bed.clock.run(60_000);
+  expect(told(bed)).toHaveLength(4);
+  expect(told(bed)[3]).toMatchObject({ fields: { why: 'vif', heldBack: 7 } });
+  await bed.manager.stop();
+  expect(bed.clock.due()).toBe(0);
+});
