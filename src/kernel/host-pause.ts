@@ -18,6 +18,8 @@ export interface HostPauseParts {
   readonly gate: NativePauseGate | undefined;
   /** Opens sockets for pins, which the gate lets through. */
   readonly openPool: OpenMembershipPool;
+  /** How many sources the filter of one membership holds. */
+  readonly mostSources?: () => number;
   readonly links: Pick<LinkPort, 'byIndex'>;
   readonly memberships: (ifindex: Ifindex) => readonly HostMembership[] | undefined;
   /** The interface by which the kernel's routes lead to a group. */
@@ -47,8 +49,8 @@ export class HostPause {
 
   /** The gate first: what is listed then can only become less until it is pinned, and the pins look for that. */
   begin(ifindex: Ifindex, own: OwnMemberships): void {
-    const { openPool, memberships, log } = this.#parts;
-    const pins = new Pins(ifindex, openPool);
+    const { openPool, memberships, mostSources, log } = this.#parts;
+    const pins = new Pins(ifindex, openPool, mostSources?.());
     const paused = { names: this.#namesOf(ifindex), pins };
     this.#paused.set(ifindex, paused);
     this.#closeGate(ifindex, paused);

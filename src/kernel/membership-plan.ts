@@ -11,6 +11,11 @@ import type { MembershipFilter } from '../port/kernel.js';
 /** net.ipv4.igmp_max_msf as the kernel sets it by default. */
 export const SOURCES_PER_MEMBERSHIP = 10;
 
+/** How many memberships the kernel needs for the filter; an exclude list cannot be spread. */
+export function membershipsFor({ mode, sources }: MembershipFilter, most: number): number {
+  return mode === 'exclude' ? 1 : Math.max(1, Math.ceil(sources.length / Math.max(1, most)));
+}
+
 /** Nothing is given up before everything that is new is there: the group is never left in between. */
 export const RANK = { join: 0, widen: 1, narrow: 2, leave: 3 } as const;
 

@@ -11,7 +11,15 @@ import type { NativeMembershipSocket } from './addon.js';
 import type { InterfaceName } from './errno.js';
 import type { HostPause } from './host-pause.js';
 import { MembershipLanes, type OpenMembershipPool } from './membership-lanes.js';
-import { merged, normalised, type PlanStep, plan, RANK, SOURCES_PER_MEMBERSHIP } from './membership-plan.js';
+import {
+  membershipsFor,
+  merged,
+  normalised,
+  type PlanStep,
+  plan,
+  RANK,
+  SOURCES_PER_MEMBERSHIP,
+} from './membership-plan.js';
 
 /** A refused join of a group of the link is tried again after this long: without it routers hear no reports, or no neighbours. */
 const AGAIN_MS = 1000;
@@ -179,6 +187,10 @@ export class MembershipGate implements MembershipPort {
         const problem = this.#problemOf(of);
         for (const [holder, filter] of of.wishes) yield { holder, ifindex, group: of.group, filter, held, problem };
       }
+  }
+
+  membershipsFor(filter: MembershipFilter): number {
+    return membershipsFor(filter, this.#mostSources());
   }
 
   holds(holder: string, ifindex: Ifindex, group: IpAddress): boolean {

@@ -33,6 +33,7 @@ const ROUNDS = 5;
 export class Pins {
   readonly #ifindex: Ifindex;
   readonly #open: OpenMembershipPool;
+  readonly #most: number;
   /** A socket holds a group of an interface only once, so the pin of a long include list takes several pools. */
   readonly #pools: NativeMembershipSocket[] = [];
   /** In the order of the list. One, or several that include different sources: then in the pools of the same positions. */
@@ -40,9 +41,11 @@ export class Pins {
   readonly #refused = new Set<IpAddress>();
   #errno = 0;
 
-  constructor(ifindex: Ifindex, open: OpenMembershipPool) {
+  /** `most`: sources in the filter of one membership, net.ipv4.igmp_max_msf. */
+  constructor(ifindex: Ifindex, open: OpenMembershipPool, most = SOURCES_PER_MEMBERSHIP) {
     this.#ifindex = ifindex;
     this.#open = open;
+    this.#most = Math.max(1, most);
   }
 
   /**
@@ -78,7 +81,7 @@ export class Pins {
       const pins = left.get(group) ?? [];
       left.delete(group);
       const filter = this.#refused.has(group) ? undefined : pinFor(without(membership, pins), own(group));
-      const wanted = filter ? spread(filter) : [];
+      const wanted = filter ? spread(filter, this.#most) : [];
       if (wanted.length === pins.length && wanted.every((one, i) => sameFilter(one, pins[i]))) continue;
       this.#change(group, pins, wanted);
       changed = true;
@@ -151,11 +154,10 @@ export function pinFor(membership: HostMembership, own: readonly MembershipFilte
  * An include list longer than one membership takes becomes several, which the kernel joins together again. An exclude list of
  * an interface is no longer than that of the membership with the shortest.
  */
-function spread(filter: MembershipFilter): readonly MembershipFilter[] {
+function spread(filter: MembershipFilter, most: number): readonly MembershipFilter[] {
   const { mode, sources } = filter;
-  if (mode === 'exclude' || sources.length <= SOURCES_PER_MEMBERSHIP) return [filter];
+  if (mode === 'exclude' || sources.length <= most) return [filter];
   const pieces: MembershipFilter[] = [];
-  for (let at = 0; at < sources.length; at += SOURCES_PER_MEMBERSHIP)
-    pieces.push({ mode, sources: sources.slice(at, at + SOURCES_PER_MEMBERSHIP) });
+  for (let at = 0; at < sources.length; at += most) pieces.push({ mode, sources: sources.slice(at, at + most) });
   return pieces;
 }

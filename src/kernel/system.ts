@@ -4,13 +4,7 @@ import { err, ok, type Result } from '../base/result.js';
 import type { Clock } from '../port/clock.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
-import {
-  type Addon,
-  loadAddon,
-  type NativeIgmpSocket,
-  type NativeMembershipSocket,
-  type NativePauseGate,
-} from './addon.js';
+import { type Addon, loadAddon, type NativeIgmpSocket, type NativeMembershipSocket } from './addon.js';
 import { AddressWatch } from './address-watch.js';
 import { Bridges } from './bridges.js';
 import { kernelError, numbered, refusal } from './errno.js';
@@ -18,7 +12,7 @@ import { GroupRoute } from './group-route.js';
 import { HostGroups } from './host-groups.js';
 import { HostIgmp, sourceLimit } from './host-igmp.js';
 import { HostMembershipReader } from './host-memberships.js';
-import { HostPause } from './host-pause.js';
+import { HostPause, type HostPauseParts } from './host-pause.js';
 import { IgmpSocket } from './igmp-socket.js';
 import { Links } from './links.js';
 import { MembershipGate } from './membership.js';
@@ -149,12 +143,14 @@ function openAll(
   closers.push(() => addressWatch.close());
   const inherited = adoptMemberships(addon, options.inheritedMembershipFds ?? []);
   if (inherited instanceof KernelError) return inherited;
-  const host = pauseScope === 'agent' ? undefined : openHostPause(addon, gate, links.value, log, closers);
+  const mostSources = sourceLimit(() => clock.nowMs());
+  const pauseParts = { gate, links: links.value, mostSources, log };
+  const host = pauseScope === 'agent' ? undefined : openHostPause(addon, pauseParts, closers);
   if (host instanceof KernelError) return host;
   const membership = new MembershipGate(() => openPool(addon, options.poolOpened), inherited, {
     host,
     nameOf,
-    mostSources: sourceLimit(() => clock.nowMs()),
+    mostSources,
     clock,
   });
   closers.push(() => membership.close());
@@ -179,23 +175,19 @@ function openAll(
 
 function openHostPause(
   addon: Addon,
-  gate: NativePauseGate | undefined,
-  links: Links,
-  log: Log,
+  parts: Pick<HostPauseParts, 'gate' | 'links' | 'mostSources' | 'log'>,
   closers: Closer[],
 ): HostPause | KernelError {
   const route = GroupRoute.open(addon);
   if (!route.ok) return route.error;
   closers.push(() => route.value.close());
-  const openPool = () => addon.openMembershipSocket(undefined, gate?.mark);
+  const openPool = () => addon.openMembershipSocket(undefined, parts.gate?.mark);
   const reader = new HostMembershipReader(openPool);
   return new HostPause({
-    gate,
+    ...parts,
     openPool,
-    links,
     memberships: (ifindex) => reader.read(ifindex),
     routeTo: (group) => route.value.to(group),
-    log,
   });
 }
 

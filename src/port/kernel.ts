@@ -162,6 +162,8 @@ export interface MembershipPort {
   list(): readonly MembershipWish[];
   /** As `list`, one by one: reading may stop and go on later. */
   wishes(): Iterable<MembershipWish>;
+  /** How many memberships the kernel needs for the filter. */
+  membershipsFor(filter: MembershipFilter): number;
   /** What `holder` wants there is what the kernel has. */
   holds(holder: string, ifindex: Ifindex, group: IpAddress): boolean;
   /** Why the kernel does not hold the group there, or not exactly: refused, or more sources than fit. */

@@ -18,8 +18,10 @@ export interface JoinsParts {
   wanted(group: IpAddress): SourceFilter | undefined;
   /** The upstream to ask; `current` is the one asked so far. */
   carrier(group: IpAddress, current: Ifindex | undefined): Ifindex | undefined;
-  /** Memberships at most; see `membershipsOf`. */
+  /** Memberships at most. */
   readonly maxJoins?: number;
+  /** Memberships that the kernel needs for the filter. */
+  membershipsFor(filter: SourceFilter): number;
   /** False: the kernel refused; 'noRoom': it has no descriptors or no memory for it, and holds what it held. */
   join(group: IpAddress, to: Asked): boolean | 'noRoom';
   /** There is no room for the group: it waits until another one is left. */
@@ -29,21 +31,17 @@ export interface JoinsParts {
 
 /** Groups per turn of the event loop: some milliseconds with one system call each. One with many sources counts for more. */
 export const JOINS_SLICE = 256;
-/** net.ipv4.igmp_max_msf: a longer list takes several memberships. */
-const SOURCES_PER_MEMBERSHIP = 10;
-
-/** See `#tryWaiting`. */
+/** Waiting groups tried beyond what was freed, since the first may not fit. */
 const MORE_TRIED = 16;
-const ONE: SourceFilter = { mode: 'exclude', sources: [] };
 
-/** Memberships that the kernel needs for it. */
-export function membershipsOf({ mode, sources }: SourceFilter): number {
-  return mode === 'exclude' ? 1 : Math.max(1, Math.ceil(sources.length / SOURCES_PER_MEMBERSHIP));
+interface Held extends Asked {
+  /** The memberships that it counts for, until it is asked otherwise: the kernel's limit may change meanwhile. */
+  readonly memberships: number;
 }
 
 export class Joins {
   readonly #parts: JoinsParts;
-  readonly #asked = new Map<IpAddress, Asked>();
+  readonly #asked = new Map<IpAddress, Held>();
   readonly #changed = new Set<IpAddress>();
   /** When each is left; the delay is the same for all, so the first is the earliest. */
   readonly #leaving = new Map<IpAddress, number>();
@@ -107,7 +105,7 @@ export class Joins {
       if (room <= 0) break;
       this.#changed.delete(group);
       this.#settle(group, nowMs, left);
-      room -= membershipsOf(this.#asked.get(group)?.filter ?? ONE);
+      room -= this.#asked.get(group)?.memberships ?? 1;
     }
     for (const [group, atMs] of this.#leaving) {
       if (atMs > nowMs || room-- <= 0) break;
@@ -158,7 +156,8 @@ export class Joins {
       this.#waiting.delete(group);
       return;
     }
-    const grows = membershipsOf(to.filter) - (before ? membershipsOf(before.filter) : 0);
+    const memberships = this.#parts.membershipsFor(to.filter);
+    const grows = memberships - (before?.memberships ?? 0);
     const overBudget = grows > 0 && this.#used + grows > (this.#parts.maxJoins ?? Number.POSITIVE_INFINITY);
     if (overBudget && !this.#waiting.has(group)) this.#parts.overBudget?.(group);
     const needsRoom = grows > 0 || before?.on !== to.on;
@@ -169,7 +168,7 @@ export class Joins {
       this.#waiting.add(group);
       return;
     }
-    this.#asked.set(group, to);
+    this.#asked.set(group, { ...to, memberships });
     this.#used += Math.max(0, grows);
     if (grows < 0) this.#free(-grows);
     if (waited) this.#tryNext();
@@ -182,7 +181,7 @@ export class Joins {
     const before = this.#asked.get(group);
     if (before) {
       left.push([group, before]);
-      this.#free(membershipsOf(before.filter));
+      this.#free(before.memberships);
     }
     this.#asked.delete(group);
     this.#leaving.delete(group);

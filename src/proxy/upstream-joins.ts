@@ -43,6 +43,7 @@ export class UpstreamJoins {
       maxJoins: parts.config.maxJoins,
       wanted: parts.wanted,
       carrier: parts.carrier,
+      membershipsFor: (filter) => parts.membership.membershipsFor(filter),
       join: (group, to) => this.#join(group, to),
       overBudget: (group) => this.#overBudget(group),
       leave: (group, from) => this.#leave(group, from),

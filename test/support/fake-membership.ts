@@ -77,6 +77,10 @@ export class FakeMembership implements MembershipPort {
     for (const wish of this.#wishes.values()) yield { ...wish, held: this.#isHeld(wish) };
   }
 
+  membershipsFor({ mode, sources }: MembershipFilter): number {
+    return mode === 'exclude' ? 1 : Math.max(1, Math.ceil(sources.length / 10));
+  }
+
   holds(holder: string, ifindex: Ifindex, group: IpAddress): boolean {
     const wish = this.#wishes.get(`${holder} ${ifindex} ${group}`);
     return wish !== undefined && this.#isHeld(wish);

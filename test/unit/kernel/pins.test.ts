@@ -88,6 +88,19 @@ test('an include list longer than one membership takes is spread over several po
   expect(pools.every((pool) => pool.closed)).toBe(true);
 });
 
+test('the pools of a long include list are as many as net.ipv4.igmp_max_msf says (A5)', () => {
+  const pools: FakeMembershipPool[] = [];
+  const open = () => {
+    const pool = new FakeMembershipPool();
+    pools.push(pool);
+    return pool;
+  };
+  const before = joined(G1, 3, including(1), including(2), including(3));
+  const after = { ...before, users: 6, sources: [1, 2, 3].map((last) => including(last, 2)) };
+  new Pins(ETH1, open, 1).place(reading([before], [after]), nobodyOfOurs);
+  expect(pools.map((pool) => pool.held.get(`3 ${toU32(G1)}`)?.sources.length)).toEqual([1, 1, 1]);
+});
+
 test('a group that was left before it was pinned is left again at once', () => {
   const { pins, takeCalls, held } = bed();
   const after = [joined(G1, 1), and(joined(G2, 1))];

@@ -12,7 +12,8 @@ const [A, B] = [11 as Ifindex, 12 as Ifindex];
 function given(leaveDelayMs = 500, maxJoins = 8192) {
   const wanted = new Map<IpAddress, SourceFilter>();
   const calls: string[] = [];
-  const world: { carrier: Ifindex | undefined; refuse: boolean; full: boolean } = {
+  const world: { carrier: Ifindex | undefined; refuse: boolean; full: boolean; mostSources: number } = {
+    mostSources: 10,
     carrier: A,
     refuse: false,
     full: false,
@@ -22,6 +23,7 @@ function given(leaveDelayMs = 500, maxJoins = 8192) {
     leaveDelayMs,
     maxJoins,
     overBudget: (group) => void over.push(formatIp(group)),
+    membershipsFor: ({ mode, sources }) => (mode === 'exclude' ? 1 : Math.ceil(sources.length / world.mostSources)),
     wanted: (group) => wanted.get(group),
     carrier: () => world.carrier,
     join: (group, { on, filter }) => {
@@ -94,6 +96,25 @@ test('F20 a group is left after the delay, counted from the last wish, and at on
   joins.markAllAsked();
   expect(run(1002)).toEqual(['leave 11 239.1.1.1']);
   expect(joins.dueMs(1002)).toBeUndefined();
+});
+
+test('a list of sources counts for the memberships that the kernel needs, as long as it is asked (A5)', () => {
+  const { want, run, world, joins } = given(0);
+  world.mostSources = 2;
+  want(
+    filterOf(
+      'include',
+      [1, 2, 3, 4, 5].map((n) => ip(`10.0.0.${n}`)),
+    ),
+    G,
+  );
+  run(0);
+  expect(joins.used).toBe(3);
+  // when the kernel's limit is raised, and then the group is left
+  world.mostSources = 10;
+  want(undefined, G);
+  run(1);
+  expect(joins.used).toBe(0);
 });
 
 test('a wish that the kernel refused is stated again when told so, and as soon as it changes', () => {
