@@ -72,7 +72,7 @@ export function check(values: FileValues, file: string, defaultSocket: string): 
   return { config, errors: checker.errors, warnings: [...checker.warnings, ...idleParts(values)] };
 }
 
-/** For interfaces that get IGMP by the tool and not by the file: all defaults of section 18 of the IGMP specification. */
+/** The configuration of interfaces that get IGMP by the tool and not by the file: all defaults of section 18 of the IGMP specification. */
 export function defaultIgmpConfig(
   { ssmRanges }: Pick<IgmpGlobalConfig, 'ssmRanges'> = { ssmRanges: SSM_RANGES },
   boundary: readonly Prefix[] = [],

@@ -90,7 +90,7 @@ export interface IgmpInterfaceConfig {
   readonly fastLeave: boolean;
   /** 0: no limit. */
   readonly maxGroups: number;
-  /** Of all groups together; 0: no limit. */
+  /** Sources of all groups together; 0: no limit. */
   readonly maxSources: number;
   readonly maxSourcesPerGroup: number;
   readonly verifySourceSubnet: boolean;
@@ -185,7 +185,7 @@ export interface DvmrpConfig {
   readonly pullGroups: readonly IpAddress[];
   /** Groups that cannot be asked for without a source. */
   readonly ssmRanges: readonly Prefix[];
-  /** For interfaces that come to DVMRP by the tool and not by the file. */
+  /** The configuration of interfaces that get DVMRP by the tool and not by the file. */
   readonly interfaceDefaults: DvmrpInterfaceConfig;
 }
 

@@ -192,7 +192,7 @@ export class Connection implements Worker, Guest {
     else this.#send({ jsonrpc: '2.0', id, result });
   }
 
-  /** Of a page one row. */
+  /** Makes one row of the page. */
   #make({ id, method, page }: Making): void {
     try {
       if (page.step()) return;

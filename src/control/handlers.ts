@@ -8,7 +8,7 @@ import { Params, RequestError } from './params.js';
 
 export interface Peer {
   readonly mayWrite: boolean;
-  /** For refusals: "uid 1000". */
+  /** Who asks, for refusals: "uid 1000". */
   readonly who: string;
   notify(event: ManagerEvent): void;
 }

@@ -6,7 +6,7 @@
 
 /** Connections served at a time. */
 export const PLACES = 64;
-/** Of these, no reader gets so many. */
+/** Places that no reader gets. */
 const FOR_WRITERS = 8;
 
 /** What it does: nothing; it waits for events; it waits for an answer or has not read it. Who does less goes first. */

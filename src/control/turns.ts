@@ -16,7 +16,7 @@ export interface Worker {
 export class Turns {
   readonly #nowMs: () => number;
   readonly #later: (run: () => void) => void;
-  /** Those with work, by user; both in the order of their turns. */
+  /** Connections with work, by user; users and connections in the order of their turns. */
   readonly #waiting = new Map<string, Set<Worker>>();
   #planned = false;
 

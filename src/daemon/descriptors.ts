@@ -89,7 +89,7 @@ export class DescriptorNames {
     this.#first = 1 + Math.max(-1, ...this.#inherited.map((name) => Number(name.slice(MEMBERSHIPS.length)) || 0));
   }
 
-  /** Of the pool that was opened just now. */
+  /** Names the pool that was opened just now. */
   newPool(): string {
     return this.#pool(this.#pools++);
   }

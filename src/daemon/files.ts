@@ -29,7 +29,7 @@ export function readRegular(path: string, maxBytes: number): Result<Buffer, stri
   return read(path, maxBytes, 0, () => undefined);
 }
 
-/** The same for a file that only root or we may have written: no link, and nobody else can change it. */
+/** Reads a file that only root or our own user may have written: no link, and nobody else can change it. */
 export function readOwn(path: string, maxBytes: number): Result<Buffer, string> {
   const unsafe = unsafeFolder(path);
   if (unsafe !== undefined) return err(unsafe);

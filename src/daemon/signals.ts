@@ -32,7 +32,7 @@ export class Signals {
     return this.#stop.signal;
   }
 
-  /** For a program that only answers and ends: as any other. */
+  /** Restores the default actions of signals, for --help, --version and --check. */
   leaveToTheSystem(): void {
     for (const signal of [...ENDING, 'SIGHUP'] as const) process.removeAllListeners(signal);
     if (this.#stopSignal !== undefined) process.kill(process.pid, this.#stopSignal);

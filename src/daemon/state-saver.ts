@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../port/clock.js';
 /** What a save costs, and so many times as long as it took if that is more: in the long run a save a second. */
 const COST_MS = 1000;
 const COST_SHARE = 20;
-/** As much may be spent in a row. */
+/** Cost that may accumulate before saves are delayed. */
 const BURST_MS = 16 * COST_MS;
 
 export interface StateSaverParts {

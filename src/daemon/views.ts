@@ -83,7 +83,7 @@ function view(rows: () => Iterable<object>, columns?: readonly string[]): View {
   return { rows: () => rows() as Iterable<Row>, ...(columns && { columns }) };
 }
 
-/** Those the manager has, then those that should be and are not: absent, or refused. */
+/** Interfaces that the manager has, then configured ones that it has not: absent, or refused. */
 function interfaceRows(
   present: readonly InterfaceView[],
   wanted: readonly Assignment[],

@@ -193,7 +193,7 @@ export class Daemon {
     for (const protocol of this.#protocols.values()) await protocol.prepareState?.();
   }
 
-  /** For a successor: what it could not know otherwise. */
+  /** What a successor could not know otherwise. */
   state(leaving: boolean): SavedState {
     const { windowLeftMs } = this.manager;
     return {

@@ -89,7 +89,7 @@ export class Duplicates {
     for (const ifindex of [...this.#watched.keys()]) this.end(ifindex);
   }
 
-  /** For people; null: there is none. */
+  /** The problem as a sentence; null: there is none. */
   problem(ifindex: Ifindex): string | null {
     const duplicate = this.#watched.get(ifindex)?.duplicate;
     return duplicate ? `${formatIp(duplicate.address)} is also used by ${machine(duplicate)}` : null;

@@ -80,9 +80,9 @@ export class GroupTable {
   #olderHostMs = 0;
   #querier = false;
   #serial = 0;
-  /** Of the record being applied: the host table knows all members, so nobody is to be asked. */
+  /** While a record is applied: the host table knows all members, so nobody is asked. */
   #safe = false;
-  /** Of the record being applied: something ends now. */
+  /** While a record is applied: something ends now. */
   #ended = false;
 
   constructor(config: IgmpInterfaceConfig, output: GroupOutput, budgets: SharedBudgets) {

@@ -81,7 +81,7 @@ export class IgmpInterface {
   #out = new Uint8Array(QUERY_V3_LENGTH);
   #lacksAddress = false;
   readonly #laterHosts = new LaterHosts();
-  /** Of the message being handled; nothing is allocated per message for the visitors. */
+  /** Fields of the message being handled: nothing is allocated per message for the visitors. */
   #source: IpAddress = ANY4;
   #destination: IpAddress = ANY4;
   #payload: Uint8Array = this.#out;

@@ -4,7 +4,7 @@
  */
 import type { IpAddress } from '../base/ip.js';
 
-/** Of more the one that came first is forgotten; queries have a pace of their own (querier.ts). */
+/** Hosts remembered. Beyond that the one that came first is forgotten; queries have a pace of their own (querier.ts). */
 const MOST = 1024;
 
 export class LaterHosts {

@@ -45,7 +45,7 @@ export interface SyncOutput {
 export const RESYNC_SLICE = 256;
 /** Calls that one message, or one run of the timers, makes at once, and that a later turn makes. */
 export const CALLS_PER_STEP = 1024;
-/** As many wait; beyond it each new one pushes one out, so that a flood costs time rather than memory. */
+/** Calls that may wait; beyond that the oldest is made at once, so that a flood costs time rather than memory. */
 const MAX_BACKLOG = 262_144;
 
 export class MembershipSync implements MembershipChanges {

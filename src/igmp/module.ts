@@ -62,7 +62,7 @@ export class IgmpModule implements Protocol {
   readonly #budgets: SharedBudgets;
   /** Queriers that the process before knew, until their interfaces are taken. */
   readonly #recalled: Map<string, readonly OtherQuerier[]>;
-  /** As it left its interfaces, when it ended a moment ago. */
+  /** State of the interfaces as the process before left them, when it ended a moment ago. */
   readonly #resumed: Map<string, SavedInterface>;
   readonly #joins: KernelJoins;
   readonly #duplicates: Duplicates;
@@ -131,7 +131,7 @@ export class IgmpModule implements Protocol {
     });
   }
 
-  /** For the next process: see saved-state.ts. */
+  /** What the next process gets (saved-state.ts). */
   saveState(leaving: boolean): unknown {
     const nowMs = this.#parts.clock.nowMs();
     const queriers = new Map<string, readonly OtherQuerier[]>();

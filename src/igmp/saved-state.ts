@@ -19,7 +19,7 @@ const MOST_NUMBERS = 1_000_000;
 
 /** One interface as the process before left it. */
 export interface SavedInterface {
-  /** As configured then; hosts of another version have to be asked. */
+  /** Version that was configured then. Where it is another now, hosts are asked. */
   readonly version: number;
   readonly startupLeft: number;
   /** Until the next general query. */
@@ -29,7 +29,7 @@ export interface SavedInterface {
   readonly groups: readonly SavedGroup[];
 }
 
-/** The same on its way out: groups are packed. */
+/** A `SavedInterface` as it is written: groups are packed. */
 export interface LeftInterface {
   readonly version: number;
   readonly startupLeft: number;

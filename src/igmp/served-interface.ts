@@ -110,7 +110,7 @@ export class ServedInterface
     });
   }
 
-  /** For the next process. */
+  /** What the next process gets. */
   left(): LeftInterface {
     const nowMs = this.#nowMs();
     const { querier, groups } = this.igmp;
@@ -460,7 +460,7 @@ export class ServedInterface
     );
   }
 
-  /** Of what lasts until an operator acts. */
+  /** Whether a line about what lasts until an operator acts may be logged. */
   #mayTell(reason: string): number | undefined {
     return this.#rare.take(reason, this.#parts.clock.nowMs());
   }

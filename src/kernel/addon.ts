@@ -132,7 +132,7 @@ export interface Addon {
   mrouteOf(socket: NativeIgmpSocket, table: number): NativeMroute;
   /** `mark`: SO_MARK of all its sockets. */
   openMembershipSocket(adoptFd?: number, mark?: number): NativeMembershipSocket | number;
-  /** Of the addresses the first 64 count. */
+  /** Only the first 64 addresses count. */
   openPacketWatch(ifindex: number, addresses: Uint32Array): NativePacketWatch | number;
   openPauseGate(): NativePauseGate | NativeRefusal;
   openNetlink(): NativeNetlink | number;

@@ -23,7 +23,7 @@ export interface AddressWatchParts {
   readonly addon: Pick<Addon, 'openPacketWatch'>;
   readonly links: Pick<LinkPort, 'links'>;
   readonly clock: Clock;
-  /** Of an interface, for people. */
+  /** Names an interface for people. */
   readonly nameOf?: InterfaceName;
 }
 

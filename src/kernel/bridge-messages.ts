@@ -80,7 +80,7 @@ export function linkRequest(ifindex: Ifindex): Uint8Array {
   return request;
 }
 
-/** Of all bridges: the kernel does not filter this dump. */
+/** The dump is of all bridges, as the kernel does not filter it. */
 export function mdbDumpRequest(): Uint8Array {
   return encodeRequest(RTM_GETMDB, NLM_F_DUMP, AF_BRIDGE, BR_PORT_MSG_BYTES);
 }

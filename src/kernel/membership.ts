@@ -62,7 +62,7 @@ export const CALLS_PER_TURN = 256;
 export interface MembershipOptions {
   /** Keeps other processes still as well while an interface is paused. */
   readonly host?: HostPause | undefined;
-  /** Of an interface, for people. */
+  /** Names an interface for people. */
   readonly nameOf?: InterfaceName;
   /** How many sources the filter of one membership holds. */
   readonly mostSources?: () => number;

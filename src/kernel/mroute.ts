@@ -63,7 +63,7 @@ export interface MrouteOptions {
   /** The socket came from a predecessor and owns the table already: nothing is emptied. */
   readonly inherited?: boolean;
   readonly log: Log;
-  /** Of an interface, for people. */
+  /** Names an interface for people. */
   readonly nameOf?: InterfaceName;
 }
 

@@ -28,7 +28,7 @@ export function openPauseGate(addon: Addon, scope: PauseScope): NativePauseGate 
   return new KernelError(OPENING_THE_GATE, target, errno, code, advice);
 }
 
-/** For a start that is content without. */
+/** Logs that `host-best-effort` starts without the gate. */
 export function sayThatThereIsNoGate({ target, code }: KernelError, log: Log): void {
   log.warn(
     { evt: 'pause.gate.refused', target, code },

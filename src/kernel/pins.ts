@@ -23,7 +23,7 @@ export type OwnMemberships = (group: IpAddress) => readonly MembershipFilter[];
 export interface PinRefusals {
   /** Undefined: all, because they could not be listed. */
   readonly groups: number | undefined;
-  /** Of the first one. */
+  /** Error number of the first one that was refused. */
   readonly errno: number;
 }
 

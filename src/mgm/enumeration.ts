@@ -20,7 +20,7 @@ export function limitProblem(limit: number): MgmStatus | undefined {
 interface Running {
   readonly client: Client;
   readonly type: EnumerationType;
-  /** Of the newest record at the start: what comes later is left out, or an enumeration might never end. */
+  /** Serial number of the newest record at the start. What comes later is left out, or an enumeration might never end. */
   readonly newest: number;
   /** The last one that was looked at; undefined: none yet. */
   at: MembershipKey | undefined;

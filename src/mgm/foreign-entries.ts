@@ -22,7 +22,7 @@ export class ForeignEntries {
     return this.#shown.size + this.#others;
   }
 
-  /** Those that are shown. */
+  /** Entries that are shown. */
   values(): Iterable<DumpedMfc> {
     return this.#shown.values();
   }

@@ -138,7 +138,7 @@ export class KeyRecord implements MembershipKey {
   constructor(
     readonly source: IpAddress,
     readonly group: IpAddress,
-    /** Of the table: the later made, the greater. */
+    /** Serial number in the table: the later made, the greater. */
     readonly serial = 0,
   ) {}
 
@@ -205,7 +205,7 @@ export class Entry implements MembershipKey, Queued, Aged<Entry> {
   deleted = false;
   /** Somebody else has written it: it is static in the kernel from then on (K-29). */
   isStatic = false;
-  /** For `entry-ages.ts`: among which it stands, since when, and its places there. */
+  /** Kept by `entry-ages.ts`: which list the entry is in, since when, and its places there. */
   rank: 'none' | 'negative' | 'wanted' = 'none';
   rankedAtMs = 0;
   rankedInput: Interface | undefined;

@@ -96,7 +96,7 @@ export class MembershipTable extends GroupSourceMap<KeyRecord> {
     return this.#members;
   }
 
-  /** Of the newest record. */
+  /** Serial number of the newest record. */
   get serial(): number {
     return this.#serial;
   }

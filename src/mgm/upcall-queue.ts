@@ -9,7 +9,7 @@ import type { Timer } from '../port/clock.js';
 import type { Core } from './core.js';
 import type { Courier } from './courier.js';
 
-/** Of those that nobody has asked for: served in one turn, and waiting at most. */
+/** Upcalls of flows that nobody has asked for: served in one turn, and waiting at most. */
 const [PER_TURN, MOST_WAITING] = [128, 1024];
 
 export class UpcallQueue {
