@@ -117,11 +117,6 @@ export class GroupTable {
     return this.#groups.size;
   }
 
-  /** Sources of all groups, wanted and refused. */
-  get sourceCount(): number {
-    return this.#sourceTally.size;
-  }
-
   /** (group, host) pairs that are remembered. */
   get trackedHosts(): number {
     return this.#hosts?.size ?? 0;

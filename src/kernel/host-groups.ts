@@ -4,11 +4,10 @@
  */
 import type { KernelError } from '../base/errors.js';
 import { ipv4 } from '../base/ip.js';
-import { ok, type Result } from '../base/result.js';
 import type { HostGroup, HostGroupPort, Ifindex } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Addon } from './addon.js';
-import { parseProcIgmp, readProcNet, readProcNetLater } from './host-memberships.js';
+import { parseProcIgmp, readProcNetLater } from './host-memberships.js';
 import {
   AF_INET,
   Attributes,
@@ -21,7 +20,7 @@ import {
   RTM_NEWMULTICAST,
   RTNLGRP_IPV4_MCADDR,
 } from './netlink.js';
-import { dumpLater, NetlinkQuestions } from './netlink-ask.js';
+import { dumpLater } from './netlink-ask.js';
 import { NetlinkEvents } from './netlink-events.js';
 
 const TARGET = 'the groups joined on this host';
@@ -35,29 +34,15 @@ type ChangeHandler = Parameters<HostGroupPort['onChange']>[0];
 export class HostGroups implements HostGroupPort {
   readonly #addon: Addon;
   readonly #log: Log;
-  readonly #questions: NetlinkQuestions;
   readonly #attributes = new Attributes(IFA_MULTICAST);
   #events: NetlinkEvents | undefined;
 
-  private constructor(addon: Addon, log: Log, questions: NetlinkQuestions) {
+  constructor(addon: Addon, log: Log) {
     this.#addon = addon;
     this.#log = log;
-    this.#questions = questions;
-  }
-
-  static open(addon: Addon, log: Log): Result<HostGroups, KernelError> {
-    const questions = NetlinkQuestions.open(addon, TARGET);
-    return questions.ok ? ok(new HostGroups(addon, log, questions.value)) : questions;
   }
 
   /** As the kernel has it now. */
-  list(): readonly HostGroup[] {
-    const request = dumpRequest();
-    const { rows, errno } = this.#questions.dump(request, (view, message) => this.#decode(view, message));
-    if (errno === 0) return rows;
-    return parseProcIgmp(readProcNet('igmp')).map(({ ifindex, group }) => ({ ifindex, group }));
-  }
-
   async listLater(): Promise<readonly HostGroup[]> {
     const decode = (view: DataView, message: NetlinkMessage) => this.#decode(view, message);
     const { rows, errno } = await dumpLater(this.#addon, dumpRequest(), decode);
@@ -83,7 +68,6 @@ export class HostGroups implements HostGroupPort {
 
   close(): void {
     this.#events?.close();
-    this.#questions.close();
   }
 
   #event(view: DataView, message: NetlinkMessage, handler: ChangeHandler): void {

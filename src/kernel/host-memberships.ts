@@ -70,7 +70,7 @@ export class HostMembershipReader {
 }
 
 /** Empty when it cannot be read. */
-export function readProcNet(file: string): string {
+function readProcNet(file: string): string {
   try {
     return readFileSync(`/proc/thread-self/net/${file}`, 'utf8');
   } catch {

@@ -133,9 +133,8 @@ function openAll(
   });
   if (!routes.ok) return routes.error;
   closers.push(() => routes.value.close());
-  const hostGroups = HostGroups.open(addon, log);
-  if (!hostGroups.ok) return hostGroups.error;
-  closers.push(() => hostGroups.value.close());
+  const hostGroups = new HostGroups(addon, log);
+  closers.push(() => hostGroups.close());
   const bridges = Bridges.open(addon);
   if (!bridges.ok) return bridges.error;
   closers.push(() => bridges.value.close());
@@ -161,7 +160,7 @@ function openAll(
     igmp,
     links: links.value,
     routes: routes.value,
-    hostGroups: hostGroups.value,
+    hostGroups,
     bridges: bridges.value,
     hostIgmp: new HostIgmp(links.value),
     addressWatch,

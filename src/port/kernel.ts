@@ -286,8 +286,7 @@ export interface HostGroup {
 
 /** The kernel's own list of joined groups: first joins and last leaves, without saying whose (facts C4). */
 export interface HostGroupPort {
-  list(): readonly HostGroup[];
-  /** The same, read bit by bit. */
+  /** Read bit by bit. */
   listLater(): Promise<readonly HostGroup[]>;
   /** One handler. The groups of a deleted interface go without a word. */
   onChange(handler: (change: HostGroup & { readonly kind: 'joined' | 'left' }) => void): KernelError | undefined;
