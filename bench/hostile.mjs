@@ -2,8 +2,9 @@
  * node bench/hostile.mjs [NAME...]
  *
  * What strangers and readers do to the whole daemon with its defaults and a heap of 384 MB, in namespaces of its own: sources,
- * random groups, joins behind a proxy, neighbours of DVMRP, readers of the control socket. Prints the largest resident size and the longest event-loop delay of each, in brackets what the daemon itself ran of it;
- * they are put into README.md by hand. Each takes under a minute.
+ * random groups, joins behind a proxy, neighbours of DVMRP, readers of the control socket. Prints the largest resident size and
+ * the longest event-loop delay of each, in brackets what the daemon itself ran of it; they are put into README.md by hand. Each
+ * takes under a minute.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -33,15 +33,13 @@ export function whoGives<G extends Guest>(guests: readonly G[], newcomer: Guest)
   return readerThatGives(readers, newcomer.who) ?? 'refused';
 }
 
-/** Of the user with most connections. A busy one only where that is another user with more than the newcomer will have. */
+/** One of the user with most connections. A busy one only where that is another user with more than the newcomer will have. */
 function readerThatGives<G extends Guest>(readers: readonly G[], who: string): G | undefined {
   const counts = new Map<string, number>();
   for (const reader of readers) counts.set(reader.who, (counts.get(reader.who) ?? 0) + 1);
   const mine = counts.get(who) ?? 0;
-  const [most = who, count = 0] = [...counts].reduce<[string?, number?]>(
-    (best, one) => (one[1] > (best[1] ?? 0) ? one : best),
-    [],
-  );
+  let [most, count] = [who, 0];
+  for (const [user, n] of counts) if (n > count) [most, count] = [user, n];
   const greediest = leastActive(readers.filter((reader) => reader.who === most));
   return greediest && (greediest.activity !== 'busy' || count > mine + 1) ? greediest : undefined;
 }

@@ -1,7 +1,7 @@
 /**
  * What the next process of this router needs of IGMP.
- * - Who else is querier on a link, and who would be after it. Without it two routers would both be it until the other one asks again, and where only the
- *   querier forwards, packets would come twice.
+ * - Who else is querier on a link, and who would be after it. Without it two routers would both be it until the other one asks
+ *   again, and where only the querier forwards, packets would come twice.
  * - Which of the startup queries are still to be sent, so that a reload sends none anew.
  * - What hosts want, when the next process follows at once: it need not ask, and what its configuration forbids ends at once.
  *   After a longer gap reports were lost, and the hosts are asked as at any start.
@@ -30,13 +30,7 @@ export interface SavedInterface {
 }
 
 /** A `SavedInterface` as it is written: groups are packed. */
-export interface LeftInterface {
-  readonly version: number;
-  readonly startupLeft: number;
-  readonly queryDueInMs: number;
-  readonly knownInMs: number;
-  readonly groups: readonly (readonly number[])[];
-}
+export type LeftInterface = Omit<SavedInterface, 'groups'> & { readonly groups: readonly (readonly number[])[] };
 
 /** By interface name. */
 export type SavedQueriers = ReadonlyMap<string, readonly OtherQuerier[]>;

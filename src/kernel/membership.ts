@@ -182,10 +182,11 @@ export class MembershipGate implements MembershipPort {
 
   *wishes(): Generator<MembershipWish, void> {
     for (const { ifindex, groups } of this.#interfaces.values())
-      for (const of of groups.values()) {
-        const held = this.#stepsOf(of).length === 0;
-        const problem = this.#problemOf(of);
-        for (const [holder, filter] of of.wishes) yield { holder, ifindex, group: of.group, filter, held, problem };
+      for (const gatedGroup of groups.values()) {
+        const held = this.#stepsOf(gatedGroup).length === 0;
+        const problem = this.#problemOf(gatedGroup);
+        for (const [holder, filter] of gatedGroup.wishes)
+          yield { holder, ifindex, group: gatedGroup.group, filter, held, problem };
       }
   }
 
@@ -299,7 +300,8 @@ export class MembershipGate implements MembershipPort {
       }
       yield;
     }
-    for (const of of groups) if (!refused.has(of) && !without.has(of)) settled(gated, of);
+    for (const gatedGroup of groups)
+      if (!refused.has(gatedGroup) && !without.has(gatedGroup)) settled(gated, gatedGroup);
     this.#forgetEmpty(gated);
   }
 
@@ -308,15 +310,15 @@ export class MembershipGate implements MembershipPort {
     for (const gated of [...this.#interfaces.values()]) {
       if (gated.paused) continue;
       const groups = [...gated.due].filter(({ group }) => isLinkLocalGroup(group));
-      for (const of of groups) gated.settling?.restated.add(of);
+      for (const gatedGroup of groups) gated.settling?.restated.add(gatedGroup);
       this.#settle(gated, groups);
     }
   };
 
   *#planned(groups: readonly GatedGroup[]): Generator<void, readonly DueStep[]> {
     const steps: DueStep[] = [];
-    for (const of of groups) {
-      steps.push(...this.#stepsOf(of));
+    for (const gatedGroup of groups) {
+      steps.push(...this.#stepsOf(gatedGroup));
       yield;
     }
     return steps.sort(inOrder);

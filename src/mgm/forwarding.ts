@@ -26,8 +26,8 @@ export class Forwarding {
 
   /**
    * Bits of the vifs a packet of this entry leaves by: matching membership, or in place of its own what the client that decides
-   * for the iif has named; then overrides, then what is kept of a predecessor, never the iif (D-FWD-2). What was refused at the RPF check leaves by none, whoever joins while the entry
-   * silences it (D-RPF-3).
+   * for the iif has named; then overrides, then what is kept of a predecessor, never the iif (D-FWD-2). What was refused at the
+   * RPF check leaves by none, whoever joins while the entry silences it (D-RPF-3).
    */
   outputsOf(entry: Entry): number {
     if (entry.unowned) return 0;
