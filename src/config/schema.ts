@@ -358,6 +358,10 @@ const inputs = leaf(
     const isRight = names.length >= 1 && names.length <= MAX_INPUTS && raw !== undefined;
     return isRight && names.every(isInterfaceName) ? names.map(String) : undefined;
   },
+  (raw) => {
+    const at = Array.isArray(raw) ? raw.findIndex((name) => !isInterfaceName(name)) : -1;
+    return at < 0 ? undefined : `number ${at + 1} of the list is no interface name`;
+  },
 );
 
 const NO_OUTPUT = /^(?:none|drop|block|discard|deny|)$/i;

@@ -67,6 +67,12 @@ test('a list where one value fits is one route or join for each (G)', () => {
   expect(join('interface: , group: 239.1.1.1')[0]).toMatch(/^interface: must be .* \(got nothing\)/);
 });
 
+test('a list of inputs with something else in it says where (G)', () => {
+  expect(route('group: 239.1.1.1, from: [a, b/c], to: [b]')).toEqual([
+    'from: must be an interface name of 1 to 15 bytes, or a list of up to 8 of them (got a list); number 2 of the list is no interface name',
+  ]);
+});
+
 test('one value where a list fits is shown as a list (G)', () => {
   const to = (value: string) => route(`group: 239.1.1.1, from: a, to: ${value}`);
   expect(to('b')).toEqual(['to: must be [b] (got "b")']);
