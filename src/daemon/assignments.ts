@@ -4,6 +4,7 @@
  * owner as local joins and nobody is told to wait (section 4.6 of the manager's specification).
  */
 import { LogLimiter } from '../base/log-limiter.js';
+import { linkName } from '../base/link-name.js';
 import type { InterfaceConfig } from '../config/types.js';
 import type { MgmStatus, Protocol } from '../mgm/client.js';
 import type { Ifindex, Link, LinkChange, LinkPort, MembershipPort } from '../port/kernel.js';
@@ -285,7 +286,7 @@ export class Assignments {
     return intended && (intended.owner !== undefined || intended.igmp) ? intended : undefined;
   }
 
-  readonly #nameOf = (ifindex: Ifindex): string => this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+  readonly #nameOf = (ifindex: Ifindex): string => linkName(this.#parts.links, ifindex);
 
   /** Told when it goes and when it comes back. */
   #tellFlag({ name: ifname }: Link, problem: string | undefined): void {

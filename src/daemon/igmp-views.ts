@@ -1,5 +1,6 @@
 /** What `mgmctl show igmp ...` can show: what IGMP and the proxy tell of themselves, beside what the bridge of a LAN knows. */
 import { formatIp } from '../base/ip.js';
+import { linkName } from '../base/link-name.js';
 import type { Row } from '../control/messages.js';
 import type { View } from '../control/operator.js';
 import type { BridgePort, BridgeState, Ifindex, LinkPort } from '../port/kernel.js';
@@ -126,7 +127,7 @@ function withInterface({ name, ...row }: Named): Row {
 const ROUTER_SETTINGS = ['never', 'learn', 'always'] as const;
 
 function bridgeRow(state: BridgeState, links: LinkPort): Row {
-  const nameOf = (ifindex: Ifindex) => links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+  const nameOf = (ifindex: Ifindex) => linkName(links, ifindex);
   const { querier } = state;
   const port = querier?.port === undefined ? null : nameOf(querier.port);
   const address = querier ? formatIp(querier.address) : null;

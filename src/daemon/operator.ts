@@ -1,6 +1,7 @@
 /** The daemon's side of the control socket: interface and protocol names become calls, refusals become advice. */
 import { type Answer, whenAnswered } from '../base/answer.js';
 import type { IpAddress } from '../base/ip.js';
+import { linkName } from '../base/link-name.js';
 import type { Config, LogLevel, PauseScope } from '../config/types.js';
 import type { DaemonStatus } from '../control/messages.js';
 import type { Operator, Outcome, View } from '../control/operator.js';
@@ -98,7 +99,7 @@ export class DaemonOperator implements Operator {
   join(interfaceName: string, group: IpAddress, source: IpAddress | undefined): Outcome {
     const link = this.#parts.links.byName(interfaceName);
     if (!link) return this.#noSuchInterface(interfaceName);
-    const nameOf = (ifindex: Ifindex) => this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+    const nameOf = (ifindex: Ifindex) => linkName(this.#parts.links, ifindex);
     const problem = portProblem(link, nameOf);
     return problem === undefined ? this.#parts.joins.join(link, group, source) : refusal('noSuchInterface', problem);
   }

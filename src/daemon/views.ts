@@ -1,5 +1,6 @@
 /** What `mgmctl show` can show: the manager's snapshot beside what should be, and what the modules tell of themselves. */
 import { formatIp } from '../base/ip.js';
+import { linkName } from '../base/link-name.js';
 import type { Counters } from '../control/counters.js';
 import type { Row } from '../control/messages.js';
 import type { View } from '../control/operator.js';
@@ -120,7 +121,7 @@ function counterRows(counters: Readonly<Record<string, number>>): readonly Row[]
 /** Everything this host has joined, by whatever program. Read from the kernel at most every few seconds, whoever asks. */
 function hostGroupRows(hostGroups: HostGroupPort | undefined, links: LinkPort, clock: Clock): View['rows'] {
   let last: { readonly atMs: number; readonly groups: ReturnType<HostGroupPort['listLater']> } | undefined;
-  const nameOf = (ifindex: Ifindex) => links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+  const nameOf = (ifindex: Ifindex) => linkName(links, ifindex);
   return async () => {
     const nowMs = clock.nowMs();
     if (hostGroups && !(last && nowMs - last.atMs < HOST_GROUPS_MS))
@@ -132,7 +133,7 @@ function hostGroupRows(hostGroups: HostGroupPort | undefined, links: LinkPort, c
 
 function joinRows(membership: MembershipPort, links: LinkPort): Iterable<Row> {
   return mapped(membership.wishes(), ({ holder, ifindex, group, filter, held, problem }) => ({
-    interface: links.byIndex(ifindex)?.name ?? `#${ifindex}`,
+    interface: linkName(links, ifindex),
     group: formatIp(group),
     mode: filter.mode,
     sources: filter.sources.map(formatIp),

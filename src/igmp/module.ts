@@ -9,6 +9,7 @@
  * D-OWN-8 (interface gone). Not here: 14 (host side: the kernel's) and 15 (proxy: its own protocol).
  */
 import { type Answer, whenAnswered } from '../base/answer.js';
+import { linkName } from '../base/link-name.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import {
   type ClientCallbacks,
@@ -230,7 +231,7 @@ export class IgmpModule implements Protocol {
       interfaces: () => this.#served.values(),
       later: (run) => this.#parts.clock.after(0, run),
       join: (ifindex, group, filter) => {
-        const ifname = this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+        const ifname = linkName(this.#parts.links, ifindex);
         this.#joins.set({ holder: 'igmp-pull', ifindex, ifname, group, filter });
       },
     });

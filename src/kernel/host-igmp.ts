@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../base/errors.js';
+import { linkName } from '../base/link-name.js';
 import type { ForcedVersions, HostIgmpPort, Ifindex, IgmpVersionNumber, LinkPort } from '../port/kernel.js';
 import { errnoName } from './errno.js';
 import { SOURCES_PER_MEMBERSHIP } from './membership-plan.js';
@@ -69,7 +70,7 @@ export class HostIgmp implements HostIgmpPort {
   }
 
   #name(ifindex: Ifindex): string {
-    return this.#links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+    return linkName(this.#links, ifindex);
   }
 
   #file(ifindex: Ifindex): string {

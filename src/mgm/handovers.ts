@@ -1,5 +1,6 @@
 /** A hand-over asked for by name (D-OWN-13): what it would move, why it cannot be, whether the new owner wants it. */
 import { type Answer, whenAnswered } from '../base/answer.js';
+import { linkName } from '../base/link-name.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { MgmStatus } from './client.js';
 import type { Core } from './core.js';
@@ -61,7 +62,7 @@ export class Handovers {
 
   #view({ ifindex, from, to }: HandoverRequest): HandoverView {
     const on = this.#core.interfaces.get(ifindex);
-    const name = on?.name ?? this.#core.ports.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+    const name = on?.name ?? linkName(this.#core.ports.links, ifindex);
     const counted = { memberships: on?.keys.size ?? 0, entriesAsIif: 0, entriesAsOif: 0 };
     for (const entry of on ? this.#core.entries : []) {
       if (entry.iif === on) counted.entriesAsIif++;

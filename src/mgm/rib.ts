@@ -4,6 +4,7 @@
  */
 import { formatIp, formatPrefix, type IpAddress, maskOf, type Prefix } from '../base/ip.js';
 import { Lpm, NO_MATCH } from '../base/lpm.js';
+import { linkName } from '../base/link-name.js';
 import type { Timer } from '../port/clock.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { Alerts } from './alerts.js';
@@ -133,7 +134,7 @@ export class Rib {
 
   /** May be read bit by bit while routes change. */
   *rows(): Generator<RibView, void> {
-    const nameOf = (ifindex: Ifindex): string => this.#core.ports.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+    const nameOf = (ifindex: Ifindex): string => linkName(this.#core.ports.links, ifindex);
     for (const { client, preference, places } of this.#feeds.values())
       for (const route of places) {
         if (!route) continue;

@@ -11,6 +11,7 @@
 import { type Answer, whenAnswered } from '../base/answer.js';
 import { ANY4, formatIp, type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
 import { LogLimiter } from '../base/log-limiter.js';
+import { linkName } from '../base/link-name.js';
 import type { ProxyConfig, ProxyUpstream } from '../config/types.js';
 import {
   type ClientCallbacks,
@@ -303,7 +304,7 @@ export class ProxyModule implements Protocol {
   // Interfaces come and go
 
   #at(ifindex: Ifindex): Served {
-    return this.#interfaces.at(ifindex, this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`);
+    return this.#interfaces.at(ifindex, linkName(this.#parts.links, ifindex));
   }
 
   #serve(ifindex: Ifindex): Answer<void> {
@@ -480,7 +481,7 @@ export class ProxyModule implements Protocol {
   }
 
   #nameOf(ifindex: Ifindex): string {
-    return this.#interfaces.get(ifindex)?.name ?? this.#parts.links.byIndex(ifindex)?.name ?? `#${ifindex}`;
+    return this.#interfaces.get(ifindex)?.name ?? linkName(this.#parts.links, ifindex);
   }
 
   #mayLog(about: string): number | undefined {
