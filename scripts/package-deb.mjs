@@ -49,7 +49,7 @@ function runtime() {
 function stageProgram(stage, node, version) {
   const home = path.join(stage, HOME);
   support.copyProgram(home);
-  for (const script of Object.values(support.manifest().bin)) {
+  for (const script of ['dist/daemon/main.js', 'dist/cli/main.js']) {
     const file = path.join(home, script);
     // The launcher names the interpreter.
     support.putText(home, script, readFileSync(file, 'utf8').replace(/^#!.*\n/, ''));

@@ -46,6 +46,7 @@ function build(scratch) {
   support.copyAddon(stage);
   if (process.argv.includes('--arm64')) stageArm64(stage);
   for (const name of [...DOCUMENTS, ...MAN_PAGES]) support.putCopy(stage, name, name);
+  support.putCopy(stage, 'packaging/npm/mgmd', 'packaging/npm/mgmd', 0o755);
   support.putCopy(stage, 'packaging/mgmd.example.yaml', 'packaging/mgmd.example.yaml');
   stageManifest(stage);
   mkdirSync(into, { recursive: true });

@@ -5,6 +5,8 @@ import { run } from './run.js';
 
 const MANIFEST = new URL('../../package.json', import.meta.url);
 
+// Otherwise Node.js opens its debugger, to every user of the machine.
+process.on('SIGUSR1', () => undefined);
 // A reader that has seen enough (mgmctl show mfc | head) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 

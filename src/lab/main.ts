@@ -14,7 +14,17 @@ function module(name: string): string {
   return fileURLToPath(new URL(name, import.meta.url));
 }
 
+/** As in packaging/npm/mgmd: no signal opens a debugger before the daemon listens to signals. */
+const NO_DEBUGGER = [
+  '--no-inspect',
+  '--no-inspect-brk',
+  '--no-inspect-wait',
+  '--inspect-port=192.0.2.1:9229',
+  ...(process.allowedNodeEnvironmentFlags.has('--disable-sigusr1') ? ['--disable-sigusr1'] : []),
+];
+
 function main(): void {
+  process.on('SIGUSR1', () => undefined);
   const flags = parseFlags(process.argv.slice(2));
   if (!flags.ok) return fail(EX_USAGE, `${flags.error}\n\n${USAGE}`);
   if (flags.value.help) return void process.stdout.write(USAGE);
@@ -28,7 +38,7 @@ function runDaemon(config: string): void {
       EX_NOPERM,
       'the daemon on the interfaces of this machine needs root: sudo npm start -- --config FILE (or try it without, in the lab: npm start)',
     );
-  const daemon = [process.execPath, module('../daemon/main.js'), '--config', config];
+  const daemon = [process.execPath, ...NO_DEBUGGER, module('../daemon/main.js'), '--config', config];
   endWith(spawn('setpriv', ['--pdeathsig', 'TERM', ...daemon], { stdio: 'inherit' }), (child, signal) =>
     child.kill(signal),
   );

@@ -1,10 +1,13 @@
 /** The process itself: signals, a log that nobody reads, reloads in a row, and programs at the end of a pipe. */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, openSync, readdirSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { constants as os } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { DAEMON, Daemon, TOOL } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
+import { Service } from '../support/service.js';
 import { type Namespace, type Net, netnsTest } from '../support/topology.js';
 
 const config = (socket: string) => `
@@ -51,6 +54,46 @@ netnsTest('no signal opens a debugger, and those that mean nothing do nothing (B
   expect(daemon.process.running()).toBe(true);
   expect(listeners(router)).toBe('');
   expect(await daemon.stop()).toBe(0);
+});
+
+const LAUNCHER = fileURLToPath(new URL('../../packaging/npm/mgmd', import.meta.url));
+
+/** Sends SIGUSR1 as soon as the runtime listens to it, which is before the first statement of mgmd. */
+function signalEarly(pid: number): void {
+  const bit = 1n << BigInt(os.signals.SIGUSR1 - 1);
+  const caught = () => /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
+  const untilMs = performance.now() + 5000;
+  while ((BigInt(`0x${caught()}`) & bit) === 0n && performance.now() < untilMs);
+  process.kill(pid, 'SIGUSR1');
+}
+
+for (const [way, command] of [
+  ['the npm package', [LAUNCHER]],
+  ['node main.js', ['node', DAEMON]],
+] as const)
+  netnsTest(`SIGUSR1 before the first statement: no debugger is open when ${way} runs (B1)`, async (net) => {
+    const router = place(net);
+    const folder = net.temporaryDirectory();
+    const file = join(folder, 'mgmd.yaml');
+    writeFileSync(file, config(join(folder, 'mgmd.sock')));
+    const daemon = router.spawn(command[0], [...command.slice(1), '--config', file]);
+    signalEarly(daemon.pid);
+    await eventually('the daemon to serve', () => daemon.lines.some((line) => line.includes('"daemon.started"')));
+    expect(listeners(router)).toBe('');
+    if (command[0] === LAUNCHER) expect(daemon.errors.join('\n')).not.toContain('Debugger listening');
+    daemon.signal('SIGTERM');
+    expect(await daemon.end()).toBe(0);
+  });
+
+netnsTest('without a service manager the native library for it is not loaded, with one it is (B7)', async (net) => {
+  const router = place(net);
+  const isLoaded = (pid: number) => readFileSync(`/proc/${pid}/maps`, 'utf8').includes('ffi-rs');
+  const alone = await router.daemon(config);
+  expect(isLoaded(alone.process.pid)).toBe(false);
+  expect(await alone.stop()).toBe(0);
+  const service = await new Service(net, router, config).start();
+  const [started] = service.events('daemon.started');
+  expect(isLoaded(Number(started?.['pid']))).toBe(true);
 });
 
 netnsTest('a debugger that was asked for at the start is closed before anything else happens (B1)', async (net) => {
