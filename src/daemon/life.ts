@@ -49,6 +49,8 @@ export interface LifeParts {
   readonly log: Log;
   readonly threshold: LogThreshold;
   readonly version: string;
+  /** Lines of the log that were lost. */
+  readonly lostLines: () => number;
   readonly signals: Pick<Signals, 'stop' | 'onceReload'>;
   /** The configuration file as it is now, or what is wrong with it. */
   readonly readAgain: () => ParsedConfig | readonly string[];
@@ -146,6 +148,7 @@ async function begin(parts: LifeParts, beginning: Beginning): Promise<Life | Exi
     log,
     threshold: parts.threshold,
     version: parts.version,
+    lostLines: parts.lostLines,
     control: { peerUid: peerUidReader(), groupId: groupIdOf('mgmd'), replaces },
     saved: inherited ? saved : undefined,
     changed: () => saver.changed(),

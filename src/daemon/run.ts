@@ -44,7 +44,8 @@ export async function run(argv: readonly string[], signals: Signals): Promise<Ex
   });
   const readAgain = () => readConfig(file);
   const limited = new LimitedLog(log, new SystemClock());
-  const own = { given: given.value, parsed, log: limited, threshold, version: ownVersion() };
+  const lostLines = () => output.lostLines;
+  const own = { given: given.value, parsed, log: limited, threshold, version: ownVersion(), lostLines };
   const code = await live({ ...own, signals, readAgain });
   output.flush(FAREWELL_MS);
   return code;

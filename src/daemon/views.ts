@@ -23,6 +23,7 @@ export interface ViewsParts extends IgmpViewsParts {
   readonly hostGroups?: HostGroupPort | undefined;
   /** Beside those of the manager. */
   readonly counters: Counters;
+  readonly lostLines: () => number;
   readonly clock: Clock;
 }
 
@@ -36,7 +37,7 @@ export function viewsOf(parts: ViewsParts): ReadonlyMap<string, View> {
 }
 
 function managerViews(parts: ViewsParts): readonly [string, View][] {
-  const { snapshot, assignments, links, membership, hostGroups, counters, clock } = parts;
+  const { snapshot, assignments, links, membership, hostGroups, counters, lostLines, clock } = parts;
   const interfaces = () => interfaceRows(snapshot.interfaces(), assignments.list(), links);
   return [
     ['interfaces', { columns: INTERFACE_COLUMNS, rows: interfaces }],
@@ -45,7 +46,7 @@ function managerViews(parts: ViewsParts): readonly [string, View][] {
     ['mfc', view(() => snapshot.eachMfc(), MFC_COLUMNS)],
     ['clients', view(() => snapshot.clients(), CLIENT_COLUMNS)],
     ['rib', view(() => snapshot.eachRoute())],
-    ['counters', view(() => counterRows({ ...snapshot.counters(), ...counters.all() }))],
+    ['counters', view(() => counterRows({ ...snapshot.counters(), ...counters.all(), 'log.lost': lostLines() }))],
     ['joins', view(() => joinRows(membership, links))],
     ['host-groups', { rows: hostGroupRows(hostGroups, links, clock) }],
   ];

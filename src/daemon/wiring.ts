@@ -66,6 +66,8 @@ export interface DaemonParts {
     readonly groupId?: number | undefined;
     readonly replaces?: boolean;
   };
+  /** Lines of the log that were lost since the process started. */
+  readonly lostLines?: () => number;
   /** What a predecessor wanted its successor to know. */
   readonly saved?: LoadedState | undefined;
   /** Something changed that a successor should know: `state` says it. */
@@ -121,7 +123,7 @@ export class Daemon {
     this.#protocols = protocolsOf([igmp, proxy, dvmrp, ...statics]);
     const { links, membership } = kernel;
     const { interfaces } = config;
-    const { saved, changed = () => undefined } = parts;
+    const { saved, changed = () => undefined, lostLines = () => 0 } = parts;
     this.#assignments = new Assignments({
       links,
       membership,
@@ -153,7 +155,18 @@ export class Daemon {
       protocols: this.#protocols,
       assignments,
       joins: this.#joins,
-      views: viewsOf({ ...kernel, snapshot, assignments, igmp, proxy, dvmrp: dvmrp?.views, statics, counters, clock }),
+      views: viewsOf({
+        ...kernel,
+        snapshot,
+        assignments,
+        igmp,
+        proxy,
+        dvmrp: dvmrp?.views,
+        statics,
+        counters,
+        lostLines,
+        clock,
+      }),
       prepareIgmp,
     });
   }

@@ -48,7 +48,8 @@ function given(name = 'a', text = CONFIG) {
   const threshold = new LogThreshold();
   const { clock } = kernel;
   const control = { peerUid: () => 0 };
-  const daemon = new Daemon({ config: parsed.value.config, kernel, clock, log, threshold, version: '1.2.3', control });
+  const parts = { config: parsed.value.config, kernel, clock, log, threshold, version: '1.2.3', control };
+  const daemon = new Daemon({ ...parts, lostLines: () => 3 });
   return { daemon, kernel, clock, log, threshold, socket };
 }
 
@@ -115,6 +116,11 @@ test('every view gives rows that are plain JSON', async () => {
     held: true,
     problem: null,
   });
+});
+
+test('lines of the log that were lost are among the counters (B2)', async () => {
+  const { client } = await started();
+  expect(await client.rows('counters')).toContainEqual({ name: 'log.lost', value: 3 });
 });
 
 test('two daemons in one process do not know of each other', async () => {
