@@ -22,7 +22,8 @@ The multicast group manager: owns the kernel's multicast routing table and lets 
 Runs in the foreground and logs to standard output; mgmctl drives it.
 
   --config FILE  the configuration; ${DEFAULT_CONFIG} by default
-  --check        only check the configuration: exit code 0, or 78 with file:line:column of every error
+  --check        only check the configuration: exit code 0, or 78 with file:line:column of every error; with --config - it is
+                 read from standard input
   --wait         while another process holds the multicast routing table, try again every second
   --handoff PATH take over from a running mgmd that was started with the same path, without losing a packet, and let a
                  later one take over; not needed under systemd, which keeps the sockets itself

@@ -1,17 +1,45 @@
-/** The configuration file as bytes: read within bounds, decoded, and parsed. */
+/** The configuration file as bytes: read within bounds, decoded, and parsed. For a check it may also come through a pipe. */
 import { TextDecoder } from 'node:util';
 import { err, ok, type Result } from '../base/result.js';
 import { formatComplaint, type ParsedConfig, parseConfig } from '../config/parse.js';
 import { MAX_BYTES } from '../config/source.js';
-import { readRegular } from './files.js';
+import type { Clock } from '../port/clock.js';
+import { readPipe, readRegular } from './files.js';
 
 const LINE_FEED = 0x0a;
+/** What a program that makes the configuration may take. */
+const PIPE_LIMIT_MS = 10_000;
 
 /** The configuration, or the lines that say what is wrong with it. `defaultSocket` as in `parseConfig`. */
 export function readConfigFile(file: string, defaultSocket: string | undefined): ParsedConfig | readonly string[] {
-  const read = readRegular(file, MAX_BYTES);
-  if (!read.ok) return [`mgmd: cannot read the configuration ${file}: ${read.error}; name another with --config FILE`];
-  const text = decode(read.value);
+  const read = readRegular(pathOf(file), MAX_BYTES);
+  return read.ok ? parsedBytes(read.value, file, defaultSocket) : unread(file, read.error);
+}
+
+/** The same for `--check`, which reads once: also from standard input ("-") and from other pipes. */
+export async function checkConfigFile(
+  file: string,
+  defaultSocket: string | undefined,
+  clock: Clock,
+): Promise<ParsedConfig | readonly string[]> {
+  const piped = await readPipe(pathOf(file), MAX_BYTES, { withinMs: PIPE_LIMIT_MS, clock });
+  if (!piped) return readConfigFile(file, defaultSocket);
+  return piped.ok ? parsedBytes(piped.value, file, defaultSocket) : unread(file, piped.error);
+}
+
+function pathOf(file: string): string {
+  return file === '-' ? '/dev/stdin' : file;
+}
+
+function unread(file: string, why: string): readonly string[] {
+  const advice = why.startsWith('it is a pipe')
+    ? 'mgmd could not read it again at a reload; write it to a file, or check it with --check'
+    : 'name another with --config FILE';
+  return [`mgmd: cannot read the configuration ${file}: ${why}; ${advice}`];
+}
+
+function parsedBytes(bytes: Buffer, file: string, defaultSocket: string | undefined): ParsedConfig | readonly string[] {
+  const text = decode(bytes);
   if (!text.ok) return [`${file}:${text.error}`];
   const parsed = parseConfig(text.value, file, defaultSocket);
   return parsed.ok ? parsed.value : parsed.error.map(formatComplaint);

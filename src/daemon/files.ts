@@ -17,9 +17,12 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { err, ok, type Result } from '../base/result.js';
+import type { Clock } from '../port/clock.js';
+import { abortableSleep } from './sleep.js';
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_NOCTTY } = constants;
 const CHUNK = 65_536;
+const PIPE_WAIT_MS = 10;
 /** Writable for the group or for everybody. */
 const OTHERS_WRITE = 0o022;
 const STICKY = 0o1000;
@@ -27,6 +30,59 @@ const STICKY = 0o1000;
 /** A regular file of at most `maxBytes`; the error says why not, without the path. A link is followed. */
 export function readRegular(path: string, maxBytes: number): Result<Buffer, string> {
   return read(path, maxBytes, 0, () => undefined);
+}
+
+/** What comes through a pipe, whole, within bounds of size and time; undefined when no pipe is there. Nothing waits. */
+export async function readPipe(
+  path: string,
+  maxBytes: number,
+  limits: PipeLimits,
+): Promise<Result<Buffer, string> | undefined> {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    return fstatSync(fd).isFIFO() ? await readWhileWritten(fd, maxBytes, limits) : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+export interface PipeLimits {
+  readonly withinMs: number;
+  readonly clock: Clock;
+}
+
+async function readWhileWritten(fd: number, maxBytes: number, limits: PipeLimits): Promise<Result<Buffer, string>> {
+  const { withinMs, clock } = limits;
+  const dueMs = clock.nowMs() + withinMs;
+  const chunks: Buffer[] = [];
+  for (let bytes = 0; bytes <= maxBytes; ) {
+    const chunk = readNow(fd);
+    if (chunk?.length === 0) return bytes > 0 ? ok(Buffer.concat(chunks)) : err('nothing came through the pipe');
+    if (!chunk && clock.nowMs() >= dueMs)
+      return err(`whoever writes to the pipe did not end within ${withinMs / 1000} s`);
+    if (chunk) chunks.push(chunk);
+    else await abortableSleep(clock, PIPE_WAIT_MS, new AbortController().signal);
+    bytes += chunk?.length ?? 0;
+  }
+  return err(sentenceOfSize(maxBytes));
+}
+
+/** Undefined: nothing yet. Empty: the end. */
+function readNow(fd: number): Buffer | undefined {
+  const chunk = Buffer.allocUnsafe(CHUNK);
+  try {
+    return chunk.subarray(0, readSync(fd, chunk));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
+    throw error;
+  }
+}
+
+function sentenceOfSize(maxBytes: number): string {
+  return `it is larger than ${maxBytes / 2 ** 20} MiB`;
 }
 
 /** Reads a file that only root or our own user may have written: no link, and nobody else can change it. */
@@ -92,7 +148,7 @@ function readUpTo(fd: number, maxBytes: number): Result<Buffer, string> {
     const count = readSync(fd, chunk);
     if (count === 0) return ok(Buffer.concat(chunks));
     bytes += count;
-    if (bytes > maxBytes) return err(`it is larger than ${maxBytes / 2 ** 20} MiB`);
+    if (bytes > maxBytes) return err(sentenceOfSize(maxBytes));
     chunks.push(chunk.subarray(0, count));
   }
 }

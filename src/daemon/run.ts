@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { formatComplaint, type ParsedConfig } from '../config/parse.js';
 import type { Log } from '../port/log.js';
 import { HELP, readArguments } from './arguments.js';
-import { readConfigFile } from './config-file.js';
+import { checkConfigFile, readConfigFile } from './config-file.js';
 import { EXIT, type ExitCode } from './exit-codes.js';
 import { live } from './life.js';
 import { LimitedLog } from './limited-log.js';
@@ -26,7 +26,7 @@ export async function run(argv: readonly string[], signals: Signals): Promise<Ex
   const { help, version, check, config: file } = given.value;
   if (help) return tell(HELP, signals);
   if (version) return tell(`mgmd ${ownVersion()}\n`, signals);
-  const parsed = readConfig(file);
+  const parsed = check ? await checkConfigFile(file, defaultSocket(), new SystemClock()) : readConfig(file);
   if (!('config' in parsed)) return complain(EXIT.config, parsed, signals);
   if (check) {
     await complain(EXIT.done, parsed.warnings.map(formatComplaint), signals);

@@ -1,10 +1,11 @@
 /** The configuration file as it lies there: what is no text is answered with a place, what is no file with its kind. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { readConfigFile } from '../../../src/daemon/config-file.js';
+import { checkConfigFile, readConfigFile } from '../../../src/daemon/config-file.js';
+import { FakeClock } from '../../support/fake-clock.js';
 
 let folder: string;
 let path: string;
@@ -28,7 +29,7 @@ test('a file, also behind a link, is read; a byte order mark and CRLF do not mat
 });
 
 test.each([
-  ['a pipe', () => execFileSync('mkfifo', [path]), /it is a pipe, not a regular file/],
+  ['a pipe', () => execFileSync('mkfifo', [path]), /it is a pipe.*write it to a file, or check it with --check/],
   ['a device without an end', () => symlinkSync('/dev/zero', path), /it is a device, not a regular file/],
   ['a directory', () => symlinkSync(folder, path), /it is a directory, not a regular file/],
   ['a file of /proc, which claims no size', () => symlinkSync('/proc/self/maps', path), /^F:1:/],
@@ -47,4 +48,42 @@ test.each([
 ])('bytes %j are refused with their place (A7)', (bytes, complaint) => {
   writeFileSync(path, Buffer.from(bytes));
   expect(said().slice(0, complaint.length)).toBe(complaint);
+});
+
+/** A pipe with a writer: `body` writes to it by its number, and closes it when it likes. */
+async function piped(body: (fd: number) => void, clock = new FakeClock()): Promise<string> {
+  execFileSync('mkfifo', [path]);
+  // opened for both, so that it needs no reader
+  const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
+  const writer = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  const checked = checkConfigFile(path, undefined, clock);
+  closeSync(fd);
+  body(writer);
+  for (let at = 0; at < 2000; at++) await clock.run(10);
+  const read = await checked;
+  return 'config' in read ? `table ${read.config.table}` : read.join('\n').replaceAll(path, 'F');
+}
+
+test('a check reads a pipe to its end, in pieces (A7, B5)', async () => {
+  const clock = new FakeClock();
+  const answer = piped((writer) => {
+    writeSync(writer, 'tab');
+    clock.after(500, () => writeSync(writer, 'le: 7\n'));
+    clock.after(1000, () => closeSync(writer));
+  }, clock);
+  expect(await answer).toBe('table 7');
+});
+
+test.each([
+  ['never ends', () => undefined, /did not end within 10 s/],
+  ['says nothing', closeSync, /nothing came through the pipe/],
+  ['says what is wrong', (fd: number) => (writeSync(fd, 'tabel: 7'), closeSync(fd)), /^F:1:1: .*table/],
+])('a check of a pipe whose writer %s is answered (A7, B5)', async (_what, body, why) => {
+  expect(await piped(body)).toMatch(why);
+});
+
+test('a check of a file, and of one that is missing, is as ever (A7, B5)', async () => {
+  expect(await checkConfigFile(path, undefined, new FakeClock())).toMatchObject([expect.stringContaining('ENOENT')]);
+  writeFileSync(path, 'table: 5');
+  expect(await checkConfigFile(path, undefined, new FakeClock())).toMatchObject({ config: { table: 5 } });
 });
