@@ -40,6 +40,8 @@ const BEAT_MS = 5000;
 /** A state that takes long to save, ten thousand routes, is saved less often: at most this part of the time. */
 const SAVING_SHARE = 0.002;
 const LONGEST_PAUSE_MS = 120_000;
+/** So many errors of a new configuration are in the log: a line of all would be longer than the log holds. */
+const COMPLAINTS = 20;
 /** Between an answer and its arrival here. */
 const SLACK_MS = 1000;
 
@@ -243,9 +245,11 @@ class Life {
     signals.onceReload(() => {
       const read = readAgain();
       if ('config' in read) return resolve(read);
+      const complaints = read.slice(0, COMPLAINTS);
+      const more = read.length > COMPLAINTS ? `; and ${read.length - COMPLAINTS} more, which mgmd --check lists` : '';
       log.error(
-        { evt: 'daemon.reload.refused', complaints: read },
-        `${config.file} has errors, so mgmd goes on as before: ${read.join('; ')}`,
+        { evt: 'daemon.reload.refused', complaints },
+        `${config.file} has errors, so mgmd goes on as before: ${complaints.join('; ')}${more}`,
       );
       this.#awaitReload(resolve);
     });

@@ -168,6 +168,12 @@ netnsTest('a reload with a mistake in the configuration changes nothing and says
   });
   expect(String(on.service.events('daemon.reload.refused')[0]?.['msg'])).toContain('mgmd.yaml:1:');
   expect(owners(on)).toEqual({ wan: 'proxy', lan: 'proxy', spare: null });
+  // a line with all of these would be longer than the log holds
+  const wrong = Array.from({ length: 30_000 }, (_, n) => `  e${n}: { ownr: x }`).join('\n');
+  writeFileSync(on.service.configFile, `interfaces:\n${wrong}\n`);
+  on.service.send('SIGHUP');
+  await eventually('the reload to be refused', () => on.service.events('daemon.reload.refused').length > 1);
+  expect(String(on.service.events('daemon.reload.refused')[1]?.['msg'])).toContain('; and 29980 more');
 });
 
 netnsTest(
