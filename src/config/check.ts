@@ -69,7 +69,8 @@ export function check(values: FileValues, file: string, defaultSocket: string): 
     dvmrp: dvmrpOf(values),
     pause: values.pause,
   };
-  return { config, errors: checker.errors, warnings: [...checker.warnings, ...idleParts(values)] };
+  const idle = checker.errors.length > 0 ? [] : idleParts(values);
+  return { config, errors: checker.errors, warnings: [...checker.warnings, ...idle] };
 }
 
 /** The configuration of interfaces that get IGMP by the tool and not by the file: all defaults of section 18 of the IGMP specification. */

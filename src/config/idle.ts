@@ -16,6 +16,7 @@ const MAX_WARNINGS = 100;
 /** No packet has a greater TTL. */
 const HIGHEST_TTL = 255;
 
+/** `values` have no errors: every interface that they name is listed. */
 export function idleParts(values: FileValues): readonly Problem[] {
   const found = new IdleParts(values).run();
   const more = found.length - MAX_WARNINGS;

@@ -61,6 +61,10 @@ const REFUSED: readonly (readonly [string, string])[] = [
     'interfaces: { a: { owner: proxy } }\nproxy: { upstreams: [{ interface: constructor }] }',
     'f:2:35: proxy.upstreams[0].interface: must be an interface listed under "interfaces" (got "constructor"; known: a)',
   ],
+  [
+    'interfaces: { a: { owner: v } }\nstatic: { v: { routes: [{ group: 239.1.1.1, from: a, to: [b] }] } }',
+    'f:2:59: static.v.routes[0].to[0]: must be an interface listed under "interfaces" (got "b"; known: a)',
+  ],
 ];
 
 test.each(REFUSED)('%j is refused with its place (A7)', (text, complaint) => {
