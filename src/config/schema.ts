@@ -117,15 +117,31 @@ const group = text<IpAddress>('a multicast group from 224.0.1.0 to 239.255.255.2
   return parsed.ok && isMulticast(parsed.value) && !isLinkLocalGroup(parsed.value) ? parsed.value : undefined;
 });
 
-const prefix = text('an IPv4 prefix such as 10.0.0.0/8, with no bits set behind its length', (raw) => {
-  const parsed = parsePrefix(raw);
-  return parsed.ok ? parsed.value : undefined;
-});
+/** Where only prefixes fit: how one address is written. */
+const oneAddress =
+  (read: (raw: string) => Prefix | undefined): Hint =>
+  (raw) =>
+    typeof raw === 'string' && parseIp(raw).ok && read(`${raw}/32`) ? `one address is ${raw}/32` : undefined;
 
-const groupPrefix = text('a prefix within 224.0.0.0/4 such as 232.0.0.0/8', (raw) => {
+const readGroupPrefix = (raw: string): Prefix | undefined => {
   const parsed = parsePrefix(raw);
   return parsed.ok && isGroupPrefix(parsed.value) ? parsed.value : undefined;
-});
+};
+const groupPrefix = text(
+  'a prefix within 224.0.0.0/4 such as 232.0.0.0/8',
+  readGroupPrefix,
+  oneAddress(readGroupPrefix),
+);
+
+const readPrefix = (raw: string): Prefix | undefined => {
+  const parsed = parsePrefix(raw);
+  return parsed.ok ? parsed.value : undefined;
+};
+const prefix = text(
+  'an IPv4 prefix such as 10.0.0.0/8, with no bits set behind its length',
+  readPrefix,
+  oneAddress(readPrefix),
+);
 
 /** What fits in place of a range: the range that was meant, where that can be told and fits. */
 function meant(one: 'route' | 'join', fits: string, read: (raw: string) => Prefix | undefined): Words {

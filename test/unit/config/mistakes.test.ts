@@ -150,6 +150,14 @@ const WRONG: readonly (readonly [string, string])[] = [
     '1:54: interfaces.eth1.igmp.groupFilter[0].allow: must be a prefix within 224.0.0.0/4 such as 232.0.0.0/8 (got "10.0.0.0/8")',
   ],
   [
+    'interfaces: { eth1: { igmp: { groupFilter: [{ deny: 239.1.1.1 }] } } }',
+    '1:53: interfaces.eth1.igmp.groupFilter[0].deny: must be a prefix within 224.0.0.0/4 such as 232.0.0.0/8 (got "239.1.1.1"); one address is 239.1.1.1/32',
+  ],
+  [
+    'interfaces: { eth1: { igmp: { sourceFilter: [{ deny: 10.0.0.1 }] } } }',
+    '1:54: interfaces.eth1.igmp.sourceFilter[0].deny: must be an IPv4 prefix such as 10.0.0.0/8, with no bits set behind its length (got "10.0.0.1"); one address is 10.0.0.1/32',
+  ],
+  [
     'interfaces: { eth1: { igmp: { sourceFilter: [{ alow: 10.0.0.0/8 }] } } }',
     '1:48: interfaces.eth1.igmp.sourceFilter[0]: unknown key "alow"; did you mean "allow"?',
   ],
