@@ -116,12 +116,12 @@ async function change(client: ControlClient, method: string, params: Readonly<Re
 async function handover(client: ControlClient, { args: [name], options }: Words): Promise<Told> {
   const { from, to, dryRun = false } = options;
   const view = await client.call<HandoverView>('handover', { interface: name, from, to, dryRun });
-  const what = view.done ? 'is handed over' : 'would be handed over';
-  const igmp = view.igmp ? `IGMP ${view.done ? 'was' : 'would be'} told to wait meanwhile` : 'IGMP is not on it';
+  const what = view.done ? 'handed' : 'would hand';
+  const igmp = view.igmp ? `IGMP ${view.done ? 'paused' : 'would pause'} meanwhile` : 'IGMP is not on it';
   const text =
-    `${view.interface} ${what} from ${view.from} to ${view.to}; ${igmp}\n` +
-    `  ${view.memberships} memberships, incoming interface of ${view.entriesAsIif} streams, outgoing of ${view.entriesAsOif}\n` +
-    (view.done ? '' : '  nothing has been changed\n');
+    `${what} ${view.interface} over from ${view.from} to ${view.to}; ${igmp}\n` +
+    `  memberships there: ${view.memberships}; streams that come in by it: ${view.entriesAsIif}, that leave by it: ${view.entriesAsOif}\n` +
+    (view.done ? '' : '  changed nothing (--dry-run)\n');
   return { text, json: view };
 }
 

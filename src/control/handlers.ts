@@ -69,15 +69,19 @@ export class Handlers {
   #take(params: Params): Answer<Done> {
     const name = params.text('interface');
     const client = params.text('client');
-    const what = `${client} does not take ${name}`;
-    return answered(this.#operator.take(name, client), what, `${client} is on ${name} now`);
+    const what = `cannot give ${name} to ${client}`;
+    return answered(this.#operator.take(name, client), what, `gave ${name} to ${client}`);
   }
 
   #release(params: Params): Answer<Done> {
     const name = params.text('interface');
     const client = params.textOrNone('client');
-    const what = `${client ?? 'the owner'} does not release ${name}`;
-    return answered(this.#operator.release(name, client), what, `${client ?? 'its owner'} has released ${name}`);
+    const whom = client ?? 'its owner';
+    return answered(
+      this.#operator.release(name, client),
+      `cannot take ${name} away from ${whom}`,
+      `took ${name} away from ${whom}`,
+    );
   }
 
   #handover(params: Params): Answer<HandoverView> {
@@ -85,7 +89,7 @@ export class Handlers {
     const dryRun = params.flag('dryRun');
     if (!dryRun) this.#mustWrite('handover');
     return whenAnswered(this.#operator.handover(name, from, to, dryRun), (view) => {
-      if (view.code !== 'NO_ERROR') throw refused(view, `${name} is not handed over from ${from} to ${to}`);
+      if (view.code !== 'NO_ERROR') throw refused(view, `cannot hand ${name} over from ${from} to ${to}`);
       return view;
     });
   }
@@ -94,19 +98,19 @@ export class Handlers {
     const name = params.text('interface');
     const flow = flowText(params);
     const answer = this.#operator.join(name, params.group('group'), params.sourceOrNone('source'));
-    return answered(answer, `${flow} is not joined on ${name}`, `${flow} is joined on ${name}`);
+    return answered(answer, `cannot join ${flow} on ${name}`, `joined ${flow} on ${name}`);
   }
 
   #leave(params: Params): Answer<Done> {
     const name = params.text('interface');
     const flow = flowText(params);
     const answer = this.#operator.leave(name, params.group('group'), params.sourceOrNone('source'));
-    return answered(answer, `${flow} is not left on ${name}`, `${flow} is left on ${name}`);
+    return answered(answer, `cannot leave ${flow} on ${name}`, `left ${flow} on ${name}`);
   }
 
   #logLevel(params: Params): Answer<Done> {
     const level = params.text('level');
-    return answered(this.#operator.setLogLevel(level), 'the log level stays', `the log level is ${level} now`);
+    return answered(this.#operator.setLogLevel(level), 'cannot change the log level', `set the log level to ${level}`);
   }
 
   #monitor(on: boolean): Done {

@@ -22,7 +22,7 @@ export class Params {
   constructor(method: string, raw: unknown) {
     this.#method = method;
     if (raw !== undefined && (typeof raw !== 'object' || raw === null || Array.isArray(raw)))
-      throw this.#wrong('its params', 'an object with named values');
+      throw this.#wrong('the parameters', 'an object with named values');
     this.#values = { ...raw };
   }
 
@@ -66,7 +66,7 @@ export class Params {
   }
 
   #wrong(what: string, fits: string, read?: string): RequestError {
-    const was = read === undefined ? 'is not what it takes' : `is "${read}"`;
-    return new RequestError(ERROR.invalidParams, `${this.#method}: ${what} ${was}; ${fits} fits`);
+    const got = read === undefined ? '' : ` (got "${read}")`;
+    return new RequestError(ERROR.invalidParams, `${this.#method}: ${what} must be ${fits}${got}`);
   }
 }

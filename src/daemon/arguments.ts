@@ -53,7 +53,7 @@ export function readArguments(argv: readonly string[]): Result<Arguments, string
     return ok({ ...values, handoff: values.handoff });
   } catch (error) {
     return err(
-      `${(error instanceof Error ? error.message : String(error)).split('. ')[0]}; "mgmd --help" lists what fits`,
+      `${(error instanceof Error ? error.message : String(error)).split('. ')[0]}; "mgmd --help" lists the options`,
     );
   }
 }

@@ -81,7 +81,7 @@ export class DaemonOperator implements Operator {
     const protocol = this.#parts.protocols.get(name);
     if (!protocol) return this.#noSuchProtocol(name);
     return whenAnswered(this.#parts.assignments.release(link, protocol), (status): Outcome => {
-      if (status.code === 'NO_ERROR') return { ...status, message: `${name} has released ${interfaceName}` };
+      if (status.code === 'NO_ERROR') return { ...status, message: `took ${interfaceName} away from ${name}` };
       return { ...status, message: notThere(status, name, interfaceName, ownedBy) };
     });
   }
@@ -111,7 +111,7 @@ export class DaemonOperator implements Operator {
 
   setLogLevel(level: string): Outcome {
     const known = LOG_LEVELS.find((word): word is LogLevel => word === level);
-    if (!known) return refusal('badType', `"${level}" is no log level; ${LOG_LEVELS.join(', ')} fit`);
+    if (!known) return refusal('badType', `must be one of ${LOG_LEVELS.join(', ')} (got "${level}")`);
     this.#parts.threshold.level = known;
     return { code: 'NO_ERROR' };
   }

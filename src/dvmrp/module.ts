@@ -454,7 +454,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
     const heldBack = this.#mayLog('neighbour', NEIGHBORS_BURST);
     if (heldBack === undefined) return;
     const fields: Fields = { evt: 'dvmrp.neighbor.up', ifname: config.name, neighbor, version, heldBack };
-    this.#log.info(fields, `${neighbor} on ${config.name} is a neighbour now`);
+    this.#log.info(fields, `neighbour ${neighbor} on ${config.name} is up`);
   }
 
   neighborDown({ config }: RouterLink, { address }: Neighbor, why: string): void {
@@ -463,7 +463,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
     const heldBack = this.#mayLog('neighbour', NEIGHBORS_BURST);
     if (heldBack === undefined) return;
     const fields: Fields = { evt: 'dvmrp.neighbor.down', ifname: config.name, neighbor, why, heldBack };
-    this.#log.info(fields, `${neighbor} on ${config.name} is no neighbour any more (${why})`);
+    this.#log.info(fields, `neighbour ${neighbor} on ${config.name} is down (${why})`);
   }
 
   neighborRestarted({ config }: RouterLink, { address }: Neighbor): void {

@@ -45,7 +45,7 @@ const ROUND: readonly Change[] = (['recv', 'send'] as const).flatMap((name) => [
   { interface: name, sentence: `${FIRST} takes ${name}`, run: (control) => control.take(name, FIRST) },
   {
     interface: name,
-    sentence: `${name} is handed over from ${FIRST} to ${SECOND}`,
+    sentence: `handed ${name} over from ${FIRST} to ${SECOND}`,
     run: (control) => control.handover(name, FIRST, SECOND),
   },
   { interface: name, sentence: `${SECOND} releases ${name}`, run: (control) => control.release(name, SECOND) },

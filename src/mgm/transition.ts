@@ -416,7 +416,7 @@ export class Transitions {
         this.#core.emit('interface.handed-over', () => ({ ...fields, to: to?.name }));
         return log.info(
           { ...fields, to: to?.name, evt: 'interface.handed-over' },
-          `${on.name} is handed over from ${client.name} to ${to?.name}`,
+          `handed ${on.name} over from ${client.name} to ${to?.name}`,
         );
       default:
         return event satisfies never;

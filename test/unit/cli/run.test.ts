@@ -99,12 +99,12 @@ test('counters are one object to a program', async () => {
 });
 
 test('every change reaches the daemon and is confirmed in a sentence', async () => {
-  expect(await mgmctl('take', 'eth1', '--by', 'static')).toEqual({ code: 0, out: 'static is on eth1 now\n', err: '' });
-  expect((await mgmctl('release', 'eth1')).out).toBe('its owner has released eth1\n');
-  expect((await mgmctl('rel', 'eth1', '--by', 'igmp')).out).toBe('igmp has released eth1\n');
-  expect((await mgmctl('join', 'eth0', '239.1.1.1')).out).toBe('(*, 239.1.1.1) is joined on eth0\n');
-  expect((await mgmctl('leave', 'eth0', '232.1.1.1', '10.0.0.1')).out).toBe('(10.0.0.1, 232.1.1.1) is left on eth0\n');
-  expect((await mgmctl('log', 'debug')).out).toBe('the log level is debug now\n');
+  expect(await mgmctl('take', 'eth1', '--by', 'static')).toEqual({ code: 0, out: 'gave eth1 to static\n', err: '' });
+  expect((await mgmctl('release', 'eth1')).out).toBe('took eth1 away from its owner\n');
+  expect((await mgmctl('rel', 'eth1', '--by', 'igmp')).out).toBe('took eth1 away from igmp\n');
+  expect((await mgmctl('join', 'eth0', '239.1.1.1')).out).toBe('joined (*, 239.1.1.1) on eth0\n');
+  expect((await mgmctl('leave', 'eth0', '232.1.1.1', '10.0.0.1')).out).toBe('left (10.0.0.1, 232.1.1.1) on eth0\n');
+  expect((await mgmctl('log', 'debug')).out).toBe('set the log level to debug\n');
   expect(operator.calls).toEqual([
     'take eth1 static',
     'release eth1 undefined',
@@ -118,13 +118,13 @@ test('every change reaches the daemon and is confirmed in a sentence', async () 
 test('handover says what was moved, a dry run what would be', async () => {
   const words = ['handover', 'eth1', '--from', 'static', '--to', 'static2'];
   expect((await mgmctl(...words)).out).toBe(
-    'eth1 is handed over from static to static2; IGMP was told to wait meanwhile\n' +
-      '  5 memberships, incoming interface of 1 streams, outgoing of 2\n',
+    'handed eth1 over from static to static2; IGMP paused meanwhile\n' +
+      '  memberships there: 5; streams that come in by it: 1, that leave by it: 2\n',
   );
   expect((await mgmctl(...words, '--dry-run')).out).toBe(
-    'eth1 would be handed over from static to static2; IGMP would be told to wait meanwhile\n' +
-      '  5 memberships, incoming interface of 1 streams, outgoing of 2\n' +
-      '  nothing has been changed\n',
+    'would hand eth1 over from static to static2; IGMP would pause meanwhile\n' +
+      '  memberships there: 5; streams that come in by it: 1, that leave by it: 2\n' +
+      '  changed nothing (--dry-run)\n',
   );
   expect(JSON.parse((await mgmctl(...words, '--json')).out)).toMatchObject({ interface: 'eth1', done: true });
 });
@@ -134,12 +134,12 @@ test('a refusal is exit code 1, a sentence for people and an object for programs
   expect(await mgmctl('take', 'eth1', '--by', 'dvmrp')).toEqual({
     code: 1,
     out: '',
-    err: 'mgmctl: dvmrp does not take eth1: static owns eth1\n',
+    err: 'mgmctl: cannot give eth1 to dvmrp: static owns eth1\n',
   });
   expect(JSON.parse((await mgmctl('--json', 'take', 'eth1', '--by', 'dvmrp')).out)).toEqual({
     error: {
       code: 1,
-      message: 'dvmrp does not take eth1: static owns eth1',
+      message: 'cannot give eth1 to dvmrp: static owns eth1',
       data: { code: 'ERROR_ALREADY_EXISTS', detail: 'ownedByOther' },
     },
   });
@@ -161,7 +161,7 @@ test.each([
   [['take', 'eth1'], /required option '--by <client>' not specified/],
   [['handover', 'eth1', '--from', 'a'], /required option '--to <client>' not specified/],
   [['take', 'eth1', '--by', 'a', '--sideways'], /unknown option '--sideways'/],
-  [['join', 'eth1', '10.0.0.1'], /"group" is "10\.0\.0\.1"; a multicast group .* fits/],
+  [['join', 'eth1', '10.0.0.1'], /"group" must be a multicast group .* \(got "10\.0\.0\.1"\)/],
 ])('%j is exit code 2 with what fits', async (words, message) => {
   const { code, err } = await mgmctl(...words);
   expect(err).toMatch(message);

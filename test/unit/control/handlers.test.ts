@@ -57,7 +57,7 @@ test('a change that worked says so in a sentence', () => {
   const { handlers } = given();
   expect(handlers.call('take', { interface: 'eth1', client: 'static' })).toEqual({
     code: 'NO_ERROR',
-    message: 'static is on eth1 now',
+    message: 'gave eth1 to static',
   });
 });
 
@@ -67,7 +67,7 @@ test("a refusal carries the manager's code and detail as data and a sentence tha
   operator.outcome = Promise.resolve(why);
   expect(await refusal(() => handlers.call('take', { interface: 'eth1', client: 'static2' }))).toEqual({
     code: 1,
-    message: 'static2 does not take eth1: static owns eth1',
+    message: 'cannot give eth1 to static2: static owns eth1',
     data: { code: 'ERROR_ALREADY_EXISTS', detail: 'ownedByOther' },
   });
   operator.handoverCode = {
@@ -76,7 +76,7 @@ test("a refusal carries the manager's code and detail as data and a sentence tha
     message: 'no protocol named x is registered',
   };
   expect(await refusal(() => handlers.call('handover', { interface: 'eth1', from: 'x', to: 'y' }))).toMatchObject({
-    message: 'eth1 is not handed over from x to y: no protocol named x is registered',
+    message: 'cannot hand eth1 over from x to y: no protocol named x is registered',
   });
 });
 
@@ -105,11 +105,11 @@ test('parameters that do not fit are answered with the name and what fits', asyn
     ].map(async (call) => (await refusal(call)).message),
   );
   expect(messages).toEqual([
-    'take: "client" is not what it takes; a text of 1 to 256 characters fits',
-    'take: its params is not what it takes; an object with named values fits',
-    'join: "group" is "10.0.0.1"; a multicast group from 224.0.1.0 to 239.255.255.255 fits',
-    'join: "source" is "x"; a unicast IPv4 address fits',
-    'handover: "dryRun" is not what it takes; true or false fits',
+    'take: "client" must be a text of 1 to 256 characters',
+    'take: the parameters must be an object with named values',
+    'join: "group" must be a multicast group from 224.0.1.0 to 239.255.255.255 (got "10.0.0.1")',
+    'join: "source" must be a unicast IPv4 address (got "x")',
+    'handover: "dryRun" must be true or false',
   ]);
 });
 

@@ -111,7 +111,7 @@ test('calls in flight at the same time get their own answers, also when one come
   const take = client.call('take', { interface: 'eth1', client: 'static' });
   expect(await client.rows('interfaces')).toMatchObject([{ interface: 'eth1' }]);
   answer({ code: 'NO_ERROR' });
-  expect(await take).toMatchObject({ message: 'static is on eth1 now' });
+  expect(await take).toMatchObject({ message: 'gave eth1 to static' });
 });
 
 test('a refusal reaches the client with code, sentence and data', async () => {
@@ -119,7 +119,7 @@ test('a refusal reaches the client with code, sentence and data', async () => {
   operator.outcome = { code: 'ERROR_ALREADY_EXISTS', detail: 'ownedByOther', message: 'static owns eth1' };
   const call = (await connect()).call('take', { interface: 'eth1', client: 'x' });
   await expect(call).rejects.toEqual(
-    new ControlError(1, 'x does not take eth1: static owns eth1', {
+    new ControlError(1, 'cannot give eth1 to x: static owns eth1', {
       code: 'ERROR_ALREADY_EXISTS',
       detail: 'ownedByOther',
     }),

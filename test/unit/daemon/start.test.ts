@@ -96,7 +96,7 @@ test('the command line is read, and what is wrong with it is said', () => {
   expect(readArguments([])).toMatchObject({ ok: true, value: { config: '/etc/mgmd/mgmd.yaml' } });
   expect(readArguments(['--confg', 'x'])).toEqual({
     ok: false,
-    error: `Unknown option '--confg'; "mgmd --help" lists what fits`,
+    error: `Unknown option '--confg'; "mgmd --help" lists the options`,
   });
   expect(readArguments(['--config'])).toMatchObject({ ok: false });
   expect(readArguments(['x.yaml'])).toMatchObject({ ok: false });

@@ -136,11 +136,11 @@ test('F41 a take of an owned interface is refused with the owner and what to do,
   const { clock, call, why, shown } = await started();
   const before = await shown();
   expect(await why('take', { interface: 'recv', client: 'blue' })).toBe(
-    'blue does not take recv: red owns it; "mgmctl handover recv --from red --to blue" moves it',
+    'cannot give recv to blue: red owns it; "mgmctl handover recv --from red --to blue" moves it',
   );
   expect(await shown()).toEqual(before);
-  expect(await call('release', { interface: 'recv' })).toMatchObject({ message: 'red has released recv' });
-  expect(await call('take', { interface: 'recv', client: 'blue' })).toMatchObject({ message: 'blue is on recv now' });
+  expect(await call('release', { interface: 'recv' })).toMatchObject({ message: 'took recv away from red' });
+  expect(await call('take', { interface: 'recv', client: 'blue' })).toMatchObject({ message: 'gave recv to blue' });
   await clock.run(0);
   expect((await shown())[1]).toBe('recv steady blue igmp wants blue');
 });
@@ -158,7 +158,7 @@ test('a dry run of a handover changes nothing, a real one is remembered', async 
 test('IGMP can be put on an interface that the configuration does not list', async () => {
   const { kernel, call, client } = await started();
   kernel.addDevice('eth9', '10.9.0.1/24');
-  expect(await call('take', { interface: 'eth9', client: 'igmp' })).toMatchObject({ message: 'igmp is on eth9 now' });
+  expect(await call('take', { interface: 'eth9', client: 'igmp' })).toMatchObject({ message: 'gave eth9 to igmp' });
   expect(await client.rows('igmp')).toContainEqual(expect.objectContaining({ interface: 'eth9', version: 3 }));
 });
 
@@ -183,7 +183,7 @@ test('what cannot be done is answered with why and what there is', async () => {
   expect(await refused('handover', { interface: 'recv', from: 'red', to: 'pim' })).toBe(
     'no protocol named pim is registered; there is igmp, red, blue',
   );
-  expect(await refused('log.level', { level: 'loud' })).toBe('"loud" is no log level; error, warn, info, debug fit');
+  expect(await refused('log.level', { level: 'loud' })).toBe('must be one of error, warn, info, debug (got "loud")');
 });
 
 test('F07 F08 an interface that comes, goes and comes again is served as it was last', async () => {
