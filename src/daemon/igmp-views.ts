@@ -27,7 +27,7 @@ export interface IgmpTold {
 /** As ProxyModule tells it. */
 export interface ProxyTold {
   eachGroup(): Iterable<object | undefined>;
-  eachUpstream(): Iterable<object | undefined>;
+  eachUpstream(): Promise<Iterable<object | undefined>>;
   counters(): Readonly<Record<string, number>>;
 }
 
@@ -105,7 +105,7 @@ function proxyViews(proxy: ProxyTold): readonly NamedView[] {
   });
   return [
     ['igmp.proxy', shown(() => proxy.eachGroup())],
-    ['igmp.proxy.upstreams', shown(() => proxy.eachUpstream())],
+    ['igmp.proxy.upstreams', { rows: async () => (await proxy.eachUpstream()) as Iterable<Row | undefined> }],
     ['igmp.proxy.counters', shown(() => Object.entries(proxy.counters()).map(([name, value]) => ({ name, value })))],
   ];
 }

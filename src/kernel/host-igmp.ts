@@ -3,6 +3,7 @@
  * 14.5). /proc and nothing else: neither has a netlink counterpart.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KernelError } from '../base/errors.js';
 import { linkName } from '../base/link-name.js';
@@ -21,18 +22,33 @@ export class HostIgmp implements HostIgmpPort {
   /** What was there before, by interface. */
   readonly #before = new Map<Ifindex, string>();
 
+  readonly #nowMs: () => number;
+  #versions: ReadonlyMap<number, IgmpVersionNumber> = new Map();
+  /** The read that was begun last. */
+  #read: { readonly atMs: number; readonly done: Promise<void> } | undefined;
+
   /** `proc`: another root than /proc, for tests. */
-  constructor(links: Pick<LinkPort, 'byIndex'>, proc = '/proc') {
+  constructor(links: Pick<LinkPort, 'byIndex'>, nowMs: () => number, proc = '/proc') {
     this.#links = links;
+    this.#nowMs = nowMs;
     this.#proc = proc;
   }
 
   version(ifindex: Ifindex): IgmpVersionNumber | undefined {
-    try {
-      return versionIn(readFileSync(join(this.#proc, 'net/igmp'), 'utf8'), ifindex);
-    } catch {
-      return undefined; // a kernel without IGMP speaks none
-    }
+    return this.#versions.get(ifindex);
+  }
+
+  refresh(then: () => void, maxAgeMs = 0): void {
+    const nowMs = this.#nowMs();
+    if (!this.#read || nowMs - this.#read.atMs >= maxAgeMs) this.#read = { atMs: nowMs, done: this.#readVersions() };
+    void this.#read.done.then(then);
+  }
+
+  /** Outside of the event loop: with 50,000 groups the kernel makes the list in 0.1 s or more. */
+  async #readVersions(): Promise<void> {
+    // A kernel without IGMP speaks none.
+    const text = await readFile(join(this.#proc, 'net/igmp'), 'utf8').catch(() => '');
+    this.#versions = versionsIn(text);
   }
 
   forced(ifindex: Ifindex): ForcedVersions {
@@ -51,6 +67,7 @@ export class HostIgmp implements HostIgmpPort {
       const now = readFileSync(this.#file(ifindex), 'utf8').trim();
       if (now === wanted) return undefined;
       writeFileSync(this.#file(ifindex), wanted);
+      this.#read = undefined;
       if (!this.#before.has(ifindex)) this.#before.set(ifindex, now);
       return undefined;
     } catch (error) {
@@ -104,11 +121,12 @@ export function sourceLimit(nowMs: () => number, proc = '/proc'): () => number {
   };
 }
 
-/** The line of the interface: "2	eth0      :     2      V3". */
-export function versionIn(procNetIgmp: string, ifindex: Ifindex): IgmpVersionNumber | undefined {
+/** By ifindex, from the lines of the interfaces: "2	eth0      :     2      V3". */
+export function versionsIn(procNetIgmp: string): ReadonlyMap<number, IgmpVersionNumber> {
+  const versions = new Map<number, IgmpVersionNumber>();
   for (const [, index, version] of procNetIgmp.matchAll(/^(\d+)\s.*\sV([123])\s*$/gm))
-    if (Number(index) === ifindex) return Number(version) as IgmpVersionNumber;
-  return undefined;
+    versions.set(Number(index), Number(version) as IgmpVersionNumber);
+  return versions;
 }
 
 function refused(error: unknown, ifname: string): KernelError {

@@ -162,7 +162,7 @@ function openAll(
     routes: routes.value,
     hostGroups,
     bridges: bridges.value,
-    hostIgmp: new HostIgmp(links.value),
+    hostIgmp: new HostIgmp(links.value, () => clock.nowMs()),
     addressWatch,
     pauseScope: gate ? 'host' : pauseScope,
     leftovers,

@@ -347,8 +347,13 @@ export interface ForcedVersions {
 
 /** The kernel's own host side of IGMP on an interface. */
 export interface HostIgmpPort {
-  /** The version it speaks there now: forced, or that of the oldest querier heard. Undefined: no membership there. */
+  /**
+   * The version it spoke there at the last `refresh`: forced, or that of the oldest querier heard. Undefined: no membership
+   * there.
+   */
   version(ifindex: Ifindex): IgmpVersionNumber | undefined;
+  /** Reads the versions of all interfaces, unless that was begun less than `maxAgeMs` (0) ago; `then` when it is done. */
+  refresh(then: () => void, maxAgeMs?: number): void;
   /** What is forced: on the interface, and for all of them, which overrides it. Undefined: nothing. */
   forced(ifindex: Ifindex): ForcedVersions;
   /** Sets force_igmp_version; 'auto' follows the querier. The value from before is put back by `restore`. */

@@ -61,6 +61,8 @@ export interface ProxyModuleParts {
   readonly ssmRanges: readonly Prefix[];
 }
 
+/** How old the versions of a view may be: whoever asks, the kernel is asked this seldom. */
+const VERSIONS_MS = 2000;
 const ALL: MembershipKey = { source: ANY4, group: ANY4 };
 const DONE: MgmStatus = { code: 'NO_ERROR' };
 const NOT_STARTED: MgmStatus = { code: 'ERROR_INVALID_PARAMETER', detail: 'badHandle' };
@@ -105,6 +107,7 @@ export class ProxyModule implements Protocol {
       clock: parts.clock,
       log: this.#log,
       settings: () => this.#settings(),
+      refresh: (then) => (parts.hostIgmp ? parts.hostIgmp.refresh(then) : then()),
       look: () => this.#lookAtUpstreams(),
     });
     this.#upstreams = upstreams;
@@ -206,10 +209,17 @@ export class ProxyModule implements Protocol {
   }
 
   upstreams(): readonly ProxyUpstreamRow[] {
-    return [...this.eachUpstream()].filter((row) => row !== undefined);
+    return [...this.#eachUpstream()].filter((row) => row !== undefined);
   }
 
-  eachUpstream(): Iterable<ProxyUpstreamRow | undefined> {
+  /** With the versions that the kernel speaks now. */
+  async eachUpstream(): Promise<Iterable<ProxyUpstreamRow | undefined>> {
+    const { hostIgmp } = this.#parts;
+    if (hostIgmp) await new Promise<void>((resolve) => hostIgmp.refresh(resolve, VERSIONS_MS));
+    return this.#eachUpstream();
+  }
+
+  #eachUpstream(): Iterable<ProxyUpstreamRow | undefined> {
     const { links, hostIgmp, config } = this.#parts;
     const stateOf = (name: string) => this.#stateOf(name);
     return upstreamRows({ configs: config.upstreams, joins: this.#joins, links, hostIgmp, stateOf });

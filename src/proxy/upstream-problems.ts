@@ -55,6 +55,8 @@ export interface WatchParts {
   readonly log: Log;
   /** The kernel's settings for the upstreams, to be compared with what they were. */
   settings(): string;
+  /** Asks the kernel which versions it speaks, before `look`. */
+  refresh(then: () => void): void;
   /** Of the upstreams that are served, by interface; may put right what it finds. */
   look(): Iterable<{ readonly interface: string; readonly problem: string | null }>;
 }
@@ -86,6 +88,12 @@ export class UpstreamWatch {
     this.#timer = this.#parts.clock.after(COMPARE_EVERY_MS, this.#compare);
     const isDue = this.#compared++ % LOOK_EVERY === 0;
     if (!isDue && this.#parts.settings() === this.#settings) return;
+    this.#settings = this.#parts.settings();
+    this.#parts.refresh(this.#look);
+  };
+
+  readonly #look = (): void => {
+    if (this.#timer === undefined) return;
     for (const { interface: ifname, problem } of this.#parts.look()) this.#tell(ifname, problem);
     this.#settings = this.#parts.settings();
   };

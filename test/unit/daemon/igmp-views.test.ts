@@ -41,6 +41,7 @@ const BRIDGE: BridgeState = {
 function shown(parts: Partial<IgmpViewsParts> = {}) {
   const views = new Map(igmpViews({ igmp, links: kernel.links, ...parts }));
   return {
+    views,
     names: [...views.keys()],
     rows: (name: string): readonly Row[] => [...(views.get(name)!.rows() as Iterable<Row>)],
     text: (name: string): string =>
@@ -99,16 +100,16 @@ test('a timer counts down in seconds', () => {
   expect(shown().text('igmp.groups')).toMatch(/EXPIRES IN.*\nbr0 +239\.1\.1\.1 +exclude .* 9\.9s +-\n$/);
 });
 
-test('the proxy is shown where there is one', () => {
+test('the proxy is shown where there is one', async () => {
   expect(shown().names.filter((name) => name.startsWith('igmp.proxy'))).toEqual([]);
-  const { rows } = shown({
+  const { rows, views } = shown({
     proxy: {
       eachGroup: () => [{ group: '239.1.1.1', upstream: 'eth0' }],
-      eachUpstream: () => [{ interface: 'eth0' }],
+      eachUpstream: () => Promise.resolve([{ interface: 'eth0' }]),
       counters: () => ({ joinsRefused: 1 }),
     },
   });
   expect(rows('igmp.proxy')).toEqual([{ group: '239.1.1.1', upstream: 'eth0' }]);
-  expect(rows('igmp.proxy.upstreams')).toEqual([{ interface: 'eth0' }]);
+  expect([...(await views.get('igmp.proxy.upstreams')!.rows())]).toEqual([{ interface: 'eth0' }]);
   expect(rows('igmp.proxy.counters')).toEqual([{ name: 'joinsRefused', value: 1 }]);
 });

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { HostIgmp, sourceLimit, versionIn } from '../../../src/kernel/host-igmp.js';
+import { HostIgmp, sourceLimit } from '../../../src/kernel/host-igmp.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import { link } from '../igmp/bed.js';
 
@@ -17,6 +17,7 @@ const NET_IGMP = `Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter
 `;
 
 let proc: string;
+let nowMs = 0;
 beforeEach(() => {
   proc = mkdtempSync(join(tmpdir(), 'mgmd-proc-'));
   mkdirSync(join(proc, 'net'));
@@ -34,15 +35,36 @@ function given() {
   const links = {
     byIndex: (ifindex: Ifindex) => (ifindex === WAN ? link(WAN, undefined, { name: 'eth0.4' }) : undefined),
   };
-  return new HostIgmp(links, proc);
+  return new HostIgmp(links, () => nowMs, proc);
 }
 
-test('the version is read by ifindex, and is unknown where nothing is joined', () => {
-  expect(given().version(WAN)).toBe(2);
-  expect(versionIn(NET_IGMP, 14 as Ifindex)).toBe(3);
-  expect(versionIn(NET_IGMP, 2 as Ifindex)).toBeUndefined();
+function refreshed(igmp: HostIgmp, maxAgeMs?: number): Promise<void> {
+  return new Promise((resolve) => igmp.refresh(resolve, maxAgeMs));
+}
+
+test('the version is read by ifindex, and is unknown where nothing is joined', async () => {
+  const igmp = given();
+  await refreshed(igmp);
+  expect([4, 14, 2].map((ifindex) => igmp.version(ifindex as Ifindex))).toEqual([2, 3, undefined]);
   rmSync(join(proc, 'net/igmp'));
-  expect(given().version(WAN)).toBeUndefined();
+  await refreshed(igmp);
+  expect(igmp.version(WAN)).toBeUndefined();
+});
+
+test('versions are read once for all who ask within their time, and again after mgmd set another (A4)', async () => {
+  const igmp = given();
+  await refreshed(igmp, 2000);
+  writeFileSync(join(proc, 'net/igmp'), NET_IGMP.replace('V2', 'V1'));
+  nowMs += 1999;
+  await refreshed(igmp, 2000);
+  expect(igmp.version(WAN)).toBe(2);
+  nowMs += 1;
+  await refreshed(igmp, 2000);
+  expect(igmp.version(WAN)).toBe(1);
+  writeFileSync(join(proc, 'net/igmp'), NET_IGMP);
+  igmp.force(WAN, 2);
+  await refreshed(igmp, 2000);
+  expect(igmp.version(WAN)).toBe(2);
 });
 
 test('a version is forced, changed, and what was there before comes back', () => {

@@ -33,10 +33,15 @@ export const TWO: Partial<ProxyConfig> = { upstreams: [upstream('eth0'), upstrea
 
 class RecordingHostIgmp implements HostIgmpPort {
   readonly calls: string[] = [];
+  refreshes = 0;
   spoken: IgmpVersionNumber = 2;
   forcedNow: ForcedVersions = { own: undefined, all: undefined };
   version(): IgmpVersionNumber {
     return this.spoken;
+  }
+  refresh(then: () => void): void {
+    this.refreshes++;
+    then();
   }
   forced(): ForcedVersions {
     return this.forcedNow;

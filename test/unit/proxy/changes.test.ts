@@ -226,7 +226,16 @@ test('views of the proxy pass over a group a step before their first row (A4)', 
   await bed.hears(bed.eth1, reportV2(G));
   await bed.hears(bed.eth1, reportV2(H));
   const steps = (rows: Iterable<object | undefined>) => [...rows].map((row) => row !== undefined);
-  expect(steps(bed.proxy.eachUpstream())).toEqual([false, false, true]);
+  expect(steps(await bed.proxy.eachUpstream())).toEqual([false, false, true]);
   // asked, wanted, then the rows
   expect(steps(bed.proxy.eachGroup())).toEqual([false, false, false, false, true, true]);
+});
+
+test('the versions of all upstreams are one question to the kernel, for a view as for a look (A4)', async () => {
+  const upstreams = ['eth0', 'eth2', 'eth3'].map((name) => upstream(name));
+  const bed = await new Bed({ upstreams }).serve();
+  const before = bed.hostIgmp.refreshes;
+  const rows = [...(await bed.proxy.eachUpstream())].filter((row) => row !== undefined);
+  expect(rows).toHaveLength(3);
+  expect(bed.hostIgmp.refreshes - before).toBe(1);
 });
