@@ -4,9 +4,14 @@ import type { View } from '../control/operator.js';
 import type { StaticModule } from '../static/module.js';
 
 export function staticViews(statics: readonly StaticModule[]): readonly [string, View][] {
-  const rows = (of: (one: StaticModule) => readonly object[]) => () => statics.flatMap(of) as readonly Row[];
+  const rows = (of: (one: StaticModule) => Iterable<object>) => () => each(statics, of);
   return [
-    ['static.routes', { rows: rows((one) => one.routes()) }],
-    ['static.inputs', { rows: rows((one) => one.inputs()) }],
+    ['static.routes', { rows: rows((one) => one.eachRoute()) }],
+    ['static.inputs', { rows: rows((one) => one.eachInput()) }],
   ];
+}
+
+/** One row at a time: a file may hold tens of thousands of routes. */
+function* each(statics: readonly StaticModule[], of: (one: StaticModule) => Iterable<object>): Generator<Row, void> {
+  for (const one of statics) yield* of(one) as Iterable<Row>;
 }

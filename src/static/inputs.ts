@@ -154,8 +154,8 @@ export class Inputs {
     return saved;
   }
 
-  list(): readonly ActiveInput[] {
-    return [...this.#all()];
+  each(): Iterable<ActiveInput> {
+    return this.#all();
   }
 
   stop(): void {

@@ -150,24 +150,20 @@ export class StaticModule implements Protocol {
     });
   }
 
-  routes(): readonly StaticRouteRow[] {
-    return this.#routes.all.map(({ source, group, iifs, oifs }) => ({
-      instance: this.name,
-      source: source ? rangeText(source) : '*',
-      group: rangeText(group),
-      from: iifs,
-      to: oifs,
-    }));
+  *eachRoute(): Generator<StaticRouteRow, void> {
+    for (const { source, group, iifs, oifs } of this.#routes.all)
+      yield {
+        instance: this.name,
+        source: source ? rangeText(source) : '*',
+        group: rangeText(group),
+        from: iifs,
+        to: oifs,
+      };
   }
 
-  inputs(): readonly StaticInputRow[] {
-    return this.#inputs.list().map(({ group, route, active, switches }) => ({
-      instance: this.name,
-      group: formatIp(group),
-      from: route.iifs,
-      active,
-      switches,
-    }));
+  *eachInput(): Generator<StaticInputRow, void> {
+    for (const { group, route, active, switches } of this.#inputs.each())
+      yield { instance: this.name, group: formatIp(group), from: route.iifs, active, switches };
   }
 
   #callbacks(): ClientCallbacks {

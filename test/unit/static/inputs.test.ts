@@ -35,7 +35,7 @@ function bed(from: readonly string[] = ['send', 'b', 'c'], savedState?: SavedPro
       ifindex: arrival,
       packet: new Uint8Array(),
     });
-  return { ...all, arrives, counted, wrong, active: () => all.module.inputs().map(({ active }) => active) };
+  return { ...all, arrives, counted, wrong, active: () => [...all.module.eachInput()].map(({ active }) => active) };
 }
 
 test('the input where packets come first is active, for every flow of the group (F46)', () => {
@@ -156,7 +156,7 @@ test('an input with another name is lost under the name that it had (G, C6)', ()
   links.remove(A);
   links.add({ ...A, name: 'tmp' });
   callbacks.interfaceGone!(A.ifindex);
-  expect(module.inputs()).toMatchObject([{ active: 'b', switches: 1 }]);
+  expect([...module.eachInput()]).toMatchObject([{ active: 'b', switches: 1 }]);
   expect(told).toMatchObject([{ from: 'send', to: 'b', reason: 'gone' }]);
   expect(log.of('static.input.changed')[0]?.message).toContain('there is no send any more');
 });
@@ -171,11 +171,11 @@ test('how often a group has changed its input is known after a reload (G)', () =
   // when the next process sees it
   const after = bed(undefined, savedState);
   void after.arrives(C.ifindex);
-  expect(after.module.inputs()).toMatchObject([{ active: 'c', switches: 2 }]);
+  expect([...after.module.eachInput()]).toMatchObject([{ active: 'c', switches: 2 }]);
   // and what is no number is ignored
   const hostile = bed(undefined, { state: { switches: { '239.1.1.1 send,b,c': 'many' } }, ageMs: 10 });
   void hostile.arrives(A.ifindex);
-  expect(hostile.module.inputs()).toMatchObject([{ switches: 0 }]);
+  expect([...hostile.module.eachInput()]).toMatchObject([{ switches: 0 }]);
 });
 
 test('an input whose link goes down is given up at once (F46)', () => {

@@ -239,7 +239,7 @@ test('the routes are shown as they are written (G)', () => {
     route({ source: '10.0.0.0/8', group: '239.1.0.0/16' }),
     route({ group: '239.1.1.1', to: [] }),
   );
-  expect(module.routes()).toEqual([
+  expect([...module.eachRoute()]).toEqual([
     { instance: 'static2', source: '10.0.0.0/8', group: '239.1.0.0/16', from: ['send'], to: ['recv'] },
     { instance: 'static2', source: '*', group: '239.1.1.1', from: ['send'], to: [] },
   ]);
