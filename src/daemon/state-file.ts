@@ -75,6 +75,7 @@ export class StateFile {
     const envelope: Envelope = { format: FORMAT, life: this.#life, savedAtMs: monotonicMs(), ...state };
     const written = replaceOwn(this.path, JSON.stringify(envelope));
     if (!written.ok && !this.#refused) this.#sayThatItFailed(written.error);
+    if (written.ok && this.#refused) this.#sayThatItWorks();
     this.#refused = !written.ok;
     return written.ok;
   }
@@ -88,6 +89,13 @@ export class StateFile {
       `the state of the predecessor is ignored: ${read}; owners are those of the configuration`,
     );
     return undefined;
+  }
+
+  #sayThatItWorks(): void {
+    this.#log.info(
+      { evt: 'daemon.state.written', path: this.path },
+      `${this.path} is written again, with all that a successor should know`,
+    );
   }
 
   #sayThatItFailed(why: string): void {

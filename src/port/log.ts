@@ -30,6 +30,7 @@ export type LogEvent =
   | 'daemon.state.ignored'
   | 'daemon.state.superseded'
   | 'daemon.state.unwritten'
+  | 'daemon.state.written'
   | 'daemon.stop.hung'
   | 'daemon.stop.requested'
   | 'daemon.stopped'

@@ -103,6 +103,8 @@ test('a directory that is gone costs one line, not one every time, and the daemo
   expect(log.of('daemon.state.unwritten')).toHaveLength(1);
   mkdirSync(folder);
   expect(file.save(STATE)).toBe(true);
+  expect(file.save(STATE)).toBe(true);
+  expect(log.of('daemon.state.written')).toHaveLength(1);
   chmodSync(folder, 0o755);
   rmSync(folder, { recursive: true });
   expect(file.save(STATE)).toBe(false);
