@@ -13,7 +13,7 @@ const PIPE_LIMIT_MS = 10_000;
 /** The configuration, or the lines that say what is wrong with it. `defaultSocket` as in `parseConfig`. */
 export function readConfigFile(file: string, defaultSocket: string | undefined): ParsedConfig | readonly string[] {
   const read = readRegular(pathOf(file), MAX_BYTES);
-  return read.ok ? parsedBytes(read.value, file, defaultSocket) : unread(file, read.error);
+  return read.ok ? parsedBytes(read.value, file, defaultSocket) : cannotRead(file, read.error);
 }
 
 /** The same for `--check`, which reads once: also from standard input ("-") and from other pipes. */
@@ -24,18 +24,24 @@ export async function checkConfigFile(
 ): Promise<ParsedConfig | readonly string[]> {
   const piped = await readPipe(pathOf(file), MAX_BYTES, { withinMs: PIPE_LIMIT_MS, clock });
   if (!piped) return readConfigFile(file, defaultSocket);
-  return piped.ok ? parsedBytes(piped.value, file, defaultSocket) : unread(file, piped.error);
+  return piped.ok ? parsedBytes(piped.value, file, defaultSocket) : cannotRead(file, piped.error);
 }
 
 function pathOf(file: string): string {
   return file === '-' ? '/dev/stdin' : file;
 }
 
-function unread(file: string, why: string): readonly string[] {
-  const advice = why.startsWith('it is a pipe')
-    ? 'mgmd could not read it again at a reload; write it to a file, or check it with --check'
-    : 'name another with --config FILE';
-  return [`mgmd: cannot read the configuration ${file}: ${why}; ${advice}`];
+/** What is said when it cannot be read for the reason that `readRegular` gave. */
+export function cannotRead(file: string, why: string): readonly string[] {
+  return [`mgmd: cannot read the configuration ${file}: ${why}; ${adviceFor(why)}`];
+}
+
+function adviceFor(why: string): string {
+  if (why.startsWith('it is a pipe'))
+    return 'mgmd could not read it again at a reload; write it to a file, or check it with --check';
+  if (why.startsWith('EMFILE')) return 'raise LimitNOFILE of the service, then reload again';
+  if (why.startsWith('ENFILE')) return 'raise fs.file-max, then reload again';
+  return 'name another with --config FILE';
 }
 
 function parsedBytes(bytes: Buffer, file: string, defaultSocket: string | undefined): ParsedConfig | readonly string[] {

@@ -249,7 +249,7 @@ class Life {
       const more = read.length > COMPLAINTS ? `; and ${read.length - COMPLAINTS} more, which mgmd --check lists` : '';
       log.error(
         { evt: 'daemon.reload.refused', complaints },
-        `${config.file} has errors, so mgmd goes on as before: ${complaints.join('; ')}${more}`,
+        `${config.file} cannot be used, so mgmd goes on as before: ${complaints.join('; ')}${more}`,
       );
       this.#awaitReload(resolve);
     });

@@ -27,7 +27,7 @@ export const LIMIT_MESSAGES: Messages = {
   hostShare: (drop) =>
     `${cannotAdd(drop, 'more of ')}: this host holds many groups or sources, and what is left is for others (raise maxGroups or maxSources if it is wanted)`,
   hostTableFull: (drop) =>
-    `cannot track another host on ${drop.ifname}: ${reached(drop, 'maxTrackedHosts')}; its leaves are asked about`,
+    `cannot track another host of a group on ${drop.ifname}: ${reached(drop, 'maxTrackedHosts')}; its leaves are asked about`,
   queryLimit: (drop) =>
     `cannot ask at once about all leaves on ${drop.ifname}: ${reached(drop, 'maxQueriesPerSec')}; the others wait for their turn`,
 };

@@ -101,6 +101,6 @@ export class MembershipLanes {
   }
 
   #refused(op: string, ifindex: Ifindex, group: IpAddress, errno: number): KernelError {
-    return kernelError(op, `${formatIp(group)} on ${this.#nameOf(ifindex)}`, errno);
+    return kernelError(op, `${this.#nameOf(ifindex)} (${formatIp(group)})`, errno);
   }
 }

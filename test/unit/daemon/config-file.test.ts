@@ -4,7 +4,7 @@ import { closeSync, constants, mkdtempSync, openSync, rmSync, symlinkSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { checkConfigFile, readConfigFile } from '../../../src/daemon/config-file.js';
+import { cannotRead, checkConfigFile, readConfigFile } from '../../../src/daemon/config-file.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 let folder: string;
@@ -86,4 +86,10 @@ test('a check of a file, and of one that is missing, is as ever (A7, B5)', async
   expect(await checkConfigFile(path, undefined, new FakeClock())).toMatchObject([expect.stringContaining('ENOENT')]);
   writeFileSync(path, 'table: 5');
   expect(await checkConfigFile(path, undefined, new FakeClock())).toMatchObject({ config: { table: 5 } });
+});
+
+test('a file that cannot be opened for want of descriptors is not to be replaced by another (A3)', () => {
+  expect(cannotRead('F', 'EMFILE: too many open files')[0]).toContain('raise LimitNOFILE of the service');
+  expect(cannotRead('F', 'ENFILE: file table overflow')[0]).toContain('raise fs.file-max');
+  expect(cannotRead('F', 'ENOENT: no such file or directory')[0]).toContain('name another with --config FILE');
 });

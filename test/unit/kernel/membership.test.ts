@@ -201,6 +201,7 @@ test('a refused wish stays as not held, and stating it again tries again', () =>
   pools[0]!.refusals.push(105);
   const error = gate.set('proxy', ETH1, G1, ANY_SOURCE_FILTER);
   expect(error).toMatchObject({ code: 'ENOBUFS', op: 'joining a group' });
+  expect(error?.message).toMatch(/^joining a group on [^(]+ \([0-9.]+\) failed/);
   expect(error?.message).toContain('igmp_max_memberships');
   expect(gate.list().find((wish) => wish.group === G1)?.held).toBe(false);
   expect(gate.set('proxy', ETH1, G1, ANY_SOURCE_FILTER)).toBeUndefined();
