@@ -269,8 +269,8 @@ export class Inputs {
     feed.dueMs = this.#parts.clock.nowMs() + feed.lookMs;
     this.#arm(feed.dueMs);
     for (const source of feed.flows.keys()) this.#moves.push([feed, source]);
-    const fields = { client: this.#parts.client, group: formatIp(group), from, to, reason: why };
-    this.#parts.events.emit('static.input.changed', () => fields);
+    const fields = { group: formatIp(group), from, to, reason: why };
+    this.#parts.events.emit('static.input.changed', () => ({ client: this.#parts.client, ...fields }));
     const heldBack = this.#lines.take(why, this.#parts.clock.nowMs());
     if (heldBack === undefined) return;
     const log = { evt: 'static.input.changed', ...fields, heldBack } as const;
