@@ -33,7 +33,7 @@ function pathOf(file: string): string {
 
 /** What is said when it cannot be read for the reason that `readRegular` gave. */
 export function cannotRead(file: string, why: string): readonly string[] {
-  return [`mgmd: cannot read the configuration ${file}: ${why}; ${adviceFor(why)}`];
+  return [`cannot read the configuration ${file}: ${why}; ${adviceFor(why)}`];
 }
 
 function adviceFor(why: string): string {
@@ -41,7 +41,7 @@ function adviceFor(why: string): string {
     return 'mgmd could not read it again at a reload; write it to a file, or check it with --check';
   if (why.startsWith('EMFILE')) return 'raise LimitNOFILE of the service, then reload again';
   if (why.startsWith('ENFILE')) return 'raise fs.file-max, then reload again';
-  return 'name another with --config FILE';
+  return 'put it back, or start with --config FILE';
 }
 
 function parsedBytes(bytes: Buffer, file: string, defaultSocket: string | undefined): ParsedConfig | readonly string[] {

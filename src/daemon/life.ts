@@ -241,7 +241,6 @@ class Life {
   /** A file with errors changes nothing, and the next SIGHUP is awaited. */
   #awaitReload(resolve: (end: ParsedConfig) => void): void {
     const { readAgain, log, signals } = this.#parts;
-    const { config } = this.#beginning.parsed;
     signals.onceReload(() => {
       const read = readAgain();
       if ('config' in read) return resolve(read);
@@ -249,7 +248,7 @@ class Life {
       const more = read.length > COMPLAINTS ? `; and ${read.length - COMPLAINTS} more, which mgmd --check lists` : '';
       log.error(
         { evt: 'daemon.reload.refused', complaints },
-        `${config.file} cannot be used, so mgmd goes on as before: ${complaints.join('; ')}${more}`,
+        `cannot reload; mgmd goes on with the configuration it has: ${complaints.join('; ')}${more}`,
       );
       this.#awaitReload(resolve);
     });

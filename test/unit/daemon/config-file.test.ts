@@ -91,5 +91,5 @@ test('a check of a file, and of one that is missing, is as ever (A7, B5)', async
 test('a file that cannot be opened for want of descriptors is not to be replaced by another (A3)', () => {
   expect(cannotRead('F', 'EMFILE: too many open files')[0]).toContain('raise LimitNOFILE of the service');
   expect(cannotRead('F', 'ENFILE: file table overflow')[0]).toContain('raise fs.file-max');
-  expect(cannotRead('F', 'ENOENT: no such file or directory')[0]).toContain('name another with --config FILE');
+  expect(cannotRead('F', 'ENOENT: no such file or directory')[0]).toContain('start with --config FILE');
 });
