@@ -265,6 +265,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
             : forwarding.entryWanted(now(), { source, group }),
         ),
       pruneAlert: (alert) => then(this.#pruneAlert(alert)),
+      mayStillWant: ({ source }, ifindex) => router.mayStillHear(source, ifindex),
       mfeDeleted: (key) => then(forwarding.entryGone(key)),
       interfaceGone: (ifindex) => this.#forget(ifindex),
       interfaceLost: (ifindex) => this.#forget(ifindex),

@@ -78,6 +78,9 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   #restoration: Restoration | undefined;
   /** What an earlier life left is whole, and every link has gone on with it. */
   #goesOn = false;
+  /** What an earlier life left is whole: links that go on with it know their neighbours. */
+  #isWhole = false;
+  readonly #resumed = new Set<Ifindex>();
   #nowMs = 0;
   #sweepDueMs = Number.POSITIVE_INFINITY;
 
@@ -99,7 +102,8 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   /** `saved`: what an earlier life knew, for links that come up as they were. */
   start(nowMs: number, saved?: SavedState): void {
     if (saved) this.#restoration = new Restoration(saved, nowMs, this);
-    this.#goesOn = saved?.leaving === true && saved.odd === 0;
+    this.#isWhole = saved?.leaving === true && saved.odd === 0;
+    this.#goesOn = this.#isWhole;
     this.#step(nowMs, () => {
       this.table.start(nowMs);
       if (saved?.round) this.table.goOn(saved.round, nowMs);
@@ -121,6 +125,14 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
   /** Nothing that neighbours would say is still unknown: an earlier life left it, and all of it is given back. */
   get knowsAll(): boolean {
     return this.#goesOn && !this.#restoration;
+  }
+
+  /** A neighbour that has not been heard yet may be there and want packets of the source. */
+  mayStillHear(source: IpAddress, ifindex: Ifindex): boolean {
+    if (this.links.get(ifindex)?.config.dvmrp.forceLeaf) return false;
+    if (!this.#resumed.has(ifindex)) return true;
+    // Who depends on a route is given back with it.
+    return this.#restoration !== undefined && this.route(source) === undefined;
   }
 
   get isLeaving(): boolean {
@@ -413,6 +425,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     if (address === undefined) return undefined;
     const before = this.#restoration?.take(on);
     this.#goesOn &&= before !== undefined;
+    if (before && this.#isWhole) this.#resumed.add(ifindex);
     this.table.silence(before !== undefined);
     const { metric, advertisedOffset, filterIn, filterOut } = config.dvmrp;
     const there = { metric, advertisedOffset, filterIn, filterOut, pointToPoint };
@@ -430,6 +443,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
 
   down(on: RouterLink): void {
     this.#restoration?.forget(on);
+    this.#resumed.delete(on.ifindex);
     this.table.interfaceDown(this.#nowMs, on.ifindex);
     this.#passageChanged = true;
     this.#output.linkDown(on);

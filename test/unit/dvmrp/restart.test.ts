@@ -260,6 +260,21 @@ test('after a restart nothing is waited for when all that neighbours could say w
   expect(await afterwards(left, true)).toEqual([false, false]);
 });
 
+test('neighbours may still want packets on new links and after a crash, and nowhere else (D1)', async () => {
+  const { world, r2, S } = await chain();
+  const left = textOf(r2);
+  for (const [text, expected] of [
+    [left, [false, false, true]],
+    [left.replace('"leaving":true', '"leaving":false'), [true, true, true]],
+  ] as const) {
+    const { next, ports } = await nextLife(world, r2, text);
+    const all = [...ports, next.attach(world.lan('10.7.0'), 1)];
+    await next.owns(...all);
+    expect(all.map((port) => next.dvmrp.router.mayStillHear(S, port))).toEqual(expected);
+    next.vanish();
+  }
+});
+
 test('after a crash prunes of neighbours are not believed: they may have been grafted since', async () => {
   const { world, source, middle, r1, r2, r2Host, S } = await chain();
   await world.sends(source, S, GROUP);
