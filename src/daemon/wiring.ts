@@ -116,6 +116,7 @@ export class Daemon {
       maxGroups: config.igmp.maxGroups,
       maxSources: config.igmp.maxSources,
       savedState: savedStateOf(parts.saved, 'igmp'),
+      predecessorKnewAll: parts.saved?.leaving === true && parts.saved.windowLeftMs === 0,
     });
     const proxy = this.#proxyOf(config);
     const dvmrp = this.#dvmrp();

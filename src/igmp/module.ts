@@ -145,10 +145,9 @@ export class IgmpModule implements Protocol {
     return packState(queriers, left);
   }
 
-  /** Every host has had time to say what it wants, on every interface. */
+  /** On every interface. */
   hasSaidAll(): boolean {
-    const nowMs = Math.ceil(this.#parts.clock.nowMs());
-    return [...this.#served.values()].every(({ igmp }) => igmp.knownInMs(nowMs) === 0);
+    return [...this.#served.values()].every((served) => served.hasHeardAll());
   }
 
   #open(ifindex: Ifindex, { name }: Link): Answer<void> {

@@ -29,6 +29,8 @@ export interface IgmpModuleParts {
   readonly maxSources: number;
   /** What `saveState` of the process before this one gave. */
   readonly savedState?: SavedProtocolState | undefined;
+  /** What the process before forwarded was for hosts that it had heard: it was in no restart window. */
+  readonly predecessorKnewAll?: boolean;
 }
 
 /** What its interfaces share. */

@@ -51,6 +51,8 @@ export class ServedInterface
   readonly #rare = new LogLimiter(1, RARE_PER_SECOND);
   readonly #routed: RoutedHosts;
   #opened = false;
+  /** With what a process left that had waited for nobody here. */
+  #goesOn = false;
   #alone = false;
   #toldQuerier: boolean | undefined;
   #shownRole = 'down';
@@ -85,6 +87,7 @@ export class ServedInterface
   open(saved?: SavedInterface): Answer<void> {
     this.#opened = true;
     if (saved) this.igmp.resume(this.#nowMs(), saved);
+    this.#goesOn = saved !== undefined && this.#parts.predecessorKnewAll === true;
     for (const [group, filter] of joinedGroups(this.config.joinGroups))
       this.#parts.joins.set({ holder: 'igmp-join', ifindex: this.ifindex, ifname: this.named.name, group, filter });
     const link = this.#parts.links.byIndex(this.ifindex);
@@ -123,10 +126,17 @@ export class ServedInterface
     };
   }
 
+  /** Every host has had time to say what it wants, or nothing was sent here for one that had not. */
+  hasHeardAll(): boolean {
+    return this.#goesOn || this.igmp.knownInMs(Math.ceil(this.#nowMs())) === 0;
+  }
+
   /** A host that has not been heard yet may want packets of the flow. */
   mayStillWant(source: IpAddress, group: IpAddress): boolean {
-    if (this.igmp.knownInMs(this.#nowMs()) === 0) return false;
-    return groupRefusal(this.config, group, false) === undefined && admitsSource(this.config, source);
+    if (this.hasHeardAll()) return false;
+    // Before version 3 nobody can name a source.
+    const anySource = this.config.version < 3;
+    return groupRefusal(this.config, group, anySource) === undefined && admitsSource(this.config, source);
   }
 
   /** Hosts have been asked; from here on another router does that, as before the restart. */

@@ -275,6 +275,7 @@ export interface BedOptions {
   readonly maxGroups?: number;
   readonly maxSources?: number;
   readonly savedState?: SavedProtocolState;
+  readonly predecessorKnewAll?: boolean;
   readonly links?: readonly Link[];
   /** What the look-up of a route finds. */
   readonly routes?: Pick<RoutePort, 'lookup'>;
@@ -303,6 +304,7 @@ export class Bed {
       maxGroups = 0,
       maxSources = 0,
       savedState,
+      predecessorKnewAll = false,
       routes,
     } = options;
     this.links = new FakeLinks(...links);
@@ -325,6 +327,7 @@ export class Bed {
       maxGroups,
       maxSources,
       savedState,
+      predecessorKnewAll,
     });
     this.module.start();
     if (take) for (const l of links) void this.module.take(l.ifindex);

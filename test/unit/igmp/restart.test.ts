@@ -193,6 +193,25 @@ test('who follows later asks, knows nobody, and says that hosts may still want w
   expect(may(G)).toBe(false);
 });
 
+test('in a version without sources nobody may still want a source-specific group (D1)', () => {
+  const bed = after(withGroups(), 300, { config: { version: 2, ssmRanges: [prefix('239.1.1.2/32')] } });
+  const may = (group: string) => bed.mgm.callbacks.mayStillWant?.({ source: ip(A), group: ip(group) }, ETH1);
+  expect([may(G), may(S)]).toEqual([true, false]);
+});
+
+test('a host that was not heard is no reason to go on where the process before had none for it (D1)', () => {
+  const before = new Bed();
+  before.goTo(5);
+  const may = (predecessorKnewAll: boolean, config: BedOptions['config'] = {}) => {
+    const bed = after(before, 300, { predecessorKnewAll, config });
+    return [bed.mgm.callbacks.mayStillWant?.({ source: ip(A), group: ip(G) }, ETH1), bed.module.hasSaidAll()];
+  };
+  expect(may(false)).toEqual([true, false]);
+  expect(may(true)).toEqual([false, true]);
+  // hosts are asked anew
+  expect(may(true, { version: 2 })).toEqual([true, false]);
+});
+
 test('a reload between the startup queries sends the second one when it was due, once (D3)', () => {
   const before = new Bed();
   before.goTo(20);
