@@ -201,6 +201,15 @@ export class FlowTable {
     branch?.add(flow);
   }
 
+  /** Everything goes at once; nobody may work on a part of it any more. */
+  clear(): void {
+    this.homeless.clear();
+    this.#flows.clear();
+    this.#branches.clear();
+    this.#byPrefix.clear();
+    this.#branchCount = 0;
+  }
+
   /** Those a key speaks about: one, those of a group, or all. */
   *flows({ source, group }: MembershipKey): Generator<Flow> {
     if (isAny(group)) {

@@ -283,18 +283,18 @@ export class Forwarding {
   interfaceGone(nowMs: number, ifindex: Ifindex): void {
     this.members.forget(ifindex);
     this.#pulls.forget(ifindex);
-    for (const flow of [...this.#table.flows({ source: ANY4, group: ANY4 })]) {
-      flow.told.delete(ifindex);
-      if (flow.pulls === ifindex) flow.pulls = undefined;
-      if (flow.iif === ifindex) this.#drop(flow);
-    }
+    this.#settling.forgetInterface(nowMs, ifindex);
     this.interfaceChanged(nowMs);
+  }
+
+  /** Ours, perhaps once more: what flows still have of the time before goes first. */
+  interfaceCame(ifindex: Ifindex): void {
+    this.#settling.endForgetting(ifindex);
   }
 
   /** Nothing is ours any more. */
   clear(): void {
-    for (const flow of [...this.#table.flows({ source: ANY4, group: ANY4 })]) this.#drop(flow);
-    for (const branch of [...this.#table.branches(ANY4)]) this.#table.deleteBranch(branch);
+    this.#table.clear();
     this.#pruning.clear();
     this.#doubts.clear();
     this.#settling.clear();

@@ -141,6 +141,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
 
   addLink(ifindex: Ifindex, config: LinkConfig): RouterLink {
     const { acceptCompat, allowNonPruners } = this.#config;
+    this.forwarding.interfaceCame(ifindex);
     const link = new RouterLink(ifindex, config, { acceptCompat, allowNonPruners }, this);
     this.links.set(ifindex, link);
     this.#leaving.delete(ifindex);

@@ -33,6 +33,8 @@ export class Settling {
   readonly #work = new Work();
   /** Prefixes that wait for `#followRoutes`. */
   readonly #changed = new Map<number, Prefix>();
+  /** Interfaces that flows are about to forget. */
+  readonly #gone = new Map<Ifindex, Generator<void>>();
 
   constructor(parts: SettlingParts) {
     this.#parts = parts;
@@ -75,6 +77,19 @@ export class Settling {
   /** What may pass an interface is another thing now. */
   settleEverything(nowMs: number): void {
     this.#work.add(nowMs, 'interfaces', () => this.#settlingEverything());
+  }
+
+  /** An interface is not ours any more: flows that came in there go, the others forget it, each in its turn. */
+  forgetInterface(nowMs: number, ifindex: Ifindex): void {
+    const flows = this.#forgetting(ifindex);
+    this.#gone.set(ifindex, flows);
+    this.#work.add(nowMs, flows, () => flows);
+  }
+
+  /** The interface comes back before every flow has had its turn. */
+  endForgetting(ifindex: Ifindex): void {
+    const flows = this.#gone.get(ifindex);
+    while (flows && !flows.next().done);
   }
 
   /** Looks at the counters of every flow. */
@@ -136,6 +151,19 @@ export class Settling {
       if (moved && this.settle(flow)) this.#parts.pruning.reconsider(this.#work.nowMs, flow.branch);
       if (moved || ++looks % LOOKS_PER_STEP === 0) yield;
     }
+  }
+
+  *#forgetting(ifindex: Ifindex): Generator<void> {
+    const { table, drop } = this.#parts;
+    let looks = 0;
+    for (const flow of [...table.flows({ source: ANY4, group: ANY4 })]) {
+      if (table.flow(flow.source, flow.group) !== flow) continue;
+      flow.told.delete(ifindex);
+      if (flow.pulls === ifindex) flow.pulls = undefined;
+      if (flow.iif === ifindex) drop(flow);
+      if (++looks % LOOKS_PER_STEP === 0) yield;
+    }
+    this.#gone.delete(ifindex);
   }
 
   *#settlingEverything(): Generator<void> {

@@ -69,6 +69,10 @@ function crowd(config: ConstructorParameters<typeof ForwardingBed>[0] = {}): Cou
   return bed;
 }
 
+function flowsOf(bed: CountingBed): number {
+  return [...bed.forwarding.branches()].reduce((sum, { flows }) => sum + flows.size, 0);
+}
+
 /** Of a slice: 256 flows with some questions about each, or sixteen times as many of one question. */
 const SLICE = 256 * 17;
 
@@ -238,4 +242,36 @@ test('twenty thousand sources that another component wants cost a branch one que
   expect(wishes.waitsFor({ network: ipv4(0x0b00_0700), length: 24 }, G)).toBe(false);
   for (let n = 0; n < FLOWS; n++) wishes.delete(at(n));
   expect([...wishes.groups()]).toEqual([]);
+});
+
+test('an interface that is ours no more takes its flows with it in slices (A3)', () => {
+  // given twenty thousand flows that come in by one interface
+  const bed = crowd();
+  expect(flowsOf(bed)).toBe(FLOWS);
+  // when it is given up
+  bed.forwarding.interfaceGone(bed.nowMs, UPLINK);
+  // then a part of them has gone at once, and the rest in the turns after it
+  expect(flowsOf(bed)).toBeLessThan(FLOWS);
+  expect(flowsOf(bed)).toBeGreaterThan(FLOWS / 2);
+  bed.turns();
+  expect(flowsOf(bed)).toBe(0);
+});
+
+test('an interface that comes back at once finds nothing of the flows it had, and keeps those that come now (A3)', () => {
+  const bed = crowd();
+  bed.forwarding.interfaceGone(bed.nowMs, UPLINK);
+  // when it is ours again before all have gone, and a source sends again
+  bed.forwarding.interfaceCame(UPLINK);
+  expect(flowsOf(bed)).toBe(0);
+  bed.forwarding.incoming(bed.nowMs, { source: host(FLOWS - 1), group: G }, UPLINK, true);
+  bed.turns();
+  // then that flow stays
+  expect(flowsOf(bed)).toBe(1);
+});
+
+test('a stop forgets all flows without a look at each (A3)', () => {
+  const bed = crowd();
+  expect(bed.cost(() => bed.forwarding.clear())).toBe(0);
+  expect(flowsOf(bed)).toBe(0);
+  expect(bed.largestTurn()).toBe(0);
 });
