@@ -10,7 +10,7 @@ import type { PruneReply } from './client.js';
 import { isAny } from '../base/ip.js';
 import { clampedLifetimeSec } from './lifetimes.js';
 import type { Rpf } from './rpf.js';
-import type { Client, Entry, Interface, KeyRecord } from './state.js';
+import type { Client, Entry, Interface, KeyRecord, OwnershipChange } from './state.js';
 
 export class Alerts {
   readonly #core: Core;
@@ -37,7 +37,7 @@ export class Alerts {
   signalEntry(entry: Entry, by?: Client, cause?: Interface): void {
     for (const on of [cause, entry.iif]) {
       if (on && on.phase !== 'steady') {
-        on.unsignalledEntries.add(entry);
+        on.change?.unsignalledEntries.add(entry);
         return;
       }
     }
@@ -61,15 +61,29 @@ export class Alerts {
     }
   }
 
+  /** What a change of owner put off is signalled now, one a step; `cause` is where it changed. */
+  *signalPutOff(change: OwnershipChange, cause?: Interface): Generator<void, void> {
+    for (const record of change.unsignalledKeys) {
+      change.unsignalledKeys.delete(record);
+      this.signalKey(record, cause);
+      yield;
+    }
+    for (const entry of change.unsignalledEntries) {
+      change.unsignalledEntries.delete(entry);
+      if (!entry.deleted) this.signalEntry(entry, undefined, cause);
+      yield;
+    }
+  }
+
   #putOff(record: KeyRecord, cause: Interface | undefined): boolean {
     let putOff = false;
     if (cause && cause.phase !== 'steady') {
-      cause.unsignalledKeys.add(record);
+      cause.change?.unsignalledKeys.add(record);
       putOff = true;
     }
     for (const { on } of record.members) {
       if (on.phase === 'steady') continue;
-      on.unsignalledKeys.add(record);
+      on.change?.unsignalledKeys.add(record);
       putOff = true;
     }
     return putOff;

@@ -53,7 +53,7 @@ export class Forwarding {
     for (const ifindex of ifindexes) {
       const on = this.#core.interfaces.get(ifindex);
       if (on?.owner === client) bits |= bitOf(on);
-      else if (on?.departed === client) bits |= bitOf(on) & stale;
+      else if (on?.change?.departed === client) bits |= bitOf(on) & stale;
     }
     return bits;
   }

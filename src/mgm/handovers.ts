@@ -7,10 +7,10 @@ import type { Core } from './core.js';
 import { ACKNOWLEDGE_LIMIT_MS, type Courier } from './courier.js';
 import { bitOf } from './forwarding.js';
 import { cannotComplete, invalid, notFound, status } from './keys.js';
+import type { OwnershipRunner } from './ownership-runner.js';
 import type { Registry } from './registry.js';
 import type { HandoverView } from './snapshot.js';
 import { type Client, isIgmp } from './state.js';
-import type { Transitions } from './transition.js';
 
 export interface HandoverRequest {
   readonly ifindex: Ifindex;
@@ -25,13 +25,13 @@ export class Handovers {
   readonly #core: Core;
   readonly #courier: Courier;
   readonly #registry: Registry;
-  readonly #transitions: Transitions;
+  readonly #ownership: OwnershipRunner;
 
-  constructor(core: Core, courier: Courier, registry: Registry, transitions: Transitions) {
+  constructor(core: Core, courier: Courier, registry: Registry, ownership: OwnershipRunner) {
     this.#core = core;
     this.#courier = courier;
     this.#registry = registry;
-    this.#transitions = transitions;
+    this.#ownership = ownership;
   }
 
   run(request: HandoverRequest): Answer<HandoverView> {
@@ -44,7 +44,7 @@ export class Handovers {
     if (dryRun) return before;
     return whenAnswered(this.#offer(winner, ifindex), (accepted) => {
       if (!accepted) return { ...before, ...cannotComplete('refusedByNewOwner', `${to} refuses the interface`) };
-      const handedOver = this.#courier.enter(() => this.#transitions.handover(loser, winner, ifindex));
+      const handedOver = this.#courier.enter(() => this.#ownership.handover(loser, winner, ifindex));
       return whenAnswered(handedOver, (result) => ({ ...before, ...result, done: result.code === 'NO_ERROR' }));
     });
   }

@@ -2,7 +2,7 @@
  * The multicast group manager: every function of its specification, each check in one place, and the wiring of the parts
  * that do the work. Sections 2 (functions) and 8 (Linux) of the specification; the parts name theirs.
  *
- * ownership.ts, transition.ts, resync.ts   who is on an interface, and how that changes without a gap
+ * ownership.ts, ownership-runner.ts, vifs.ts  who is on an interface, and how that changes without a gap
  * members.ts, alerts.ts                    who wants what, and who hears of it
  * creation.ts, forwarding.ts, lifetimes.ts the entries: decided, written, ended
  * reconciler.ts                            the kernel's truth against ours
@@ -41,6 +41,7 @@ import { Lifetimes } from './lifetimes.js';
 import { Members } from './members.js';
 import { MfeReader } from './mfe-reader.js';
 import { Reconciler } from './reconciler.js';
+import { OwnershipRunner } from './ownership-runner.js';
 import { Registry } from './registry.js';
 import { Rib } from './rib.js';
 import { Rpf } from './rpf.js';
@@ -48,9 +49,9 @@ import { Slices } from './slices.js';
 import type { HandoverView, ManagerSnapshot } from './snapshot.js';
 import { type Client, type Entry, type Interface } from './state.js';
 import { TableWatch } from './table-watch.js';
-import { Transitions } from './transition.js';
 import { UpcallQueue } from './upcall-queue.js';
 import { Views } from './views.js';
+import { Vifs } from './vifs.js';
 import { WrongInputs } from './wrong-inputs.js';
 
 export type ManagerOptions = ManagerPorts & { readonly config: ManagerConfig };
@@ -78,7 +79,7 @@ export class Manager implements MgmClient {
   readonly #upcalls: UpcallQueue;
   readonly #wrongInputs: WrongInputs;
   readonly #adoption: Adoption;
-  readonly #transitions: Transitions;
+  readonly #ownership: OwnershipRunner;
   readonly #handovers: Handovers;
   readonly #enumerations: Enumerations;
   readonly #reader: MfeReader;
@@ -120,10 +121,11 @@ export class Manager implements MgmClient {
     this.#registry = new Registry(core);
     this.#adoption = new Adoption(core, { courier, creation, lifetimes, rpf, slices });
     const adoption = this.#adoption;
-    this.#transitions = new Transitions(core, { ...parts, members, creation, adoption }, (client, reason) =>
+    const vifs = new Vifs(core, { ...parts, members, creation, adoption });
+    this.#ownership = new OwnershipRunner(core, { ...parts, members, creation, adoption, vifs }, (client, reason) =>
       this.#declareDead(client, reason),
     );
-    this.#handovers = new Handovers(core, courier, this.#registry, this.#transitions);
+    this.#handovers = new Handovers(core, courier, this.#registry, this.#ownership);
     this.#enumerations = new Enumerations(core.memberships);
     this.#reader = new MfeReader(core, forwarding);
     this.#watch = new TableWatch(core, forwarding, slices);
@@ -162,7 +164,7 @@ export class Manager implements MgmClient {
       this.#lifetimes.stop();
       this.#budget.stop();
       this.#upcalls.stop();
-      for (const on of [...this.#core.interfaces.values()]) this.#transitions.interfaceGone(on);
+      for (const on of [...this.#core.interfaces.values()]) this.#ownership.interfaceGone(on);
       this.#rib.stop();
       this.#slices.stop();
       this.#forwarding.removeAll();
@@ -241,14 +243,14 @@ export class Manager implements MgmClient {
     const client = this.#caller(handle);
     if (!client) return invalid('badHandle');
     if (nextHop !== undefined && !isAny(nextHop)) return invalid('nextHopUnsupported');
-    return this.#courier.perform(() => this.#transitions.take(client, ifindex));
+    return this.#courier.perform(() => this.#ownership.take(client, ifindex));
   }
 
   releaseInterface(handle: Handle, ifindex: Ifindex, nextHop?: IpAddress): Answer<MgmStatus> {
     const client = this.#caller(handle);
     if (!client) return invalid('badHandle');
     if (nextHop !== undefined && !isAny(nextHop)) return invalid('nextHopUnsupported');
-    return this.#courier.perform(() => this.#transitions.release(client, ifindex));
+    return this.#courier.perform(() => this.#ownership.release(client, ifindex));
   }
 
   getProtocolOnInterface(ifindex: Ifindex, nextHop?: IpAddress): ProtocolOnInterface {
@@ -368,7 +370,7 @@ export class Manager implements MgmClient {
     const on = this.#core.interfaces.get(ifindex);
     if (!on || on.igmp !== client) return invalid('notOwner');
     on.querier = querier;
-    this.#courier.enter(() => this.#transitions.tellQuerier(on));
+    this.#courier.enter(() => this.#ownership.tellQuerier(on));
     return DONE;
   }
 
@@ -377,7 +379,7 @@ export class Manager implements MgmClient {
     if (!client) return invalid('badHandle');
     const on = this.#core.interfaces.get(ifindex);
     if (!on || (on.owner !== client && on.igmp !== client)) return invalid('notOwner');
-    this.#courier.enter(() => this.#transitions.resyncDone(client, on));
+    this.#courier.enter(() => this.#ownership.resyncDone(client, on));
     return DONE;
   }
 
@@ -416,7 +418,7 @@ export class Manager implements MgmClient {
     if (!client) return invalid('badHandle');
     const on = this.#core.interfaces.get(ifindex);
     if (!on) return deleting ? notFound('noSuchInterface') : invalid('notOwner');
-    if (on.igmp === client && on.paused)
+    if (on.igmp === client && on.phase === 'T')
       return cannotComplete(
         'igmpDisabled',
         `${on.name} is changing its owner; IGMP adds its memberships again after enable`,
@@ -471,7 +473,7 @@ export class Manager implements MgmClient {
   #linkChanged({ kind, link }: LinkChange): void {
     this.#rpf.forget();
     const on = this.#core.interfaces.get(link.ifindex);
-    if (on && kind === 'removed') this.#transitions.interfaceGone(on);
+    if (on && kind === 'removed') this.#ownership.interfaceGone(on);
   }
 
   #declareDead(client: Client, reason: string): void {
@@ -488,7 +490,7 @@ export class Manager implements MgmClient {
     this.#registry.remove(client);
     this.#enumerations.endAllOf(client);
     this.#core.emit('client.died', () => ({ client: client.name, reason }));
-    this.#transitions.releaseAllOf(client);
+    this.#ownership.releaseAllOf(client);
     this.#rib.drop(client);
     this.#courier.forget(client);
   }

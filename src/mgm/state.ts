@@ -6,8 +6,15 @@ import type { Aged } from '../base/age-list.js';
 import type { Queued } from '../base/deadline-heap.js';
 import { type IpAddress, type Prefix, prefixContains } from '../base/ip.js';
 import type { Ifindex, Vif } from '../port/kernel.js';
-import { type ClientCallbacks, type Handle, type MembershipKey, PROTOCOL, type RouteUsed } from './client.js';
-import { type OwnershipState, stateOf } from './ownership.js';
+import {
+  type ClientCallbacks,
+  type Handle,
+  type MembershipKey,
+  type MgmStatus,
+  PROTOCOL,
+  type RouteUsed,
+} from './client.js';
+import { type ChangePhase, type OwnershipRequest, type OwnershipState, stateOf } from './ownership.js';
 
 export interface Client {
   readonly handle: Handle;
@@ -33,17 +40,46 @@ export function isIgmp(client: Client): boolean {
   return client.protocolId === PROTOCOL.igmp;
 }
 
+/** A change of owner from the request to its last alert. Written by `ownership-runner.ts` alone, but for what is put off here. */
+export class OwnershipChange {
+  /** The owner before: outputs that it named stay until the sweep, like stale memberships. */
+  departed: Client | undefined;
+  /** What was asked for has been made; false at the end of T: who should own the interface died. */
+  done = false;
+  /** Whose `resyncDone` ends the resync. */
+  readonly awaited = new Set<Client>();
+  /** Ends what the phase waits for: its time limit, or its slices. */
+  cancel: (() => void) | undefined;
+  result: MgmStatus | undefined;
+  resolve: ((result: MgmStatus) => void) | undefined;
+  /** What changed during T and R: compared with what was signalled, and told, at the end (D-OWN-5). */
+  readonly unsignalledKeys: Set<KeyRecord>;
+  readonly unsignalledEntries: Set<Entry>;
+
+  constructor(
+    readonly on: Interface,
+    readonly request: OwnershipRequest,
+    readonly client: Client,
+    /** The new owner of a hand-over. */
+    readonly to: Client | undefined,
+    public phase: ChangePhase,
+  ) {
+    this.departed = on.change?.departed;
+    this.unsignalledKeys = on.change?.unsignalledKeys ?? new Set();
+    this.unsignalledEntries = on.change?.unsignalledEntries ?? new Set();
+  }
+
+  /** Who owns the interface afterwards. */
+  get newOwner(): Client | undefined {
+    return this.request === 'owner-takes' ? this.client : this.to;
+  }
+}
+
 export class Interface {
   owner: Client | undefined;
   igmp: Client | undefined;
-  /** T: an ownership change runs. R: after it, memberships are being added again. */
-  phase: 'steady' | 'T' | 'R' = 'steady';
-  /** Between disable-IGMP sent and enable-IGMP acknowledged. */
-  paused = false;
-  /** The owner on its way out: no callbacks about this interface any more (D-REL-2). */
-  leaving: Client | undefined;
-  /** The owner before the running change: outputs that it named stay until the end of R, like stale memberships. */
-  departed: Client | undefined;
+  /** The change of owner that is under way. */
+  change: OwnershipChange | undefined;
   /** Nobody is on it any more, or the kernel removed the device: the vif may be another's by now. */
   closed = false;
   /** What IGMP said of its role on the link. */
@@ -60,15 +96,6 @@ export class Interface {
   igmpHolds = 0;
   /** Every key with an entry on this interface, stale ones too. */
   readonly keys = new Set<KeyRecord>();
-  /** Requests that wait for the running change to end (D-OWN-4). */
-  readonly waiting: (() => void)[] = [];
-  /** Whose `resyncDone` ends R. */
-  readonly resyncing = new Set<Client>();
-  /** Ends R when time is up, and the slices of its end. */
-  cancelResync: (() => void) | undefined;
-  /** What changed during T and R beyond `keys`: compared and signalled at the end (D-OWN-5). */
-  readonly unsignalledKeys = new Set<KeyRecord>();
-  readonly unsignalledEntries = new Set<Entry>();
 
   constructor(
     readonly ifindex: Ifindex,
@@ -98,6 +125,25 @@ export class Interface {
 
   get state(): OwnershipState {
     return stateOf(this.owner !== undefined, this.igmp !== undefined);
+  }
+
+  /** T: from disable-IGMP sent to enable-IGMP acknowledged. R: after it, until what nobody added again is gone. */
+  get phase(): 'steady' | 'T' | 'R' {
+    switch (this.change?.phase) {
+      case 'pausing':
+      case 'enabling':
+        return 'T';
+      case 'resyncing':
+      case 'sweeping':
+        return 'R';
+      default:
+        return 'steady';
+    }
+  }
+
+  /** The owner on its way out: no callbacks about this interface any more (D-REL-2). */
+  get leaving(): Client | undefined {
+    return this.phase === 'T' && this.change?.request === 'owner-releases' ? this.change.client : undefined;
   }
 
   /** Who is asked about this interface: its owner, or IGMP where it is alone; nobody while the owner is leaving. */

@@ -98,7 +98,7 @@ export class Views implements ManagerSnapshot {
       phase: on.phase,
       owner: on.owner?.name ?? null,
       igmp: on.igmp !== undefined,
-      paused: on.paused,
+      paused: on.phase === 'T',
       memberships,
       stale: on.held - memberships,
       counters: counters instanceof KernelError ? null : counters,

@@ -87,6 +87,7 @@ export type LogEvent =
   | 'log.lost'
   | 'membership.limit.reached'
   | 'mfe.limit.reached'
+  | 'ownership.step'
   | 'pause.gate.refused'
   | 'pause.pin.refused'
   | 'proxy.join.refused'

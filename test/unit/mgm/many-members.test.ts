@@ -103,3 +103,24 @@ test('interfaces and clients are shown with counts that follow every change (A4)
   await bed.clock.run(10_000);
   expect(bed.interfaceView(bed.eth1)).toMatchObject({ memberships: MANY, stale: 0 });
 });
+
+test('another change of owner, while others still hear of the last one, leaves no alert out (D-OWN-5)', async () => {
+  // given an owner with many groups of its own, of which pim has heard; and whoever hears that one is gone takes it back
+  const bed = new Bed();
+  let heard = 0;
+  const pruneAlert = () => {
+    if (heard++ === 0) void owner.take(bed.eth1);
+    return undefined;
+  };
+  await bed.client('pim', [bed.eth2], { answers: { pruneAlert } });
+  const owner = await bed.client('dvmrp', [bed.eth1]);
+  await bed.igmp([bed.eth1]);
+  for (let n = 0; n < MANY; n++) await owner.add(any(groupNo(n)), bed.eth1);
+  await bed.clock.run(100);
+  // when it releases the interface, and takes it again after the first alert of many
+  void owner.release(bed.eth1);
+  await bed.clock.run(10_000);
+  // then pim has heard of every group once
+  expect(bed.interfaceView(bed.eth1)).toMatchObject({ owner: 'dvmrp', memberships: 0 });
+  expect(heard).toBe(MANY);
+});

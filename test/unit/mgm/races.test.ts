@@ -64,6 +64,27 @@ test('MGM-OWN-19 when the new owner dies before IGMP has acknowledged, the old o
   }
 });
 
+test('D-OWN-13 a hand-over that waited is refused when the new owner has died meanwhile, and the old one keeps the interface', async () => {
+  // given a hand-over that waits for IGMP, and the same once more behind it
+  const bed = new Bed();
+  const igmp = await bed.igmp([bed.eth1]);
+  await bed.client('pim', [bed.eth1]);
+  await bed.resync();
+  igmp.ack = 'never';
+  const dvmrp = await bed.client('dvmrp');
+  await bed.forget();
+  const handovers = [1, 2].map(() => bed.manager.handover(bed.eth1, 'pim', 'dvmrp', false));
+  await settle();
+  // when the new owner dies, and IGMP is given up
+  dvmrp.die();
+  await bed.clock.run(10_000);
+  // then both are refused with the reason, and pim was told nothing
+  for (const handover of handovers)
+    expect(await handover).toMatchObject({ done: false, detail: 'noSuchClient', message: 'dvmrp died meanwhile' });
+  expect(bed.interfaceView(bed.eth1)?.owner).toBe('pim');
+  expect(bed.heard('pim')).not.toContain('lost eth1');
+});
+
 test('D-CB-2 a client whose Take was queued hears that it has the interface before it hears that it lost it', async () => {
   // given a Release that waits for IGMP, and behind it a Take and a handover to somebody else
   const bed = new Bed();
