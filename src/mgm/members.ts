@@ -169,7 +169,9 @@ export class Members {
     }
     const later = [...this.admissions(on)].filter(isLater);
     if (later.length === 0) return DONE;
-    return Promise.all(later).then(() => (on.owner === member.client ? DONE : invalid('notOwner')));
+    // Released meanwhile, also when it has been taken again since: the membership went with it.
+    const counts = (): boolean => record.members.includes(member) && !isStale(member);
+    return Promise.all(later).then(() => (counts() ? DONE : invalid('notOwner')));
   }
 
   *#admitAll(on: Interface): Generator<void, void> {

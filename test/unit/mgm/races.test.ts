@@ -1,7 +1,7 @@
 /** What happens while an answer is awaited: releases, deaths, queued requests (D-CB-1, D-CB-2, D-OWN-4). */
 import { expect, test } from 'vitest';
 import { settle } from '../../support/fake-clock.js';
-import { any, Bed, G1, S2, said } from '../../support/manager-bed.js';
+import { ALL, any, Bed, G1, S0, S2, said } from '../../support/manager-bed.js';
 
 test('MGM-OWN-11 an interface that is released while its owner still owes an RPF answer becomes nobody’s iif', async () => {
   // given a packet whose RPF callback is not answered
@@ -83,6 +83,23 @@ test('D-OWN-13 a hand-over that waited is refused when the new owner has died me
     expect(await handover).toMatchObject({ done: false, detail: 'noSuchClient', message: 'dvmrp died meanwhile' });
   expect(bed.interfaceView(bed.eth1)?.owner).toBe('pim');
   expect(bed.heard('pim')).not.toContain('lost eth1');
+});
+
+test('D-MEM-2 an Add of everything whose owner has released and taken again meanwhile is refused, as nothing of it is left', async () => {
+  // given an entry that the owner of eth2 is asked about, because it wants everything, and does not answer
+  const bed = new Bed();
+  await bed.igmp([bed.eth0, bed.eth2]);
+  const pim = await bed.client('pim', [bed.eth2], { answers: { creationAlert: () => new Promise(() => undefined) } });
+  await bed.resync();
+  await bed.flow(S0, G1, bed.eth0);
+  const added = said(pim.add(ALL, bed.eth2));
+  // when it releases the interface and takes it again before the answer is given up
+  await pim.release(bed.eth2);
+  await pim.take(bed.eth2);
+  await bed.clock.run(10_000);
+  // then the answer says what is
+  expect(await added).toBe('ERROR_INVALID_PARAMETER notOwner');
+  expect(bed.memberships()).toEqual([]);
 });
 
 test('D-CB-2 a client whose Take was queued hears that it has the interface before it hears that it lost it', async () => {
