@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { hasCommand, Refusal } from './support.mjs';
+import { hasCommand, Refusal, runQuietly } from './support.mjs';
 
 /** npm's own JavaScript, whether npm runs us or not: what it brings along is run by this very Node. */
 export function npmCli() {
@@ -47,4 +47,12 @@ export function nodeGyp() {
       'this npm brings no node-gyp. Use the npm that comes with Node.js; on Debian: apt-get install node-gyp',
     );
   }
+}
+
+/** A target of binding.gyp; make compiles again only what has changed. */
+export function buildAddon(target) {
+  checkCompilers();
+  const gyp = [nodeGyp(), `--nodedir=${nodeDir()}`, '--loglevel=warn'];
+  runQuietly('configuring the addon', process.execPath, [...gyp, 'configure']);
+  runQuietly(`building ${target}`, process.execPath, [...gyp, 'build', target, '--jobs=max']);
 }

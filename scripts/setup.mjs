@@ -1,96 +1,62 @@
 /**
- * Makes a checkout ready to run; `npm start` and `npm test` call it first. Needs nothing but Node. Three steps, each only
- * when what it reads has changed since it was last done:
- *   dependencies  npm ci                package.json, package-lock.json
- *   addon         node-gyp              native/ without its tests, binding.gyp, the ABI of this Node
- *   compile       tsc -b, src/ to dist/ src/, tsconfig*.json
+ * Makes a checkout ready to run; `npm start` and `npm test` call it first. Needs nothing but Node.js. Installs the
+ * dependencies when the lock file has changed; make and tsc know themselves what of the addon and of src/ is out of date.
  * Says nothing when there is nothing to do. Two at a time take turns.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checkCompilers, nodeDir, nodeGyp, npmCli } from './node-gyp.mjs';
-import { filesBelow, hashOf, main, Refusal, readStamp, removeStamp, root, runQuietly, writeStamp } from './support.mjs';
+import { buildAddon, npmCli } from './node-gyp.mjs';
+import { main, Refusal, root, runQuietly } from './support.mjs';
 
-const STEPS = [
-  {
-    name: 'dependencies',
-    made: ['node_modules/.package-lock.json'],
-    hash: () => hashOf(['package.json', 'package-lock.json']),
-    run: installDependencies,
-  },
-  {
-    name: 'addon',
-    made: ['build/Release/mgmd.node'],
-    hash: () => hashOf([...addonSources(), 'binding.gyp'], `${process.versions.modules} ${process.arch}`),
-    run: buildAddon,
-  },
-  {
-    name: 'compile',
-    made: ['dist/daemon/main.js', 'dist/cli/main.js', 'dist/lab/main.js'],
-    hash: () => hashOf(['src', ...readdirSync(root).filter((name) => /^tsconfig.*\.json$/.test(name))]),
-    run: compile,
-  },
-];
+/** Written by `npm ci`, which empties node_modules first; our mark beside it goes with it. */
+const INSTALLED = 'node_modules/.package-lock.json';
+const MARK = 'node_modules/.mgmd-installed';
+const PROGRAMS = ['dist/daemon/main.js', 'dist/cli/main.js', 'dist/lab/main.js'];
 
-function addonSources() {
-  return filesBelow('native').filter((file) => !file.startsWith('native/tests/'));
-}
-
-function isMade(step) {
-  return step.made.every((file) => existsSync(path.join(root, file)));
-}
-
-function isDone(step) {
-  return isMade(step) && readStamp(step.name) === step.hash();
-}
+const isThere = (name) => existsSync(path.join(root, name));
+const read = (name) => readFileSync(path.join(root, name), 'utf8');
 
 function installDependencies() {
+  const wanted = createHash('sha256').update(read('package.json')).update(read('package-lock.json')).digest('hex');
+  if (isThere(INSTALLED) && isThere(MARK) && read(MARK) === wanted) return;
   // The development dependencies too, whatever NODE_ENV says: the compiler is one of them.
   const flags = ['--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'];
-  runQuietly('npm ci', process.execPath, [npmCli(), 'ci', ...flags]);
+  timed('dependencies', () => runQuietly('npm ci', process.execPath, [npmCli(), 'ci', ...flags]));
+  writeFileSync(path.join(root, MARK), wanted);
 }
 
-/** Not `rebuild`: make compiles again only what has changed. */
-function buildAddon() {
-  checkCompilers();
-  const gyp = [nodeGyp(), `--nodedir=${nodeDir()}`, '--loglevel=warn'];
-  runQuietly('configuring the addon', process.execPath, [...gyp, 'configure']);
-  runQuietly('building the addon', process.execPath, [...gyp, 'build', '--jobs=max']);
-}
-
-function compile(step) {
+function compile() {
   // tsc trusts its own records in dist/, so it would not notice a file that somebody removed there.
-  const force = isMade(step) ? [] : ['--force'];
-  const tsc = ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.json', ...force];
+  const force = PROGRAMS.every(isThere) ? [] : ['--force'];
+  const tsc = ['node_modules/typescript/bin/tsc', '-b', 'tsconfig.node.json', ...force];
   runQuietly('compiling', process.execPath, tsc);
 }
 
-function perform(step) {
+/** What is not there yet takes a while, and the reader is told; the rest is quick or nothing. */
+function timed(name, step) {
   const startedMs = performance.now();
-  console.error(`setup: ${step.name} ...`);
-  // Taken before it runs: what is edited meanwhile makes it run again.
-  const hash = step.hash();
-  removeStamp(step.name);
-  step.run(step);
-  writeStamp(step.name, hash);
-  console.error(`setup: ${step.name} done in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+  console.error(`setup: ${name} ...`);
+  step();
+  console.error(`setup: ${name} done in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+}
+
+function perform(name, made, step) {
+  if (made.every(isThere)) step();
+  else timed(name, step);
 }
 
 /** Runs this script again with a lock on its own file, which the system takes back however that run ends. */
 function againWithLock() {
-  const BUSY = 75;
   const self = fileURLToPath(import.meta.url);
-  const flock = (...flags) =>
-    spawnSync('flock', [...flags, self, process.execPath, self, '--locked'], { cwd: root, stdio: 'inherit' });
-  let result = flock('--nonblock', '--conflict-exit-code', String(BUSY));
-  if (result.status === BUSY) {
-    console.error('setup: waits for another setup of this checkout');
-    result = flock();
-  }
-  if (result.error) throw new Refusal(`flock cannot be run: ${result.error.message}. It is in the package util-linux.`);
-  process.exitCode = result.status ?? 1;
+  const { status, error } = spawnSync('flock', [self, process.execPath, self, '--locked'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  if (error) throw new Refusal(`flock cannot be run: ${error.message}. It is in the package util-linux.`);
+  process.exitCode = status ?? 1;
 }
 
 function checkNode() {
@@ -101,7 +67,8 @@ function checkNode() {
 
 main('setup', () => {
   checkNode();
-  if (STEPS.every(isDone)) return;
   if (!process.argv.includes('--locked')) return againWithLock();
-  for (const step of STEPS) if (!isDone(step)) perform(step);
+  installDependencies();
+  perform('addon', ['build/Release/mgmd.node'], () => buildAddon('mgmd'));
+  perform('compile', PROGRAMS, compile);
 });

@@ -1,7 +1,6 @@
-/** What the scripts share: the root, running a command, hashes of files and the stamps that remember them. */
+/** What the scripts share: the root, running a command, and what is below a folder. */
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -64,32 +63,4 @@ export function filesBelow(name) {
   return readdirSync(full)
     .sort()
     .flatMap((entry) => filesBelow(path.join(name, entry)));
-}
-
-/** A hash over names and contents of files and folders, and over `extra`. */
-export function hashOf(names, extra = '') {
-  const hash = createHash('sha256').update(extra);
-  for (const file of names.flatMap(filesBelow)) hash.update(`\0${file}\0`).update(readFileSync(path.join(root, file)));
-  return hash.digest('hex');
-}
-
-const stamps = path.join(root, 'node_modules/.cache/mgmd');
-
-/** The hash with which a step was last done, or nothing. */
-export function readStamp(step) {
-  try {
-    return readFileSync(path.join(stamps, step), 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-export function writeStamp(step, hash) {
-  mkdirSync(stamps, { recursive: true });
-  writeFileSync(path.join(stamps, step), hash);
-}
-
-/** Before a step starts: whoever looks meanwhile must see that it is not done. */
-export function removeStamp(step) {
-  rmSync(path.join(stamps, step), { force: true });
 }

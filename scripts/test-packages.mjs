@@ -35,6 +35,6 @@ main('test:packages', () => {
   if (spawnSync('unshare', ['-m', 'true']).status !== 0)
     throw new Refusal('mount namespaces are refused here; a container needs CAP_SYS_ADMIN');
   installTools();
-  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'vitest.packages.config.ts'];
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project=packages'];
   process.exitCode = run(process.execPath, [...vitest, ...process.argv.slice(2)]);
 });

@@ -169,14 +169,7 @@ function overlay(scratch, words) {
   rmSync(path.join(merged, 'var/lib/man-db/auto-update'), { force: true });
   const units = path.join(merged, 'etc/systemd/system');
   const vitest = [process.execPath, path.join(root, 'node_modules/vitest/vitest.mjs'), 'run'];
-  const options = [
-    '--config',
-    'test/systemd/vitest.config.ts',
-    '--configLoader',
-    'runner',
-    '--reporter=verbose',
-    '--reporter=json',
-  ];
+  const options = ['--project=systemd', '--configLoader', 'runner', '--reporter=verbose', '--reporter=json'];
   writeFileSync(path.join(units, 'mgmd-test.target'), TARGET);
   writeFileSync(
     path.join(units, 'mgmd-test.service'),

@@ -1,7 +1,7 @@
 /**
- * `npm test`: every test (unit, property, scenario, namespace, native) in namespaces of its own, so that no root is needed
+ * `npm test`: every test (unit, property, namespace, native) in namespaces of its own, so that no root is needed
  * and this machine's network stays as it is. Where they cannot be made it fails and says why; no test is ever skipped. Files that
- * cannot run on this machine are left out aloud.
+ * need what this machine does not have are left out with a message.
  * Words behind `--` go to vitest: `npm test -- test/unit/mgm`. The last line is `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runNativeTests } from './native-tests.mjs';
-import { hasCommand, main, Refusal, run } from './support.mjs';
+import { filesBelow, hasCommand, main, Refusal, root, run } from './support.mjs';
 
 const INSIDE = '--inside';
 /** `ip` may be in sbin, which is not on every user's PATH. */
@@ -42,20 +42,16 @@ const NEEDS = {
   root: { isThere: () => /^\s*0\s+0\s+\d{2,}/.test(readFileSync('/proc/self/uid_map', 'utf8')) },
 };
 
-/** Tests with a judge or a peer that not every machine has. Root gets it installed; others are told what is left out. */
-const JUDGED = [
-  {
-    files: ['wire', 'pause', 'host-pause-pins', 'proxy', 'dvmrp-wire', 'dvmrp-proxy'].map(
-      (name) => `test/netns/${name}.test.ts`,
-    ),
-    needs: ['tshark', 'tcpdump', 'strace'],
-  },
-  { files: ['test/netns/host-pause.test.ts'], needs: ['tshark', 'tcpdump', 'strace', 'root'] },
-  { files: ['test/netns/scapy.test.ts'], needs: ['scapy', 'tshark', 'tcpdump'] },
-  { files: ['test/netns/peers-frr.test.ts'], needs: ['frr', 'root'] },
-  { files: ['test/netns/stream.test.ts'], needs: ['ffmpeg'] },
-  { files: ['test/netns/dvmrp-tunnel.test.ts'], needs: ['tun'] },
-];
+/** A test file says itself what it needs, in a line of its own: `// needs: tshark tcpdump`. */
+const JUDGED = filesBelow('test/netns').flatMap((file) => {
+  const [, words] = /^\/\/ needs: (.+)$/m.exec(readFileSync(path.join(root, file), 'utf8')) ?? [];
+  return words === undefined ? [] : [{ file, needs: words.split(' ').map((word) => needOf(word, file)) }];
+});
+
+function needOf(word, file) {
+  if (Object.hasOwn(NEEDS, word)) return word;
+  throw new Refusal(`${file} needs "${word}", which is none of ${Object.keys(NEEDS).join(', ')}`);
+}
 
 function mayOpen(file) {
   try {
@@ -109,15 +105,15 @@ function enterNamespaces(words) {
   return run('unshare', unshare(namespaceFlags(), [process.execPath, self, INSIDE, ...words]), { env });
 }
 
-/** What vitest is to leave out, which is said aloud. */
+/** What vitest is to leave out, with a message for each. */
 function withoutJudge() {
-  return JUDGED.flatMap(({ files, needs }) => {
+  return JUDGED.flatMap(({ file, needs }) => {
     const missing = needs.filter(isMissing);
     if (missing.length === 0) return [];
     const packages = packagesOf(missing).join(' ');
     const advice = packages === '' ? 'run the tests as root' : `on Debian, as root: apt-get install ${packages}`;
-    console.error(`test: ${files.join(' and ')} are not part of this run: ${missing.join(', ')} missing (${advice})`);
-    return files.flatMap((file) => ['--exclude', file]);
+    console.error(`test: ${file} is not part of this run: ${missing.join(', ')} missing (${advice})`);
+    return ['--exclude', file];
   });
 }
 
@@ -127,7 +123,14 @@ function runVitest(words) {
   try {
     const report = path.join(folder, 'report.json');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const status = run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...reporters, ...words]);
+    const projects = ['--project=unit', '--project=netns'];
+    const status = run(process.execPath, [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      ...projects,
+      ...reporters,
+      ...words,
+    ]);
     if (!existsSync(report)) return { passed: 0, failed: 1 };
     return countOf(JSON.parse(readFileSync(report, 'utf8')), status);
   } finally {

@@ -2,6 +2,7 @@
  * A dense and a sparse protocol in one router (interop.md section 6): DVMRP inside, the proxy's upstream outside, and a link
  * where IGMP is alone. Real daemons, real packets; the judge on the upstream is tshark.
  */
+// needs: tshark tcpdump
 import { expect } from 'vitest';
 import { Capture } from '../support/capture.js';
 import type { Daemon } from '../support/daemon.js';

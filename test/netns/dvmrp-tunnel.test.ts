@@ -1,4 +1,5 @@
 /** DVMRP through a tunnel (dvmrp.md section 13). The kernel of a test machine may have no driver; then a process is the tunnel. */
+// needs: tun
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { graft, prune } from '../support/dvmrp-builder.js';

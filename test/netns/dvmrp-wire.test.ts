@@ -1,4 +1,5 @@
 /** DVMRP between two real daemons, the chain of dvmrp.md section 21, and an independent decoder on the link between them. */
+// needs: tshark tcpdump
 import { expect } from 'vitest';
 import { Capture } from '../support/capture.js';
 import { GROUP, config, prunesOf, routeTo, arrives, oneCopy } from '../support/dvmrp-daemons.js';

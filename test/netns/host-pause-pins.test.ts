@@ -2,6 +2,7 @@
  * Pins on the real kernel: what other processes close, lose by dying, or leave does not show on a paused interface; and
  * mgmd where the gate may not be loaded. Needs no root: what a user namespace forbids is taken from root here.
  */
+// needs: tshark tcpdump
 import { expect } from 'vitest';
 import { ip, toU32 } from '../../src/base/ip.js';
 import { type Addon, loadAddon } from '../../src/kernel/addon.js';

@@ -2,6 +2,7 @@
  * `pause.scope: host` on the real kernel: while an interface is paused, other processes try to change its memberships by every
  * call there is, close their sockets and are killed. The gate is a BPF program, so these tests need the root of this machine.
  */
+// needs: tshark tcpdump root
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';

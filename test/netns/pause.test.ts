@@ -2,6 +2,7 @@
  * The pause around a change of owner, held open by an IGMP that acknowledges when the test says so: what the wire, the
  * kernel, strace and the gate's own counters show of mgmd's memberships between disable and enable, and after it.
  */
+// needs: tshark tcpdump strace
 import { execFileSync } from 'node:child_process';
 import { expect } from 'vitest';
 import { ANY4, type IpAddress, ip, toU32 } from '../../src/base/ip.js';

@@ -2,6 +2,7 @@
  * FRRouting's pimd, of Debian, as the other router: on the LAN of the hosts as a second querier, and upstream of the proxy.
  * It drops queries of another version than its own, so both speak version 3.
  */
+// needs: frr root
 import { expect } from 'vitest';
 import type { Daemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';

@@ -2,6 +2,7 @@
  * The proxy on the real kernel: an upstream LAN with a source (and what a router there would see), a router with the real
  * daemon, two downstream LANs with hosts. The judge on the upstream is tcpdump with tshark.
  */
+// needs: tshark tcpdump
 import { expect } from 'vitest';
 import { Capture, type CapturedIgmp, IGMP_TYPE } from '../support/capture.js';
 import type { Daemon } from '../support/daemon.js';

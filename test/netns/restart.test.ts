@@ -3,6 +3,7 @@
  * forwarding, and nobody on the networks around notices. The service manager is a small one of the tests' own; the same
  * under real systemd is in test/systemd.
  */
+// needs: tshark tcpdump
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { ControlClient } from '../../src/control/client.js';

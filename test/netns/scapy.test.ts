@@ -3,6 +3,7 @@
  * trace, and what mgmd sends is dissected by scapy and tshark without a complaint. Sent as whole frames, so nothing of the
  * sender's kernel has a hand in them.
  */
+// needs: tshark tcpdump scapy
 import { expect } from 'vitest';
 import { Capture } from '../support/capture.js';
 import type { Daemon } from '../support/daemon.js';

@@ -2,6 +2,7 @@
  * A real television stream (ffmpeg: MPEG-TS with video and sound over UDP) through the proxy to a receiver, while things
  * happen that must not touch it. The judge is the continuity counter of every packet that came.
  */
+// needs: ffmpeg
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

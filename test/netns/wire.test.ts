@@ -2,6 +2,7 @@
  * What mgmd's querier sends, as tshark decodes it on the hosts' side of the wire: the real daemon, real hosts (the kernel's
  * own IGMP, in version 3 and forced to version 2), and hand-made reports where a kernel would not say just that.
  */
+// needs: tshark tcpdump
 import { expect } from 'vitest';
 import { Capture, type CapturedIgmp } from '../support/capture.js';
 import type { Daemon } from '../support/daemon.js';

@@ -121,3 +121,18 @@ test('.ci/run can be run', () => {
   expect(() => execFileSync('bash', ['-n', join(root, '.ci/run')])).not.toThrow();
   expect(() => execFileSync('test', ['-x', join(root, '.ci/run')])).not.toThrow();
 });
+
+test('a test file says which programs it needs that not every machine has', () => {
+  const NEEDS: readonly (readonly [RegExp, string])[] = [
+    [/support\/(?:capture|igmp-reports)/, 'tshark tcpdump'],
+    [/'strace'/, 'strace'],
+    [/support\/scapy/, 'scapy'],
+    [/'ffmpeg'/, 'ffmpeg'],
+  ];
+  const silent = filesBelow('test/netns').flatMap((file) => {
+    const said = /^\/\/ needs: (.+)$/m.exec(text(file))?.[1]?.split(' ') ?? [];
+    const needed = NEEDS.filter(([sign]) => sign.test(text(file))).flatMap(([, words]) => words.split(' '));
+    return needed.filter((word) => !said.includes(word)).map((word) => `${file} does not say that it needs ${word}`);
+  });
+  expect(silent).toEqual([]);
+});
