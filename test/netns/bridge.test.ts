@@ -200,7 +200,7 @@ while True:
 `;
 
 netnsTest(
-  'F33 without a querier a bridge floods; with mgmd as querier it prunes, and members stay past its membership interval',
+  'without a querier a bridge floods; with mgmd as querier it prunes, and members stay past its membership interval (F33)',
   async (net) => {
     // given a bridge that nobody asks on, and one member
     const lan = bridgedRouter(net);
@@ -237,7 +237,7 @@ netnsTest(
   },
 );
 
-netnsTest('F33 a switch learns where mgmd is from its queries, and sends it every report', async (net) => {
+netnsTest('a switch learns where mgmd is from its queries, and sends it every report (F33)', async (net) => {
   // given members of version 2 and 3 behind a switch with snooping
   const lan = switchedLan(net);
   lan.h1.sysctl('net.ipv4.conf.eth0.force_igmp_version', 2);
@@ -295,7 +295,7 @@ for (const version of [2, 3])
   );
 
 netnsTest(
-  'F33 with another querier behind a port the bridge names it, and reports still reach mgmd from everywhere',
+  'with another querier behind a port the bridge names it, and reports still reach mgmd from everywhere (F33)',
   async (net) => {
     // given mgmd on a bridge, and a member that it knows of
     const lan = bridgedRouter(net);
@@ -330,7 +330,7 @@ for (const { deaf, title } of [
   { deaf: 1, title: 'is sent once more when the first answer is lost' },
 ])
   netnsTest(
-    `F34 behind a switch that keeps reports from other hosts, the group-specific query ${title}`,
+    `behind a switch that keeps reports from other hosts, the group-specific query ${title} (F34)`,
     async (net) => {
       // given two members that never hear each other, and a stream
       const lan = switchedLan(net, REMEMBERS);

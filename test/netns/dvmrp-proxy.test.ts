@@ -161,7 +161,7 @@ class Scene {
 const stream = (from: string, group = GROUP) => ({ from, groups: [group], ratePerSec: 100 });
 
 netnsTest(
-  'INT-028 sources inside: DVMRP’s route beats the unicast one; all goes up and is not pruned; what may not go up is, and is grafted for a host where IGMP is alone',
+  'sources inside: DVMRP’s route beats the unicast one; all goes up and is not pruned; what may not go up is, and is grafted for a host where IGMP is alone (INT-028)',
   async (net) => {
     // given a unicast route that looks for the source outside, and nobody who asks for anything
     const on = await Scene.start(
@@ -189,7 +189,7 @@ netnsTest(
 );
 
 netnsTest(
-  'INT-028 INT-014 INT-015 the worked flow: (*,*) asks for the proxy’s list alone, a member for its group, leaves undo it; and the reverse',
+  'the worked flow: (*,*) asks for the proxy’s list alone, a member for its group, leaves undo it; and the reverse (INT-028, INT-014, INT-015)',
   async (net) => {
     // 1: DVMRP's (*,*) makes the proxy ask for its list
     const on = await Scene.start(net, {
@@ -225,7 +225,7 @@ netnsTest(
   60_000,
 );
 netnsTest(
-  'INT-028 INT-029 sources outside, members deep inside: dropped one hop in without originateDefault; with it, groups that are pulled, and those somebody inside sends to',
+  'sources outside, members deep inside: dropped one hop in without originateDefault; with it, groups that are pulled, and those somebody inside sends to (INT-028, INT-029)',
   async (net) => {
     // given no default route, and a member that the border router itself has on the link to the second one
     const igmp = `${IGMP}, staticGroups: [{ group: ${OWN} }]`;

@@ -34,7 +34,7 @@ interface Row {
 }
 
 netnsTest(
-  'DVMRP-125 DVMRP-087 INT-010 two routers through a tunnel: messages in it and beside it, the stream in it, and it counts as an output',
+  'two routers through a tunnel: messages in it and beside it, the stream in it, and it counts as an output (DVMRP-125, DVMRP-087, INT-010)',
   async (net) => {
     // given two routers that see each other through a network that only carries unicast
     const [r1, r2] = [net.router('r1'), net.router('r2')];

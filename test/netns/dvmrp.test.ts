@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.js';
 import { type Namespace, netnsTest } from '../support/topology.js';
 
 netnsTest(
-  'DVMRP-073 two routers on a LAN with members: one copy of each packet, also when the forwarder dies; then the other one forwards',
+  'two routers on a LAN with members: one copy of each packet, also when the forwarder dies; then the other one forwards (DVMRP-073)',
   async (net) => {
     // given a source LAN and a host LAN, both with both routers
     const [r1, r2] = [net.router('r1'), net.router('r2')];
@@ -102,7 +102,7 @@ netnsTest(
 
 for (const ifname of ['recv', 'send'] as const) {
   netnsTest(
-    `MGM-OWN-18 ${ifname} goes from static to DVMRP and back, and from DVMRP to IGMP alone, under a stream: nothing is lost or doubled`,
+    `${ifname} goes from static to DVMRP and back, and from DVMRP to IGMP alone, under a stream: nothing is lost or doubled (MGM-OWN-18)`,
     async (net) => {
       // given a stream from one LAN to another through one router
       const router = net.router('router');

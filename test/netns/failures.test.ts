@@ -63,7 +63,7 @@ entry = socket.inet_aton(source) + socket.inet_aton(group) + struct.pack('H', 0)
 s.setsockopt(socket.IPPROTO_IP, 204 if what == 'add' else 205, entry)
 `;
 
-netnsTest('F01 when another process holds the table, the daemon ends with 69 and names it', async (net) => {
+netnsTest('when another process holds the table, the daemon ends with 69 and names it (F01)', async (net) => {
   // given a daemon that holds the table
   const { router } = lan(net);
   await router.daemon((socket) => config(socket));
@@ -76,7 +76,7 @@ netnsTest('F01 when another process holds the table, the daemon ends with 69 and
   expect(second.output()).toMatch(/node|mgmd/);
 });
 
-netnsTest('F02 F47 a foreign entry is shown, and an entry deleted behind our back comes back', async (net) => {
+netnsTest('a foreign entry is shown, and an entry deleted behind our back comes back (F02, F47)', async (net) => {
   // given a stream
   const { router, source, host } = lan(net);
   const daemon = await router.daemon((socket) => config(socket));
@@ -97,7 +97,7 @@ netnsTest('F02 F47 a foreign entry is shown, and an entry deleted behind our bac
   expect(daemon.events('kernel.foreign-change')).toHaveLength(1);
 });
 
-netnsTest('F03 entries left from an earlier life are removed at start and counted', async (net) => {
+netnsTest('entries left from an earlier life are removed at start and counted (F03)', async (net) => {
   // given static entries that outlive their writer
   const { router } = lan(net);
   router.run('python3', '-c', FOREIGN_WRITE, 'add', '10.9.9.9', '239.9.9.9');
@@ -109,7 +109,7 @@ netnsTest('F03 entries left from an earlier life are removed at start and counte
   expect(daemon.output()).toMatch(/"?2"?.*(left|earlier)|(left|earlier).*2/);
 });
 
-netnsTest('F04 after SIGKILL without a descriptor store the outage is bounded and reported', async (net) => {
+netnsTest('after SIGKILL without a descriptor store the outage is bounded and reported (F04)', async (net) => {
   // given a stream
   const { router, source, host } = lan(net);
   const first = await router.daemon((socket) => config(socket));
@@ -136,7 +136,7 @@ netnsTest('F04 after SIGKILL without a descriptor store the outage is bounded an
   expect(second.output()).toMatch(/cold start|without/i);
 });
 
-netnsTest('F07 an interface that is absent at start is served within a second of its arrival', async (net) => {
+netnsTest('an interface that is absent at start is served within a second of its arrival (F07)', async (net) => {
   // given a configuration that names an interface which does not exist yet
   const router = net.router('router');
   const source = net.host('source', router, 'send', '10.1.0');
@@ -149,7 +149,7 @@ netnsTest('F07 an interface that is absent at start is served within a second of
   expect(row.owner).toBe('red');
 });
 
-netnsTest('F08 an interface that is re-created keeps its owner, and its joins are replayed', async (net) => {
+netnsTest('an interface that is re-created keeps its owner, and its joins are replayed (F08)', async (net) => {
   // given a handed-over interface with a configured join and a stream
   const { router, source, host } = lan(net);
   const daemon = await router.daemon((socket) => config(socket));
@@ -174,7 +174,7 @@ netnsTest('F08 an interface that is re-created keeps its owner, and its joins ar
   await eventually('the stream', async () => (await receiver.report()).received > 10);
 });
 
-netnsTest('F09 F10 queries wait for an address, follow it when it changes, and joins stay', async (net) => {
+netnsTest('queries wait for an address, follow it when it changes, and joins stay (F09, F10)', async (net) => {
   // given an interface without an address and a join on it
   const router = net.router('router');
   const host = net.namespace('host');
@@ -197,7 +197,7 @@ netnsTest('F09 F10 queries wait for an address, follow it when it changes, and j
   expect(router.run('cat', '/proc/net/igmp')).toContain('050505EF');
 });
 
-netnsTest('F11 after fifty carrier flaps the state is that of a fresh start', async (net) => {
+netnsTest('after fifty carrier flaps the state is that of a fresh start (F11)', async (net) => {
   // given a stream
   const { router, source, host } = lan(net);
   const daemon = await router.daemon((socket) => config(socket));
@@ -224,7 +224,7 @@ netnsTest('F11 after fifty carrier flaps the state is that of a fresh start', as
   expect(shown()).toBe(before);
 });
 
-netnsTest('F13 a thousand groups joined upstream are a thousand groups, with stock limits', async (net) => {
+netnsTest('a thousand groups joined upstream are a thousand groups, with stock limits (F13)', async (net) => {
   // given twenty memberships per socket
   const { router } = lan(net);
   expect(router.run('cat', '/proc/sys/net/ipv4/igmp_max_memberships').trim()).toBe('20');
@@ -244,7 +244,7 @@ netnsTest('F13 a thousand groups joined upstream are a thousand groups, with sto
   expect(daemon.output()).not.toContain('ENOBUFS');
 });
 
-netnsTest('F14 F15 the 33rd interface is refused with the count, a hundred others cost no vif', async (net) => {
+netnsTest('the 33rd interface is refused with the count, a hundred others cost no vif (F14, F15)', async (net) => {
   // given a hundred interfaces of which 33 are configured
   const router = net.router('router');
   for (let n = 0; n < 50; n++) router.ip('link', 'add', `a${n}`, 'type', 'veth', 'peer', 'name', `b${n}`);
@@ -271,7 +271,7 @@ static: { red: {}, blue: {} }
   expect(interfaceRow(daemon, 'a40')?.owner).toBe('blue');
 });
 
-netnsTest('F40 without CAP_NET_RAW the daemon ends with 77 and says which capability is missing', async (net) => {
+netnsTest('without CAP_NET_RAW the daemon ends with 77 and says which capability is missing (F40)', async (net) => {
   // given a process without the capability
   const { router } = lan(net);
   const file = path.join(net.temporaryDirectory(), 'mgmd.yaml');

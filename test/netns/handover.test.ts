@@ -96,7 +96,7 @@ for (const [groups, ratePerSec, times] of [
   for (const ifname of ['recv', 'send'] as const) {
     const role = ifname === 'recv' ? 'outgoing' : 'incoming';
     netnsTest(
-      `MGM-OWN-18 when the ${role} interface changes owner ${times} times under ${groups} streams, nothing is lost or duplicated`,
+      `when the ${role} interface changes owner ${times} times under ${groups} streams, nothing is lost or duplicated (MGM-OWN-18)`,
       async (net) => {
         // given live hosts and streams that all arrive
         const scene = await streams(net, groups, ratePerSec);

@@ -118,7 +118,7 @@ class PoorDaemon extends Daemon {
 }
 
 netnsTest(
-  'F40 where BPF is not allowed, pause.scope host ends with 77 and what to do; best effort serves and tells',
+  'where BPF is not allowed, pause.scope host ends with 77 and what to do; best effort serves and tells (F40)',
   async (net) => {
     const router = net.router('router');
     // when the whole host is asked for

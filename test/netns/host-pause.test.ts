@@ -157,7 +157,7 @@ function held(): { readonly callbacks: ClientCallbacks; acknowledge(): void } {
 }
 
 hostTest(
-  'MGM-OWN-18 while an owner changes, joins, leaves, closes and deaths of others change nothing; then exactly the pending leaves go out',
+  'while an owner changes, joins, leaves, closes and deaths of others change nothing; then exactly the pending leaves go out (MGM-OWN-18)',
   async (on) => {
     // given members of every kind, of which all is told
     const { callbacks, acknowledge } = held();

@@ -47,7 +47,7 @@ function igmpOn(bed: RealBed): IgmpModule {
 }
 
 bedTest(
-  'IGMP-029 IGMP-030 224.0.0.22 and 224.0.0.2 are joined on the interface that is taken, left when it is released, and needed',
+  '224.0.0.22 and 224.0.0.2 are joined on the interface that is taken, left when it is released, and needed (IGMP-029, IGMP-030)',
   async (bed) => {
     const igmp = igmpOn(bed);
     const { host, hostAddress, ifindex } = bed.lan(2);
@@ -77,7 +77,7 @@ bedTest(
   },
 );
 
-bedTest('IGMP-041 F31 data for 224.0.0.0/24 makes no entry in the kernel and no call to a client', async (bed) => {
+bedTest('data for 224.0.0.0/24 makes no entry in the kernel and no call to a client (IGMP-041, F31)', async (bed) => {
   const calls: string[] = [];
   const note = ({ group }: { readonly group: IpAddress }) => void calls.push(formatIp(group));
   const igmp = igmpOn(bed);
@@ -142,7 +142,7 @@ class OwnReports {
 }
 
 bedTest(
-  'IGMP-017 reports of our joins that are longer than the MTU are split, and only an exclude list is cut',
+  'reports of our joins that are longer than the MTU are split, and only an exclude list is cut (IGMP-017)',
   async (bed) => {
     const { ifindex, ifname } = bed.lan(1);
     execFileSync('ip', ['link', 'set', 'dev', ifname, 'mtu', String(MTU)]);

@@ -73,7 +73,7 @@ const OLD_HOST_GONE = { withinMs: 20_000 };
 const PATIENT = 'robustness: 6, queryInterval: 2s, queryResponseInterval: 500ms, lastMemberQueryInterval: 100ms';
 
 netnsTest(
-  'IGMP-120 IGMP-121 IGMP-123 IGMP-124 F29 while the version of a member changes, its group stays, its stream does not stop, and it can leave again',
+  'while the version of a member changes, its group stays, its stream does not stop, and it can leave again (IGMP-120, IGMP-121, IGMP-123, IGMP-124, F29)',
   async (net) => {
     // given a member in version 3, another group of another host, and a stream
     const on = await scene(net, PATIENT);
@@ -111,7 +111,7 @@ netnsTest(
 );
 
 netnsTest(
-  'F19 when one of two receivers leaves, and joins and leaves again, the stream of the other never pauses',
+  'when one of two receivers leaves, and joins and leaves again, the stream of the other never pauses (F19)',
   async (net) => {
     // given two receivers of one stream on one LAN
     const on = await scene(net, 'queryInterval: 3s, queryResponseInterval: 500ms, lastMemberQueryInterval: 500ms');
@@ -136,7 +136,7 @@ netnsTest(
 );
 
 netnsTest(
-  'F27 of an any-source and a source-specific member of one group, one teardown leaves the other',
+  'of an any-source and a source-specific member of one group, one teardown leaves the other (F27)',
   async (net) => {
     // given a host that wants one source and one that wants all
     const on = await scene(net);
@@ -166,7 +166,7 @@ netnsTest(
   },
 );
 
-netnsTest('IGMP-065 F28 a report that includes no source makes no group and refreshes none', async (net) => {
+netnsTest('a report that includes no source makes no group and refreshes none (IGMP-065, F28)', async (net) => {
   // given a group that somebody once asked for
   const on = await scene(net);
   const host = await member(on, HOST);
@@ -187,7 +187,7 @@ netnsTest('IGMP-065 F28 a report that includes no source makes no group and refr
 });
 
 netnsTest(
-  'INT-032 a source that every member refuses is not forwarded where IGMP is alone, and comes back with the first member who wants it',
+  'a source that every member refuses is not forwarded where IGMP is alone, and comes back with the first member who wants it (INT-032)',
   async (net) => {
     // given a member of a group with two sources
     const on = await scene(net);
@@ -224,7 +224,7 @@ netnsTest(
 );
 
 netnsTest(
-  'F16 F17 F18 a stream opens with the first report, and follows the route to its source to another interface',
+  'a stream opens with the first report, and follows the route to its source to another interface (F16, F17, F18)',
   async (net) => {
     // given a stream that nobody wants, from an address that is behind `send`
     const on = await scene(net);

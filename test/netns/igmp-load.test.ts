@@ -40,33 +40,41 @@ function processorTime({ pid }: Child): number {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-netnsTest('F48 with 2,000 entries in the table, a burst of 500 new flows is answered to the last one', async (net) => {
-  // given 2,000 flows that nobody wants, and a host that wants 500 others
-  const { source, host, daemon, view } = await scene(net);
-  const receiver = await host.receiver({ address: '10.2.0.2' });
-  await source.sender({ from: '10.1.0.2', groups: { first: '239.2.0.0', count: 2000 }, ratePerSec: 4000 });
-  await eventually('2,000 entries', async () => (await view.mfc()).length === 2000, { withinMs: 20_000, everyMs: 200 });
-  await receiver.joinAll('239.3.0.0', 500);
-  await eventually('500 groups', async () => (await view.groups('recv')).length === 500, { withinMs: 10_000 });
-  // when these 500 begin at once, each with four packets within a tenth of a second
-  const used = processorTime(daemon.process);
-  await source.sender({
-    from: '10.1.0.2',
-    groups: { first: '239.3.0.0', count: 500 },
-    ratePerSec: 20_000,
-    count: 2000,
-  });
-  // then every one has its entry, and all of it arrives but for what the kernel does not keep while it waits
-  await eventually('500 flows at the host', async () => (await receiver.report()).flows === 500, { withinMs: 10_000 });
-  const cost = processorTime(daemon.process) - used;
-  process.stderr.write(`F48: ${cost.toFixed(2)} s of processor time for a burst of 500 flows beside 2,000\n`);
-  expect(cost).toBeLessThan(2);
-  const entries = await view.mfc();
-  expect(entries.filter(({ oifs }) => oifs.includes('recv'))).toHaveLength(500);
-  expect(entries).toHaveLength(2500);
-});
+netnsTest(
+  'with 2,000 entries in the table, a burst of 500 new flows is answered to the last one (F48)',
+  async (net) => {
+    // given 2,000 flows that nobody wants, and a host that wants 500 others
+    const { source, host, daemon, view } = await scene(net);
+    const receiver = await host.receiver({ address: '10.2.0.2' });
+    await source.sender({ from: '10.1.0.2', groups: { first: '239.2.0.0', count: 2000 }, ratePerSec: 4000 });
+    await eventually('2,000 entries', async () => (await view.mfc()).length === 2000, {
+      withinMs: 20_000,
+      everyMs: 200,
+    });
+    await receiver.joinAll('239.3.0.0', 500);
+    await eventually('500 groups', async () => (await view.groups('recv')).length === 500, { withinMs: 10_000 });
+    // when these 500 begin at once, each with four packets within a tenth of a second
+    const used = processorTime(daemon.process);
+    await source.sender({
+      from: '10.1.0.2',
+      groups: { first: '239.3.0.0', count: 500 },
+      ratePerSec: 20_000,
+      count: 2000,
+    });
+    // then every one has its entry, and all of it arrives but for what the kernel does not keep while it waits
+    await eventually('500 flows at the host', async () => (await receiver.report()).flows === 500, {
+      withinMs: 10_000,
+    });
+    const cost = processorTime(daemon.process) - used;
+    process.stderr.write(`F48: ${cost.toFixed(2)} s of processor time for a burst of 500 flows beside 2,000\n`);
+    expect(cost).toBeLessThan(2);
+    const entries = await view.mfc();
+    expect(entries.filter(({ oifs }) => oifs.includes('recv'))).toHaveLength(500);
+    expect(entries).toHaveLength(2500);
+  },
+);
 
-netnsTest('F54 the same harmless message again and again is logged first and then only counted', async (net) => {
+netnsTest('the same harmless message again and again is logged first and then only counted (F54)', async (net) => {
   // given a daemon
   const { host, daemon, view } = await scene(net);
   const stranger = await Member.start(host, '10.2.0.2');
@@ -97,7 +105,7 @@ interface KernelEntry {
   readonly multipath?: readonly { readonly oif: string }[];
 }
 
-netnsTest('F46 when one group comes in statically from two sides, the table is what the tool says', async (net) => {
+netnsTest('when one group comes in statically from two sides, the table is what the tool says (F46)', async (net) => {
   // given a group that is routed from two sources on two interfaces, one to each other
   const routes = `
 static:
@@ -173,7 +181,7 @@ function forwardedIpv6(router: Namespace): number {
   return Number(line.trim().split(/\s+/)[4]);
 }
 
-netnsTest('F52 the IPv4 and the IPv6 table are independent: neither owner disturbs the other', async (net) => {
+netnsTest('the IPv4 and the IPv6 table are independent: neither owner disturbs the other (F52)', async (net) => {
   // given IPv4 streams by mgmd
   const { router, source, host, daemon } = await scene(net);
   for (const [namespace, device, address] of [

@@ -38,7 +38,7 @@ test('an interface that is no bridge has no bridge state, nor has one that is go
   expect(bridges.state(4711 as Ifindex)).toBeUndefined();
 });
 
-test('F33 a bridge tells its settings, static groups by port and router ports, and not those of another bridge', async () => {
+test('a bridge tells its settings, static groups by port and router ports, and not those of another bridge (F33)', async () => {
   // given two bridges, with a group and a router port that do not have to be learnt
   const bridges = opened();
   const br0 = bridge('br0', 'a', 'b');
@@ -73,7 +73,7 @@ test('settings that change are read anew', () => {
   expect(bridges.state(br0)).toMatchObject({ snooping: true, querierEnabled: true });
 });
 
-test('F34 a device on top of a bridge tells the state of that bridge', () => {
+test('a device on top of a bridge tells the state of that bridge (F34)', () => {
   const bridges = opened();
   const br0 = bridge();
   ip('link add link br0 name mv0 type macvlan mode bridge');

@@ -114,7 +114,7 @@ test('the prefix of an address with a peer is that of the peer (C3)', async () =
   expect(speakers('wan')).toEqual(['10.8.0.1 of 10.8.0.0/24']);
 });
 
-test('F07 an interface that appears is told, first as it is made and then as it changes', async () => {
+test('an interface that appears is told, first as it is made and then as it changes (F07)', async () => {
   veth('wan', '10.1.0.1/24');
   await eventually('the address', () => addressesOf('wan').length > 0);
   await upToDate();
@@ -123,7 +123,7 @@ test('F07 an interface that appears is told, first as it is made and then as it 
   expect(ofWan.slice(1).every(({ kind, before }) => kind === 'changed' && before !== undefined)).toBe(true);
 });
 
-test('F08 an interface that is deleted and made again is another one', async () => {
+test('an interface that is deleted and made again is another one (F08)', async () => {
   const first = veth('wan', '10.1.0.1/24');
   await upToDate();
   changes.length = 0;
@@ -152,7 +152,7 @@ test('an interface made again with the same ifindex is removed and added (facts 
   expect(kinds.filter((kind) => kind !== 'changed')).toEqual(['removed', 'added']);
 });
 
-test('F09 when the primary address goes, the promoted one is the first that is not secondary', async () => {
+test('when the primary address goes, the promoted one is the first that is not secondary (F09)', async () => {
   veth('wan', '10.1.0.1/24');
   sysctl('net.ipv4.conf.wan.promote_secondaries', 1);
   ip('address add 10.1.0.2/24 dev wan');
@@ -212,7 +212,7 @@ test('a port knows its master and what that is, and other names are known (C6)',
   await eventually('no port', () => links.byName('wan')?.port === undefined);
 });
 
-test('F11 after fifty flaps the state is that of a fresh start, and every change is a real difference', async () => {
+test('after fifty flaps the state is that of a fresh start, and every change is a real difference (F11)', async () => {
   veth('wan', '10.1.0.1/24');
   await upToDate();
   changes.length = 0;

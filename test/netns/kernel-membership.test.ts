@@ -22,7 +22,7 @@ function filters(device: string): readonly string[] {
     .sort();
 }
 
-test('F13 a thousand groups are joined without an error and left again', async () => {
+test('a thousand groups are joined without an error and left again (F13)', async () => {
   await withKernel(async ({ kernel }) => {
     const wan = veth('wan', '10.1.0.1/24');
     for (let n = 0; n < 1000; n++)
@@ -37,7 +37,7 @@ test('F13 a thousand groups are joined without an error and left again', async (
   });
 });
 
-test('F13 a lower limit of memberships per socket costs sockets, not an error', async () => {
+test('a lower limit of memberships per socket costs sockets, not an error (F13)', async () => {
   sysctl('net.ipv4.igmp_max_memberships', 3);
   await withKernel(({ kernel }) => {
     const wan = veth('wan', '10.1.0.1/24');
@@ -48,7 +48,7 @@ test('F13 a lower limit of memberships per socket costs sockets, not an error', 
   sysctl('net.ipv4.igmp_max_memberships', 20);
 });
 
-test('F10 a group is joined on an interface without an address', async () => {
+test('a group is joined on an interface without an address (F10)', async () => {
   await withKernel(({ kernel }) => {
     const wan = veth('wan');
     expect(kernel.membership.set('proxy', wan, G, ANY_SOURCE_FILTER)).toBeUndefined();
@@ -70,7 +70,7 @@ test('an include list is in the kernel source by source, also one longer than a 
   });
 });
 
-test('F27 filters of two holders and changes of mode end where the wishes say', async () => {
+test('filters of two holders and changes of mode end where the wishes say (F27)', async () => {
   await withKernel(({ kernel: { membership } }) => {
     const wan = veth('wan', '10.1.0.1/24');
     membership.set('a', wan, G, include('10.9.0.1'));

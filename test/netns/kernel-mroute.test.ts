@@ -63,7 +63,7 @@ test('a dump shows a thousand entries and the vifs as they were written', async 
   });
 });
 
-test('F02 what a stranger writes and deletes arrives as a change', async () => {
+test('what a stranger writes and deletes arrives as a change (F02)', async () => {
   await withKernel(async ({ kernel }) => {
     kernel.mroute.addVif(V0, veth('a', '10.1.0.1/24'));
     const changes: (MfcChange | undefined)[] = [];
@@ -136,7 +136,7 @@ test('when changes are lost the handler hears undefined', async () => {
   });
 });
 
-test('F03 a cold start counts and removes what an earlier life left behind', async () => {
+test('a cold start counts and removes what an earlier life left behind (F03)', async () => {
   const a = veth('a', '10.1.0.1/24');
   const socket = stranger();
   const earlier = loadAddon().mrouteOf(socket, 253);
@@ -150,7 +150,7 @@ test('F03 a cold start counts and removes what an earlier life left behind', asy
   removeDevices();
 });
 
-test('F01 a table that somebody holds is refused, with the table and the suspects in the text', async () => {
+test('a table that somebody holds is refused, with the table and the suspects in the text (F01)', async () => {
   await withKernel(() => {
     const second = openKernel({ table: 253, clock: new FakeClock(), log: new RecordingLog() });
     expect(second.ok).toBe(false);
@@ -162,7 +162,7 @@ test('F01 a table that somebody holds is refused, with the table and the suspect
   openOwn().kernel.close();
 });
 
-test('F53 another table has an owner and entries of its own', async () => {
+test('another table has an owner and entries of its own (F53)', async () => {
   await withKernel(async ({ kernel }) => {
     const a = veth('a', '10.1.0.1/24');
     const other = openOwn({ table: 100 });

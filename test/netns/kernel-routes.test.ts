@@ -105,7 +105,7 @@ for (const table of ['main', '200'])
     );
   });
 
-test('F18 added, replaced and deleted routes are told by prefix', async () => {
+test('added, replaced and deleted routes are told by prefix (F18)', async () => {
   // the fake clock keeps the second word about the links out of this
   const clock = new FakeClock();
   const check = async ({ kernel: { routes, links } }: Opened) => {

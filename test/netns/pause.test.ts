@@ -159,7 +159,7 @@ function changeWishes(bed: RealBed): void {
 }
 
 pauseTest(
-  'MGM-OWN-18 MGM-IGM-03 between disable and enable no membership call is made and no report sent; after it each net wish once',
+  'between disable and enable no membership call is made and no report sent; after it each net wish once (MGM-OWN-18, MGM-IGM-03)',
   async (scene) => {
     const { bed } = scene;
     const { membership } = bed.kernel;
@@ -249,7 +249,7 @@ pauseTest(
 );
 
 pauseTest(
-  'MGM-IGM-03 MGM-IGM-04 MGM-IGM-05 MGM-IGM-06 in the pause the kernel entry stays and IGMP is refused there, not elsewhere',
+  'in the pause the kernel entry stays and IGMP is refused there, not elsewhere (MGM-IGM-03, MGM-IGM-04, MGM-IGM-05, MGM-IGM-06)',
   async ({ bed }) => {
     // given a flow that a host wants
     const lan = bed.lan(PAUSED).ifindex;
@@ -309,7 +309,7 @@ async function realIgmp(bed: RealBed): Promise<{ igmp: IgmpModule; held: HeldAns
 }
 
 pauseTest(
-  'MGM-IGM-05 MGM-IGM-08 F44 what hosts report in the pause is heard by IGMP and is added after it, once per group',
+  'what hosts report in the pause is heard by IGMP and is added after it, once per group (MGM-IGM-05, MGM-IGM-08, F44)',
   async ({ bed }) => {
     const [left, kept, joined] = [ip(LEFT), ip(KEPT), ip(JOINED)];
     const { host, ifindex, hostAddress } = bed.lan(PAUSED);

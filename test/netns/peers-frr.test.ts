@@ -26,7 +26,7 @@ const roleChanges = (daemon: Daemon) => [
 ];
 
 netnsTest(
-  'IGMP-100 IGMP-101 IGMP-103 beside FRR the lower address asks, on both sides, and neither flaps',
+  'beside FRR the lower address asks, on both sides, and neither flaps (IGMP-100, IGMP-101, IGMP-103)',
   async (net) => {
     // given mgmd, a host and a router of FRR that has a lower address at first
     const [router, other, host] = [net.router('router'), net.router('frr'), net.namespace('host')];
@@ -85,7 +85,7 @@ function groupsOf(frr: Frr, ifname: string): readonly string[] {
 }
 
 netnsTest(
-  'IGMP-141 through FRR upstream and the proxy a stream reaches a host, any-source and source-specific, and ends with its leave',
+  'through FRR upstream and the proxy a stream reaches a host, any-source and source-specific, and ends with its leave (IGMP-141)',
   async (net) => {
     // given source - FRR (its own rendezvous point) - mgmd with the proxy - host
     const [router, isp] = [net.router('router'), net.router('isp')];

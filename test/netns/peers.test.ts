@@ -62,7 +62,7 @@ async function unharmed({ host }: Scene, { lost, duplicated }: Flow): Promise<vo
 }
 
 netnsTest(
-  'IGMP-100 IGMP-101 IGMP-103 F21 of two mgmd the lower address asks; when it is killed the other takes over, and gives way when it comes back; no member is lost',
+  'of two mgmd the lower address asks; when it is killed the other takes over, and gives way when it comes back; no member is lost (IGMP-100, IGMP-101, IGMP-103, F21)',
   async (net) => {
     // given a stream through the router that is not querier
     const on = await scene(net, LOWEST, HIGHEST);
@@ -90,7 +90,7 @@ netnsTest(
 );
 
 netnsTest(
-  'IGMP-062 IGMP-108 IGMP-110 a router that does not ask knows what the querier knows, and forgets a group with it',
+  'a router that does not ask knows what the querier knows, and forgets a group with it (IGMP-062, IGMP-108, IGMP-110)',
   async (net) => {
     // given a member behind two routers
     const on = await scene(net, LOWEST, HIGHEST);

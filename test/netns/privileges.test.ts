@@ -33,7 +33,7 @@ for (const [capabilities, table] of [
   ['-all,+net_raw,+net_admin', 'default'],
   ['-all,+net_raw,+net_admin', '100'],
 ] as const)
-  netnsTest(`F40 with ${capabilities} mgmd serves table ${table}`, async (net) => {
+  netnsTest(`with ${capabilities} mgmd serves table ${table} (F40)`, async (net) => {
     const { router, child } = routerWith(net, capabilities, table);
     await eventually('it serves', () => said(child).includes('"daemon.started"') || !child.running(), {
       withinMs: 10_000,
@@ -49,7 +49,7 @@ for (const [capabilities, table, sentence] of [
   ['-all,+net_admin', 'default', 'opening on the raw IGMP socket failed: EPERM'],
   ['-all', 'default', 'opening on the raw IGMP socket failed: EPERM'],
 ] as const)
-  netnsTest(`F40 with ${capabilities} mgmd does not serve table ${table}, ends with 77 and says why`, async (net) => {
+  netnsTest(`with ${capabilities} mgmd does not serve table ${table}, ends with 77 and says why (F40)`, async (net) => {
     const { child } = routerWith(net, capabilities, table);
     expect(await child.end()).toBe(77);
     expect(said(child)).toContain(sentence);

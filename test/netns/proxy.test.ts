@@ -148,7 +148,7 @@ function reports(host: Namespace, from: string, ...records: readonly BuiltRecord
 }
 
 netnsTest(
-  'IGMP-141 IGMP-142 IGMP-145 F20 F31 the first member is reported upstream, zapping and a second one are not, the last leave is',
+  'the first member is reported upstream, zapping and a second one are not, the last leave is (IGMP-141, IGMP-142, IGMP-145, F20, F31)',
   async (net) => {
     const on = await scene(net, { proxy: 'leaveDelay: 2s', igmp: `${QUICK}, fastLeave: true` });
     const one = await on.one.receiver({ address: '10.1.0.9' });
@@ -186,7 +186,7 @@ netnsTest(
 );
 
 netnsTest(
-  'IGMP-146 IGMP-147 IGMP-148 F16 F17 data goes to members where we are querier and always upstream, whatever came first',
+  'data goes to members where we are querier and always upstream, whatever came first (IGMP-146, IGMP-147, IGMP-148, F16, F17)',
   async (net) => {
     const other = '198.51.100.9';
     const on = await scene(net, {
@@ -233,7 +233,7 @@ netnsTest(
   },
 );
 
-netnsTest('F19 two receivers on one LAN: when one leaves, the other does not miss a packet', async (net) => {
+netnsTest('two receivers on one LAN: when one leaves, the other does not miss a packet (F19)', async (net) => {
   const on = await scene(net, {
     prepare: ({ two }) => {
       // the second LAN is a switch with two hosts
@@ -270,7 +270,7 @@ netnsTest('F19 two receivers on one LAN: when one leaves, the other does not mis
 });
 
 netnsTest(
-  'IGMP-144 F13 a thousand groups and 25 sources of one are joined upstream with stock sysctls',
+  'a thousand groups and 25 sources of one are joined upstream with stock sysctls (IGMP-144, F13)',
   async (net) => {
     const on = await scene(net, { igmp: 'maxGroups: 2000, lastMemberQueryInterval: 200ms' });
     expect(on.router.run('cat', '/proc/sys/net/ipv4/igmp_max_memberships').trim()).toBe('20');
@@ -303,7 +303,7 @@ netnsTest(
 );
 
 netnsTest(
-  'IGMP-149 F30 under an upstream querier that speaks version 2 the reports are of version 2, and sources cause none',
+  'under an upstream querier that speaks version 2 the reports are of version 2, and sources cause none (IGMP-149, F30)',
   async (net) => {
     const on = await scene(net, { proxy: 'leaveDelay: 0s' });
     const one = await on.one.receiver({ address: '10.1.0.9' });
@@ -331,7 +331,7 @@ async function olderSeen(wire: Capture, type: number, group: string): Promise<vo
 }
 
 netnsTest(
-  'F32 SSDP can be kept out by a filter, a configured version is spoken upstream, and a stop leaves all and puts it back',
+  'SSDP can be kept out by a filter, a configured version is spoken upstream, and a stop leaves all and puts it back (F32)',
   async (net) => {
     const setting = '/proc/sys/net/ipv4/conf/wan/force_igmp_version';
     const on = await scene(net, {
@@ -370,7 +370,7 @@ netnsTest(
 );
 
 netnsTest(
-  'IGMP-150 when the first upstream loses its carrier the groups are joined on the second and the stream comes from there, and back',
+  'when the first upstream loses its carrier the groups are joined on the second and the stream comes from there, and back (IGMP-150)',
   async (net) => {
     const router = net.router('router');
     const [isp1, isp2, host] = [net.namespace('isp1'), net.namespace('isp2'), net.namespace('host')];

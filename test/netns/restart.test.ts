@@ -92,7 +92,7 @@ async function groupsAreBack({ service }: Scene): Promise<void> {
   });
 }
 
-netnsTest('F04 restarts, kills and reloads lose no packet and no membership', async (net) => {
+netnsTest('restarts, kills and reloads lose no packet and no membership (F04)', async (net) => {
   const on = await scene(net);
   expect(on.service.stored()).toEqual(['mroute4', 'member4.0']);
   for (const signal of ['SIGTERM', 'SIGKILL', 'SIGHUP', 'SIGKILL', 'SIGABRT'] as const)
@@ -111,7 +111,7 @@ netnsTest('F04 restarts, kills and reloads lose no packet and no membership', as
 });
 
 netnsTest(
-  'F05 F50 a reload with an unrelated change: the kernel counts on, and who is told READY is served at once',
+  'a reload with an unrelated change: the kernel counts on, and who is told READY is served at once (F05, F50)',
   async (net) => {
     const on = await scene(net);
     const counted = () => on.service.ctl<readonly { group: string; packets: number }[]>('show', 'mfc');
@@ -178,7 +178,7 @@ netnsTest('a reload with a mistake in the configuration changes nothing and says
 });
 
 netnsTest(
-  'F49 a daemon that stands still for two seconds loses no packet, no member and no querier role',
+  'a daemon that stands still for two seconds loses no packet, no member and no querier role (F49)',
   async (net) => {
     const on = await scene(net);
     await unnoticed(on, async () => {
@@ -193,7 +193,7 @@ netnsTest(
   },
 );
 
-netnsTest('F04 who was put where by an operator, and what was joined, is so after a crash', async (net) => {
+netnsTest('who was put where by an operator, and what was joined, is so after a crash (F04)', async (net) => {
   const on = await scene(net);
   on.service.ctl('take', 'spare', '--by', 'other');
   on.service.ctl('join', 'spare', '239.9.9.9');
@@ -215,26 +215,29 @@ netnsTest('F04 who was put where by an operator, and what was joined, is so afte
   expect(on.service.events('daemon.state.ignored')).toHaveLength(1);
 });
 
-netnsTest('F04 a crash in the middle of a hand-over leaves one owner or the other, and loses nothing', async (net) => {
-  const on = await scene(net);
-  for (let round = 0; round < 4; round++) {
-    const owner = owners(on)['lan'] ?? '';
-    const [from, to] = owner === 'proxy' ? ['proxy', 'other'] : ['other', 'proxy'];
-    await unnoticed(on, async () => {
-      const client = await ControlClient.connect(on.service.controlSocket);
-      const answer = client.call('handover', { interface: 'lan', from, to }).catch(() => undefined);
-      // in later rounds the hand-over gets further before the end comes
-      for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve));
-      await on.service.signal('SIGKILL');
-      await answer;
-      client.close();
-    });
-    expect(['proxy', 'other']).toContain(owners(on)['lan']);
-  }
-});
+netnsTest(
+  'a crash in the middle of a hand-over leaves one owner or the other, and loses nothing (F04)',
+  async (net) => {
+    const on = await scene(net);
+    for (let round = 0; round < 4; round++) {
+      const owner = owners(on)['lan'] ?? '';
+      const [from, to] = owner === 'proxy' ? ['proxy', 'other'] : ['other', 'proxy'];
+      await unnoticed(on, async () => {
+        const client = await ControlClient.connect(on.service.controlSocket);
+        const answer = client.call('handover', { interface: 'lan', from, to }).catch(() => undefined);
+        // in later rounds the hand-over gets further before the end comes
+        for (let turn = 0; turn < round; turn++) await new Promise((resolve) => setImmediate(resolve));
+        await on.service.signal('SIGKILL');
+        await answer;
+        client.close();
+      });
+      expect(['proxy', 'other']).toContain(owners(on)['lan']);
+    }
+  },
+);
 
 netnsTest(
-  'F03 descriptors that are not what their names say cost a line, and mgmd starts without them',
+  'descriptors that are not what their names say cost a line, and mgmd starts without them (F03)',
   async (net) => {
     const on = await scene(net);
     await on.service.forge();

@@ -53,7 +53,7 @@ async function dropped({ view }: Scene, reason: string, count: number): Promise<
 }
 
 netnsTest(
-  'IGMP-021 IGMP-027 F26 reports and leaves built by scapy make and end groups as their version says',
+  'reports and leaves built by scapy make and end groups as their version says (IGMP-021, IGMP-027, F26)',
   async (net) => {
     // given
     const { view, scapy, daemon } = await scene(net, '');
@@ -101,7 +101,7 @@ netnsTest(
 );
 
 netnsTest(
-  'IGMP-026 IGMP-028 IGMP-100 IGMP-101 IGMP-106 F21 F24 F25 queries built by scapy decide who is querier',
+  'queries built by scapy decide who is querier (IGMP-026, IGMP-028, IGMP-100, IGMP-101, IGMP-106, F21, F24, F25)',
   async (net) => {
     // given a querier
     const on = await scene(net, 'queryInterval: 1s, queryResponseInterval: 200ms, startupQueryInterval: 100ms');
@@ -137,7 +137,7 @@ netnsTest(
 );
 
 netnsTest(
-  'IGMP-004 IGMP-007 IGMP-010 IGMP-012 IGMP-013 IGMP-014 IGMP-170 IGMP-171 F26 broken messages are counted by reason and leave no state',
+  'broken messages are counted by reason and leave no state (IGMP-004, IGMP-007, IGMP-010, IGMP-012, IGMP-013, IGMP-014, IGMP-170, IGMP-171, F26)',
   async (net) => {
     // given
     const on = await scene(net, 'maxGroups: 100, maxSourcesPerGroup: 20');
@@ -198,7 +198,7 @@ netnsTest(
   },
 );
 
-netnsTest('IGMP-001 the thirteen byte vectors do on a real wire what they say', async (net) => {
+netnsTest('the thirteen byte vectors do on a real wire what they say (IGMP-001)', async (net) => {
   // given a router that heeds specific queries of whoever sends them
   const { view, scapy } = await scene(net, 'strictQuerySource: false');
   const send = (to: string, bytes: string) => scapy.send(`to("${to}", vector("${bytes}"))`);
@@ -243,7 +243,7 @@ netnsTest('IGMP-001 the thirteen byte vectors do on a real wire what they say', 
 });
 
 netnsTest(
-  'IGMP-015 IGMP-081 IGMP-083 all that mgmd sends in three versions is dissected by scapy and by tshark without a complaint',
+  'all that mgmd sends in three versions is dissected by scapy and by tshark without a complaint (IGMP-015, IGMP-081, IGMP-083)',
   async (net) => {
     // given a LAN per version, each with a capture and a host that speaks it
     const router = net.router('router');
@@ -293,7 +293,7 @@ ${[1, 2, 3].map((version) => `  lan${version}: { igmp: { version: ${version}, ${
 );
 
 netnsTest(
-  'IGMP-112 F23 a query that arrives while a leave counts down neither stops nor restarts the countdown',
+  'a query that arrives while a leave counts down neither stops nor restarts the countdown (IGMP-112, F23)',
   async (net) => {
     // given a group whose last member leaves: two queries a second apart, gone after two
     const { scapy, view } = await scene(net, '', '1s');

@@ -119,7 +119,7 @@ function isComplete(stream: Uint8Array): void {
 }
 
 netnsTest(
-  'IGMP-150 a television stream through the proxy has no continuity error while a second upstream goes down and up',
+  'a television stream through the proxy has no continuity error while a second upstream goes down and up (IGMP-150)',
   async (net) => {
     // given a stream from the first upstream, and a group asked for on the second
     const { router, second, host, daemon, recorder } = await scene(net);
@@ -147,7 +147,7 @@ netnsTest(
 );
 
 netnsTest(
-  'MGM-OWN-18 a television stream has no continuity error while the receiver side changes hands twenty times between the proxy and a static instance',
+  'a television stream has no continuity error while the receiver side changes hands twenty times between the proxy and a static instance (MGM-OWN-18)',
   async (net) => {
     // given a stream
     const { daemon, recorder } = await scene(net);

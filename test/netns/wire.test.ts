@@ -109,27 +109,27 @@ const QUICK = 'queryResponseInterval: 10s, startupQueryInterval: 100ms';
 
 for (const { title, igmp, fields } of [
   {
-    title: 'IGMP-015 IGMP-081 a version 3 general query',
+    title: 'a version 3 general query (IGMP-015, IGMP-081)',
     igmp: `version: 3, ${QUICK}`,
     fields: { ...DEFAULTS, maxRespDs: 100, suppress: false, sourceCount: 0, sources: [] },
   },
   {
-    title: 'IGMP-015 IGMP-081 IGMP-082 a version 3 general query with times that need the float code',
+    title: 'a version 3 general query with times that need the float code (IGMP-015, IGMP-081, IGMP-082)',
     igmp: 'version: 3, robustness: 3, queryInterval: 200s, queryResponseInterval: 30s, startupQueryInterval: 100ms',
     fields: { version: 3, maxRespDs: 288, suppress: false, qrv: 3, qqic: 0x89, sourceCount: 0, sources: [] },
   },
   {
-    title: 'IGMP-015 IGMP-081 a version 2 general query',
+    title: 'a version 2 general query (IGMP-015, IGMP-081)',
     igmp: `version: 2, ${QUICK}`,
     fields: { version: 2, maxRespDs: 100, ...V3_ONLY },
   },
   {
-    title: 'IGMP-015 IGMP-081 a version 2 general query of the longest response time',
+    title: 'a version 2 general query of the longest response time (IGMP-015, IGMP-081)',
     igmp: 'version: 2, queryResponseInterval: 25.5s, startupQueryInterval: 100ms',
     fields: { version: 2, maxRespDs: 255, ...V3_ONLY },
   },
   {
-    title: 'IGMP-015 IGMP-081 a version 1 general query',
+    title: 'a version 1 general query (IGMP-015, IGMP-081)',
     igmp: `version: 1, ${QUICK}`,
     fields: { version: 1, maxRespDs: Number.NaN, ...V3_ONLY },
   },
@@ -156,7 +156,7 @@ for (const { version, fields } of [
   { version: 3, fields: { ...DEFAULTS, maxRespDs: 5, suppress: false, sourceCount: 0, sources: [] } },
 ]) {
   netnsTest(
-    `IGMP-015 IGMP-083 when a version ${version} host leaves, LMQC group-specific queries are decoded with the right fields`,
+    `when a version ${version} host leaves, LMQC group-specific queries are decoded with the right fields (IGMP-015, IGMP-083)`,
     async (net) => {
       // given a host that is the group's only member
       const on = await scene(net, `version: ${version}, ${LAST_MEMBER}`, version);
@@ -176,7 +176,7 @@ for (const { version, fields } of [
 }
 
 netnsTest(
-  'IGMP-015 when a host leaves one source of several, then LMQC group-and-source-specific queries name it alone',
+  'when a host leaves one source of several, then LMQC group-and-source-specific queries name it alone (IGMP-015)',
   async (net) => {
     // given
     const on = await scene(net, LAST_MEMBER);
@@ -196,7 +196,7 @@ netnsTest(
 );
 
 netnsTest(
-  'IGMP-084 when somebody answers a group-specific query, then its retransmission has the S flag',
+  'when somebody answers a group-specific query, then its retransmission has the S flag (IGMP-084)',
   async (net) => {
     // given a group that its only member leaves
     const on = await scene(net, 'lastMemberQueryInterval: 4s');
@@ -219,7 +219,7 @@ netnsTest(
 );
 
 netnsTest(
-  'IGMP-085 when one of two sources is wanted again, then the retransmission is split by the S flag',
+  'when one of two sources is wanted again, then the retransmission is split by the S flag (IGMP-085)',
   async (net) => {
     // given two sources that nobody may want any more
     const on = await scene(net, 'lastMemberQueryInterval: 4s');

@@ -83,7 +83,7 @@ test('the package needs no Node.js of the system and holds nothing that no progr
   expect(files.filter(strange)).toEqual([]);
 });
 
-test('F55 installed without network, compiler and configuration it is enabled and would not start', () => {
+test('installed without network, compiler and configuration it is enabled and would not start (F55)', () => {
   expect(story.get('install')).toEqual([
     'deb-systemd-invoke start mgmd.service',
     '/lib/systemd/system/mgmd.service',

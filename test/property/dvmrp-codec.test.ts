@@ -57,11 +57,11 @@ function decodeAll(b: Uint8Array): void {
   walkNeighbors2(b, (_block, at, count) => expect(at + 4 * count).toBeLessThanOrEqual(b.length));
 }
 
-test('DVMRP-016 decoders return for random bytes and never point outside of them', () => {
+test('decoders return for random bytes and never point outside of them (DVMRP-016)', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 1500 }), decodeAll), { numRuns: runs(1000) });
 });
 
-test('DVMRP-016 decoders return for Reports with flipped bits and cut ends', () => {
+test('decoders return for Reports with flipped bits and cut ends (DVMRP-016)', () => {
   fc.assert(
     fc.property(routes, fc.array(fc.nat(), { maxLength: 8 }), fc.nat(), (sent, flips, cut) => {
       for (const message of messagesOf(sent)) {
@@ -73,7 +73,7 @@ test('DVMRP-016 decoders return for Reports with flipped bits and cut ends', () 
   );
 });
 
-test('DVMRP-006 DVMRP-013 what is packed decodes to itself, in any order and at any size of message', () => {
+test('what is packed decodes to itself, in any order and at any size of message (DVMRP-006, DVMRP-013)', () => {
   fc.assert(
     fc.property(routes, fc.boolean(), fc.integer({ min: 20, max: 1400 }), (given, sorts, bodyLimit) => {
       const sent = sorts ? [...given].sort(compareRoutes) : given;

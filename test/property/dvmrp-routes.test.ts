@@ -99,7 +99,7 @@ function expectOneCopy(network: Network): void {
 /** A Report that is lost, or a change while one is under way, is made good within this time. */
 const SETTLED_MS = 2 * 60_000;
 
-test('DVMRP-058 any network settles on the shortest ways, and again after losses', () => {
+test('any network settles on the shortest ways, and again after losses (DVMRP-058)', () => {
   fc.assert(
     fc.property(plans, fc.array(fc.nat(), { maxLength: 2 }), fc.option(fc.nat(5)), (list, cuts, killed) => {
       const network = new Network(list);
@@ -115,7 +115,7 @@ test('DVMRP-058 any network settles on the shortest ways, and again after losses
   );
 });
 
-test('DVMRP-073 in any network a packet is on every link at most once, and with members everywhere exactly once', () => {
+test('in any network a packet is on every link at most once, and with members everywhere exactly once (DVMRP-073)', () => {
   fc.assert(
     fc.property(plans, fc.array(fc.nat(), { maxLength: 2 }), (list, cuts) => {
       const network = new Network(list);
@@ -138,7 +138,7 @@ const step = fc.record({
   verb: fc.constantFrom('report', 'report', 'report', 'report', 'lose', 'flap'),
 });
 
-test('DVMRP-016 DVMRP-060 whatever Reports come: limits are kept, counts are right, all of it ends', () => {
+test('whatever Reports come: limits are kept, counts are right, all of it ends (DVMRP-016, DVMRP-060)', () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const ignore = () => undefined;

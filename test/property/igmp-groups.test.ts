@@ -109,7 +109,7 @@ const event = fc.record({
 });
 
 test.each([true, false])(
-  'IGMP-050 to IGMP-067 any sequence of records gives the states of the naive model (querier: %s)',
+  'to IGMP-067 any sequence of records gives the states of the naive model (querier: %s) (IGMP-050)',
   (querier) => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 30 }), (events) => {

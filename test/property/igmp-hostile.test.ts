@@ -96,7 +96,7 @@ function heldAfter(calls: readonly string[], held: Set<string>): Set<string> {
 }
 
 test(
-  'IGMP-173 F26 100,000 hostile packets leave groups, sources and hosts within their bounds, and nothing when they end',
+  '100,000 hostile packets leave groups, sources and hosts within their bounds, and nothing when they end (IGMP-173, F26)',
   () => {
     fc.assert(
       fc.property(fc.integer(), (seed) => {

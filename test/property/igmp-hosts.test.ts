@@ -137,7 +137,7 @@ test.each<[Version, boolean]>([
   [3, true],
   [2, false],
 ])(
-  'IGMP-063 of a single host of version %i the advice is the truth at all times, within LMQT after leaves (tracking: %s)',
+  'of a single host of version %i the advice is the truth at all times, within LMQT after leaves (tracking: %s) (IGMP-063)',
   (of, tracking) => {
     const step = fc.record({ wish, waitMs: wait });
     fc.assert(
@@ -168,7 +168,7 @@ test.each([
   [true, 0],
   [false, 2],
 ])(
-  'IGMP-063 F29 whatever several hosts of all versions do, what one of them wants is forwarded at all times, and in the end nothing else (tracking: %s, queries a second: %i)',
+  'whatever several hosts of all versions do, what one of them wants is forwarded at all times, and in the end nothing else (tracking: %s, queries a second: %i) (IGMP-063, F29)',
   (tracking, maxQueriesPerSec) => {
     const hosts = fc.array(fc.record({ version, delay }), { minLength: 2, maxLength: 4 });
     const step = fc.record({ host: fc.nat(), wish, become, waitMs: wait });
@@ -198,7 +198,7 @@ test.each([
   FUZZ_TIMEOUT_MS,
 );
 
-test('F29 a v2 host that would answer a General Query in three seconds answers a specific one in time (E10)', () => {
+test('a v2 host that would answer a General Query in three seconds answers a specific one in time (E10) (F29)', () => {
   // given a v3 and a v2 member of one group, and the last startup query in the moment in which the v3 member leaves
   const world = new World(true);
   const [leaver, stayer] = [world.link.add(3, 0), world.link.add(2, 0.3)];
@@ -216,7 +216,7 @@ test('F29 a v2 host that would answer a General Query in three seconds answers a
 });
 
 test(
-  'IGMP-063 with tracking and hosts of version 3 alone the advice is the truth at all times, also right after a leave (E9)',
+  'with tracking and hosts of version 3 alone the advice is the truth at all times, also right after a leave (E9) (IGMP-063)',
   () => {
     const step = fc.record({ host: fc.nat(), wish, waitMs: wait });
     fc.assert(
@@ -241,7 +241,7 @@ test(
 );
 
 test(
-  'IGMP-063 whoever of three routers asks, and however they come and go, what a host wants is forwarded at all times (E2, E4)',
+  'whoever of three routers asks, and however they come and go, what a host wants is forwarded at all times (E2, E4) (IGMP-063)',
   () => {
     const hosts = fc.array(fc.record({ version, delay }), { minLength: 2, maxLength: 4 });
     const times = fc.record({ qrv: fc.constantFrom(1, 2, 3), qqic: fc.constantFrom(60, 100, 125) });

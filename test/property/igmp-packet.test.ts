@@ -138,7 +138,7 @@ test(
 );
 
 test(
-  'IGMP-173 random payloads of 0 to 1500 bytes with a right checksum: no crash, state within its limits, all of it ends',
+  'random payloads of 0 to 1500 bytes with a right checksum: no crash, state within its limits, all of it ends (IGMP-173)',
   () => {
     const payload = fc.tuple(
       fc.constantFrom(0x11, 0x12, 0x16, 0x17, 0x22, 0x22, 0x22, 0x00),

@@ -101,6 +101,6 @@ async function runSteps(steps: readonly Step[]): Promise<void> {
   expect(alertedBy(bed.journal)).toEqual(expectedAlerts(held));
 }
 
-test('MGM-JAL-10 for any series of Adds and Deletes a client is alerted for k exactly when some other client has k', async () => {
+test('for any series of Adds and Deletes a client is alerted for k exactly when some other client has k (MGM-JAL-10)', async () => {
   await fc.assert(fc.asyncProperty(STEPS, runSteps), { numRuns: runs(200) });
 });

@@ -9,7 +9,7 @@ const ENTRIES = 1000;
 const CHANGES = 20_000;
 const groupOf = (n: number) => ipv4(0xef010000 + n);
 
-test('INT-033 1,000 entries under membership churn: as many alerts as outgoing lists that turned', async () => {
+test('1,000 entries under membership churn: as many alerts as outgoing lists that turned (INT-033)', async () => {
   // given 1,000 streams that come in on eth0, which `dense` owns, and two clients behind eth1 and eth2
   const bed = new Bed();
   await bed.client('dense', [bed.eth0]);

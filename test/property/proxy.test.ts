@@ -209,7 +209,7 @@ function reaches({ bed, owner }: World, out: string, g: string, s: string): bool
   return hosts && bed.igmpModule.interfaces().find(({ name }) => name === out)?.role === 'querier';
 }
 
-test('IGMP-140 IGMP-146 IGMP-147 IGMP-148 joins and entries follow from the present state, whatever the past', async () => {
+test('joins and entries follow from the present state, whatever the past (IGMP-140, IGMP-146, IGMP-147, IGMP-148)', async () => {
   await fc.assert(
     fc.asyncProperty(STEPS, async (steps) => {
       const world = await arrange();

@@ -66,7 +66,7 @@ function configure(text: string): void {
 }
 
 serviceTest(
-  'F55 the package that is installed before there is a configuration does not start the service',
+  'the package that is installed before there is a configuration does not start the service (F55)',
   async () => {
     must('dpkg', '-i', PACKAGES.first);
     expect(service.property('LoadState')).toBe('loaded');
@@ -76,7 +76,7 @@ serviceTest(
   },
 );
 
-serviceTest('F50 a client that is started after the service reaches it at once', async () => {
+serviceTest('a client that is started after the service reaches it at once (F50)', async () => {
   configure(CONFIG);
   must('chgrp', 'mgmd', CONFIG_FILE);
   // A runtime directory of its own size, which can be filled and made read-only without touching the rest of /run.
@@ -109,9 +109,9 @@ const OWNERSHIP = [
   'wan proxy igmp:false P steady',
 ];
 
-unnoticed('F04 ten restarts lose nothing', 'systemctl restart', 10, async () => service.does('restart'));
+unnoticed('ten restarts lose nothing (F04)', 'systemctl restart', 10, async () => service.does('restart'));
 
-unnoticed('F04 ten crashes lose nothing', 'SIGKILL', 10, async () => {
+unnoticed('ten crashes lose nothing (F04)', 'SIGKILL', 10, async () => {
   const { pid } = service;
   service.signal('SIGKILL');
   await service.restarted(pid);
@@ -186,7 +186,7 @@ serviceTest('a runtime directory that is read-only when it stops loses nothing',
   expect(await runs.run('restart, directory read-only', 1, run)).toEqual([]);
 });
 
-serviceTest('F40 it becomes an unprivileged user and root again, and nothing is lost', async () => {
+serviceTest('it becomes an unprivileged user and root again, and nothing is lost (F40)', async () => {
   const run = async (n: number) => {
     service.dropIn('unprivileged', n === 0 ? example('unprivileged') : '[Service]\n');
     service.does('restart');
@@ -195,7 +195,7 @@ serviceTest('F40 it becomes an unprivileged user and root again, and nothing is 
   expect(await runs.run('restart as User=mgmd, and back', 2, run)).toEqual([]);
 });
 
-serviceTest('F03 a stop empties the table and leaves upstream; this bed sees what a cold start costs', async () => {
+serviceTest('a stop empties the table and leaves upstream; this bed sees what a cold start costs (F03)', async () => {
   const joined = joinedUpstream();
   expect(joined.length, 'groups asked upstream').toBeGreaterThan(30);
   const run = async () => {
@@ -217,7 +217,7 @@ serviceTest('the journal tells of no fault', async () => {
   await tableIsEmpty();
 });
 
-serviceTest('F40 without a privilege it ends, says which one, and is not started again', async () => {
+serviceTest('without a privilege it ends, says which one, and is not started again (F40)', async () => {
   service.dropIn('unprivileged', example('unprivileged').replace('CAP_NET_RAW CAP_NET_ADMIN', 'CAP_NET_ADMIN'));
   expect(attempt('systemctl', 'start', service.unit).status).not.toBe(0);
   expect(service.property('ExecMainStatus')).toBe('77');
@@ -225,7 +225,7 @@ serviceTest('F40 without a privilege it ends, says which one, and is not started
   expect(service.journal(20)).toContain('CAP_NET_RAW');
 });
 
-serviceTest('F53 two instances with two tables do not mix', () => twoInstances(bed));
+serviceTest('two instances with two tables do not mix (F53)', () => twoInstances(bed));
 
 test('a purge leaves nothing', () => {
   must('dpkg', '--purge', 'mgmd');

@@ -11,7 +11,7 @@ function filter(text: string): SourceFilter {
 }
 const merge = (wishes: readonly string[]) => mergedFilter(wishes.map(filter));
 
-describe('IGMP-140 the merge table of igmp.md section 14.1 (RFC 3376 section 3.2)', () => {
+describe('the merge table of igmp.md section 14.1 (RFC 3376 section 3.2) (IGMP-140)', () => {
   for (const { wishes, result } of [
     { wishes: ['EX abcd', 'EX bcde', 'IN def'], result: 'EX bc' },
     { wishes: ['EX abcd', 'EX bcde', 'IN def', 'EX'], result: 'EX' },
@@ -24,7 +24,7 @@ describe('IGMP-140 the merge table of igmp.md section 14.1 (RFC 3376 section 3.2
     });
 });
 
-test('IGMP-140 the merge lets a source through exactly when one of the wishes does, for every pair and triple', () => {
+test('the merge lets a source through exactly when one of the wishes does, for every pair and triple (IGMP-140)', () => {
   const lists = ['', 'a', 'b', 'ab', 'c', 'abc'];
   const all = lists.flatMap((list) => [filter(`EX ${list}`), filter(`IN ${list}`)]);
   const passes = (one: SourceFilter | undefined, source: IpAddress) =>

@@ -224,7 +224,7 @@ test('monitor prints one line per event until it is interrupted', async () => {
   }
 });
 
-test('F53 --instance names the socket of one service among several, in both places and before MGMD_SOCKET', async () => {
+test('--instance names the socket of one service among several, in both places and before MGMD_SOCKET (F53)', async () => {
   const away = 'mgmctl: mgmd is away: /run/mgmd-no.such_1/mgmd.sock: ';
   for (const words of [
     ['--instance', 'no.such_1', 'status'],

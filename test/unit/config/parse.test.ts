@@ -284,7 +284,7 @@ static:
   ]);
 });
 
-test('F06 text that is not YAML is answered with the place', () => {
+test('text that is not YAML is answered with the place (F06)', () => {
   expect(complaints('interfaces:\n\teth1: {}\n')[0]).toBe(
     'mgmd.yaml:2:1: not YAML: Tabs are not allowed as indentation',
   );
@@ -297,7 +297,7 @@ test('F06 text that is not YAML is answered with the place', () => {
   expect(complaints('log: {}\n--- {}\n')[0]).toMatch(/^mgmd\.yaml:2:1: not YAML: Source contains multiple documents/);
 });
 
-test('F06 every error of a file is reported at once, in order of the file', () => {
+test('every error of a file is reported at once, in order of the file (F06)', () => {
   const text = 'log: { level: 5 }\nfoo: 1\ninterfaces: { eth1: { threshold: 300, owner: 7 } }\n';
   expect(complaints(text).map((line) => line.split(': ')[0])).toEqual([
     'mgmd.yaml:1:15',
@@ -307,7 +307,7 @@ test('F06 every error of a file is reported at once, in order of the file', () =
   ]);
 });
 
-test('F14 more than 32 interfaces with a job are a warning, because interfaces come and go', () => {
+test('more than 32 interfaces with a job are a warning, because interfaces come and go (F14)', () => {
   const names = Array.from({ length: 33 }, (_, at) => `  ppp${at}: { igmp: true }\n`).join('');
   expect(warnings(`interfaces:\n${names}`)).toEqual([
     'mgmd.yaml:34:3: interfaces.ppp32: 33 interfaces have an owner or IGMP; ' +

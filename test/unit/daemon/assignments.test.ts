@@ -64,7 +64,7 @@ test('what is there at start is served in order, first by its owner, then by IGM
   expect(heard()).toEqual(['red takes eth0', 'igmp takes eth0', 'igmp takes eth1']);
 });
 
-test('F07 an interface that is absent at start is named in a warning and served when it appears', async () => {
+test('an interface that is absent at start is named in a warning and served when it appears (F07)', async () => {
   const { assignments, appears, heard, log } = given([configured('ppp0', 'red', true), configured('eth9')]);
   await assignments.start();
   expect(assignments.absent()).toEqual(['ppp0']);
@@ -78,7 +78,7 @@ test('F07 an interface that is absent at start is named in a warning and served 
   expect(log.of('interface.appeared')[0]?.message).toBe('ppp0 has appeared; red and IGMP take it');
 });
 
-test('F08 an interface that is re-created gets the owner it had last, not the one of the configuration', async () => {
+test('an interface that is re-created gets the owner it had last, not the one of the configuration (F08)', async () => {
   const { kernel, assignments, protocols, appears, goes, heard } = given([configured('eth0', 'red', true)]);
   const first = appears('eth0');
   await assignments.start();
@@ -94,7 +94,7 @@ test('F08 an interface that is re-created gets the owner it had last, not the on
   expect(heard()).toEqual(['blue takes eth0']);
 });
 
-test('F08 an interface that only an operator assigned is remembered as well, and forgotten after a release', async () => {
+test('an interface that only an operator assigned is remembered as well, and forgotten after a release (F08)', async () => {
   const { kernel, assignments, protocols, appears, goes, heard } = given([]);
   let ifindex = appears('eth0');
   await assignments.start();
@@ -112,7 +112,7 @@ test('F08 an interface that only an operator assigned is remembered as well, and
   expect(heard()).toEqual([]);
 });
 
-test('F14 one that finds no room is an error that names it; the others are served', async () => {
+test('one that finds no room is an error that names it; the others are served (F14)', async () => {
   const { assignments, appears, log, heard } = given(
     [configured('a', 'red'), configured('b', 'red'), configured('c', 'red')],
     { room: 2 },
@@ -133,7 +133,7 @@ test('F14 one that finds no room is an error that names it; the others are serve
   ]);
 });
 
-test('F14 F12 what was refused is tried again when an interface is released or goes away', async () => {
+test('what was refused is tried again when an interface is released or goes away (F14, F12)', async () => {
   const { kernel, clock, assignments, protocols, appears, goes, heard } = given(
     [configured('a', 'red'), configured('b', 'red'), configured('c', 'red'), configured('d', 'red')],
     { room: 2 },
@@ -175,7 +175,7 @@ test('a change that is neither arrival nor renaming touches nothing', async () =
   expect(heard()).toEqual([]);
 });
 
-test('F38 an interface without the MULTICAST flag is served, with a warning that names the remedy', async () => {
+test('an interface without the MULTICAST flag is served, with a warning that names the remedy (F38)', async () => {
   const { kernel, assignments, log, heard } = given([configured('wg0', 'red')]);
   kernel.addDevice('wg0', '10.0.0.1/24', { multicast: false });
   await assignments.start();
@@ -227,7 +227,7 @@ test('a successor puts everybody where operators had put them', async () => {
   expect(assignments.saved()).toEqual(saved);
 });
 
-test('F05 where the configuration of an interface has changed since, it decides, and the log says so', async () => {
+test('where the configuration of an interface has changed since, it decides, and the log says so (F05)', async () => {
   const saved = [{ name: 'eth0', configured: { owner: 'red', igmp: false }, now: { owner: null, igmp: false } }];
   const { assignments, appears, heard, log } = given([configured('eth0', 'blue')], { saved });
   appears('eth0');

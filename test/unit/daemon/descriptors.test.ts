@@ -45,7 +45,7 @@ test('a stranger among the descriptors is closed and named in the log', () => {
   for (const { fd } of passed.slice(1)) closeSync(fd);
 });
 
-test('F53 the routing socket of another table is of no use, and memberships without one are not either', () => {
+test('the routing socket of another table is of no use, and memberships without one are not either (F53)', () => {
   const passed = ['mroute4.100', 'member4.0'].map((name) => ({ name, fd: open() }));
   expect(predecessorOf(passed, 253, new RecordingLog()).predecessor).toBeUndefined();
   expect(passed.map(({ fd }) => isOpen(fd))).toEqual([false, false]);

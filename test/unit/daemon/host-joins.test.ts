@@ -50,7 +50,7 @@ test('leaving what nobody joined is refused', () => {
   expect(joins.leave(link(), GROUP, ip('10.0.0.6')).code).toBe('ERROR_NOT_FOUND');
 });
 
-test('F08 a join is told to the kernel again when the interface is re-created', async () => {
+test('a join is told to the kernel again when the interface is re-created (F08)', async () => {
   const { kernel, joins, ifindex, link, held } = given();
   joins.join(link(), GROUP, undefined);
   kernel.deleteDevice(ifindex);
@@ -136,7 +136,7 @@ test('stop leaves everything', () => {
   expect(held()).toEqual([]);
 });
 
-test('IGMP-151 any source of a source-specific group is refused with what to do, and one source is joined', () => {
+test('any source of a source-specific group is refused with what to do, and one source is joined (IGMP-151)', () => {
   const { joins, link, held, ifindex } = given();
   const refused = joins.join(link(), ip('232.1.1.1'), undefined);
   expect(refused).toMatchObject({ code: 'ERROR_INVALID_PARAMETER', detail: 'badSource' });

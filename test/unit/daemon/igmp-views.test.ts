@@ -51,7 +51,7 @@ function shown(parts: Partial<IgmpViewsParts> = {}) {
 
 const bridges = (state: BridgeState) => ({ state: (ifindex: Ifindex) => (ifindex === lan ? state : undefined) });
 
-test('F33 F34 an interface that is a bridge tells its snooping, its querier and its router ports by name', () => {
+test('an interface that is a bridge tells its snooping, its querier and its router ports by name (F33, F34)', () => {
   const { rows, text } = shown({ bridges: bridges(BRIDGE) });
   expect(rows('igmp.interfaces')[0]).toMatchObject({
     interface: 'br0',

@@ -23,14 +23,14 @@ const nobody = { predecessor: undefined, poolOpened: undefined };
 const refusedBy = (op: string, code: string) => new KernelError(op, 'a socket', 1, code, 'Do something.');
 
 test.each([
-  ['F01 the table is held', 'MRT_INIT', 'EADDRINUSE', 69],
+  ['the table is held (F01)', 'MRT_INIT', 'EADDRINUSE', 69],
   ['another address in use is an OS error', 'MRT_ADD_VIF', 'EADDRINUSE', 71],
-  ['F39 the kernel was built without multicast routing', 'MRT_INIT', 'ENOPROTOOPT', 76],
-  ['F39 the kernel knows no IGMP socket', 'opening', 'EPROTONOSUPPORT', 76],
-  ['F40 no CAP_NET_RAW', 'opening', 'EPERM', 77],
-  ['F40 no CAP_NET_ADMIN', 'MRT_TABLE', 'EACCES', 77],
-  ['F39 the kernel is too old for the gate', OPENING_THE_GATE, 'EINVAL', 76],
-  ['F40 the gate may not be loaded', OPENING_THE_GATE, 'EPERM', 77],
+  ['the kernel was built without multicast routing (F39)', 'MRT_INIT', 'ENOPROTOOPT', 76],
+  ['the kernel knows no IGMP socket (F39)', 'opening', 'EPROTONOSUPPORT', 76],
+  ['no CAP_NET_RAW (F40)', 'opening', 'EPERM', 77],
+  ['no CAP_NET_ADMIN (F40)', 'MRT_TABLE', 'EACCES', 77],
+  ['the kernel is too old for the gate (F39)', OPENING_THE_GATE, 'EINVAL', 76],
+  ['the gate may not be loaded (F40)', OPENING_THE_GATE, 'EPERM', 77],
   ['there is no room for the gate', OPENING_THE_GATE, 'ENOMEM', 71],
   ['an invalid call of another kind', 'opening', 'EINVAL', 71],
   ['anything else the system refuses', 'opening', 'EMFILE', 71],
@@ -38,7 +38,7 @@ test.each([
   expect(exitCodeOf(refusedBy(op, code))).toBe(exit);
 });
 
-test('F40 a kernel that refuses is logged with what to do, once, and ends the start', async () => {
+test('a kernel that refuses is logged with what to do, once, and ends the start (F40)', async () => {
   const log = new RecordingLog();
   const open = () => err(refusedBy('opening', 'EPERM'));
   const stop = new AbortController().signal;
@@ -50,7 +50,7 @@ test('F40 a kernel that refuses is logged with what to do, once, and ends the st
   ]);
 });
 
-test('F01 a held table ends the start with 69, or is waited for until somebody says stop', async () => {
+test('a held table ends the start with 69, or is waited for until somebody says stop (F01)', async () => {
   const log = new RecordingLog();
   let tries = 0;
   const open = () => {
@@ -72,7 +72,7 @@ test('F01 a held table ends the start with 69, or is waited for until somebody s
   expect(clock.due()).toBe(0);
 });
 
-test('F03 F04 what an earlier life left is counted, and a cold start says what it means', () => {
+test('what an earlier life left is counted, and a cold start says what it means (F03, F04)', () => {
   const log = new RecordingLog();
   reportLeftovers({ leftovers: { entries: 2, vifs: 0 } }, log);
   expect(log.lines.map(({ fields }) => fields.evt)).toEqual(['kernel.leftovers.removed', 'daemon.cold-start']);

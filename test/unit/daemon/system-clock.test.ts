@@ -8,7 +8,7 @@ import { eventually } from '../../support/eventually.js';
 
 const SRC = fileURLToPath(new URL('../../../src', import.meta.url));
 
-test('F51 a wall clock that jumps by a day moves neither the time nor a timer', async () => {
+test('a wall clock that jumps by a day moves neither the time nor a timer (F51)', async () => {
   const clock = new SystemClock();
   const fired: string[] = [];
   const before = clock.nowMs();
@@ -26,7 +26,7 @@ test('F51 a wall clock that jumps by a day moves neither the time nor a timer', 
   expect(fired).toEqual(['in 20 ms']);
 });
 
-test('F51 the wall clock is read only for what people and other machines read', () => {
+test('the wall clock is read only for what people and other machines read (F51)', () => {
   const readers = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && !file.startsWith('lab/'))
     .filter((file) => /\bDate\.now\(|new Date\(\)/.test(readFileSync(join(SRC, file), 'utf8')));

@@ -132,7 +132,7 @@ test('two daemons in one process do not know of each other', async () => {
   expect((await b.shown())[1]).toBe('recv steady red igmp wants red');
 });
 
-test('F41 a take of an owned interface is refused with the owner and what to do, and nothing changes', async () => {
+test('a take of an owned interface is refused with the owner and what to do, and nothing changes (F41)', async () => {
   const { clock, call, why, shown } = await started();
   const before = await shown();
   expect(await why('take', { interface: 'recv', client: 'blue' })).toBe(
@@ -186,7 +186,7 @@ test('what cannot be done is answered with why and what there is', async () => {
   expect(await refused('log.level', { level: 'loud' })).toBe('must be one of error, warn, info, debug (got "loud")');
 });
 
-test('F07 F08 an interface that comes, goes and comes again is served as it was last', async () => {
+test('an interface that comes, goes and comes again is served as it was last (F07, F08)', async () => {
   const { kernel, call, shown } = await started();
   const first = kernel.addDevice('ppp0', '10.3.0.1/24');
   await settle();
@@ -202,7 +202,7 @@ test('F07 F08 an interface that comes, goes and comes again is served as it was 
   expect(kernel.membership.list()).toContainEqual(expect.objectContaining({ holder: 'manual', ifindex: second }));
 });
 
-test('F14 the 33rd interface is refused with the count and shown as refused, the others are served', async () => {
+test('the 33rd interface is refused with the count and shown as refused, the others are served (F14)', async () => {
   const names = Array.from({ length: 31 }, (_, n) => `a${n}`);
   const lines = names.map((name) => `  ${name}: { owner: red }\n`).join('');
   const it = given('a', `\ninterfaces:\n  send: { owner: red }\n  recv: { owner: red }\n${lines}static: { red: {} }\n`);

@@ -29,7 +29,7 @@ const keepAlive = (bed: TableBed) => {
   for (const route of [...bed.table.routes()]) if (route.upstream) bed.table.get(route)!.timerMs = bed.nowMs + 140_000;
 };
 
-describe('DVMRP-055 the metric on an interface, row by row', () => {
+describe('the metric on an interface, row by row (DVMRP-055)', () => {
   test('a network that is connected there is left out, elsewhere its metric is told', () => {
     expect(new TableBed({ a: { metric: 2 } }).told(OWN.A)).toEqual([0, 2, 2]);
   });
@@ -54,7 +54,7 @@ describe('DVMRP-055 the metric on an interface, row by row', () => {
     expect(bed.told(N)).toEqual([36, 7, 32]);
   });
 
-  test('DVMRP-059 what the outbound filter denies is left out; a dependency is told all the same', () => {
+  test('what the outbound filter denies is left out; a dependency is told all the same (DVMRP-059)', () => {
     const filterOut = [{ action: 'deny', prefix: prefix(N), match: 'orLonger' }] as const;
     const bed = new TableBed({ a: { filterOut }, b: { filterOut } });
     bed.hear(A, 3, { [N]: 3 });
@@ -63,7 +63,7 @@ describe('DVMRP-055 the metric on an interface, row by row', () => {
     expect(bed.told(N)).toEqual([0, 0, 32]);
   });
 
-  test('DVMRP-059 what a filter has come to forbid is taken back once, with 32', () => {
+  test('what a filter has come to forbid is taken back once, with 32 (DVMRP-059)', () => {
     const bed = new TableBed();
     bed.hear(A, 3, { [N]: 3 });
     bed.advance(5000);
@@ -79,7 +79,7 @@ describe('DVMRP-055 the metric on an interface, row by row', () => {
 });
 
 describe('full reports', () => {
-  test('DVMRP-056 every route is told once in 60 s, not more than its share per 5 s', () => {
+  test('every route is told once in 60 s, not more than its share per 5 s (DVMRP-056)', () => {
     // given 1003 routes
     const bed = bedWith(1000);
     bed.advance(60_000 - bed.nowMs);
@@ -100,7 +100,7 @@ describe('full reports', () => {
     for (const count of slots.values()) expect(count).toBeLessThanOrEqual(Math.ceil(1003 / 12) + 1);
   });
 
-  test('DVMRP-056 a few routes are told once per interval too', () => {
+  test('a few routes are told once per interval too (DVMRP-056)', () => {
     const bed = bedWith(1);
     bed.advance(65_000);
     keepAlive(bed);
@@ -149,7 +149,7 @@ describe('full reports', () => {
     expect(bed.sent.some(({ ifindex }) => ifindex === B)).toBe(true);
   });
 
-  test('DVMRP-013 DVMRP-023 a new neighbour gets the full table, and nobody else does', () => {
+  test('a new neighbour gets the full table, and nobody else does (DVMRP-013, DVMRP-023)', () => {
     const bed = bedWith(500);
     bed.table.sendTable(B, ip('10.101.0.8'));
     expect(new Set(bed.sent.map(({ to }) => to))).toEqual(new Set(['10.101.0.8']));
@@ -165,7 +165,7 @@ describe('full reports', () => {
 });
 
 describe('flash updates', () => {
-  test('DVMRP-040 DVMRP-057 the first is sent at once, the next 5 s later, each with the changed routes only', () => {
+  test('the first is sent at once, the next 5 s later, each with the changed routes only (DVMRP-040, DVMRP-057)', () => {
     const bed = bedWith(100);
     bed.advance(57_000);
     bed.forget();
@@ -183,7 +183,7 @@ describe('flash updates', () => {
     ]);
   });
 
-  test('DVMRP-057 a refresh without change is no reason for one', () => {
+  test('a refresh without change is no reason for one (DVMRP-057)', () => {
     const bed = bedWith(3);
     bed.hear(A, 2, { '20.0.0.0/24': 1 });
     expect(bed.table.nextDeadlineMs).toBe(5000);
@@ -191,7 +191,7 @@ describe('flash updates', () => {
     expect(bed.sent).toEqual([]);
   });
 
-  test('DVMRP-057 changes all the time give one flash update per 5 s', () => {
+  test('changes all the time give one flash update per 5 s (DVMRP-057)', () => {
     const bed = new TableBed();
     bed.advance(1);
     bed.forget();
@@ -206,7 +206,7 @@ describe('flash updates', () => {
   });
 });
 
-describe('DVMRP-061 the end', () => {
+describe('the end (DVMRP-061)', () => {
   test('everything that was told is told as 32 on all interfaces, poison too, and then there is silence', () => {
     const bed = bedWith(200);
     bed.hear(B, 8, { [N]: 1 });

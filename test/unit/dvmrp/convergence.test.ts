@@ -84,7 +84,7 @@ test('a ring: both ways around are used, with the lower address where they are e
   expect(forwards).toEqual([true, false]);
 });
 
-test('DVMRP-058 a ring: after the loss of a link the other way is used within expiry and hold-down', () => {
+test('a ring: after the loss of a link the other way is used within expiry and hold-down (DVMRP-058)', () => {
   const network = new Network(RING);
   network.advance(10_000);
   network.cut('l31');
@@ -99,7 +99,7 @@ test('DVMRP-058 a ring: after the loss of a link the other way is used within ex
   expect(network.router('r3').way('s')).toBe('l31 r1 2');
 });
 
-test('DVMRP-058 a ring whose source is cut off: no metric above 32 plus 31 is told, and all forget it', () => {
+test('a ring whose source is cut off: no metric above 32 plus 31 is told, and all forget it (DVMRP-058)', () => {
   // given a ring that a source hangs on by a router of its own
   const network = new Network([
     { name: 's', routers: { r0: 1 } },
@@ -122,7 +122,7 @@ test('DVMRP-058 a ring whose source is cut off: no metric above 32 plus 31 is to
   expect(ring.map((router) => router.way('s'))).toEqual(['none', 'none', 'none']);
 });
 
-describe('DVMRP-073 two routers lead onto a LAN', () => {
+describe('two routers lead onto a LAN (DVMRP-073)', () => {
   const forwardersOn = (network: Network, link: string): string[] =>
     [...network.link(link).ports.keys()]
       .filter((router) => {

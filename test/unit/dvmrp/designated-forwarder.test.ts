@@ -11,7 +11,7 @@ function bedWithRoute(options: ConstructorParameters<typeof TableBed>[0] = {}): 
   return bed;
 }
 
-test('DVMRP-070 a router that hears nobody else forwards everywhere', () => {
+test('a router that hears nobody else forwards everywhere (DVMRP-070)', () => {
   const bed = bedWithRoute();
   expect([B, C].map((ifindex) => bed.isForwarder(N, ifindex))).toEqual([true, true]);
   expect(bed.table.otherForwarder(bed.route(N)!, B)).toBeUndefined();
@@ -24,7 +24,7 @@ test.each([
   [8, 5, true],
   [2, 5, true],
   [2, 31, true],
-])('DVMRP-071 we tell 4 as .5; .%i tells %i: we forward: %s', (last, metric, self) => {
+])('we tell 4 as .5; .%i tells %i: we forward: %s (DVMRP-071)', (last, metric, self) => {
   const bed = bedWithRoute();
   bed.hear(B, last, { [N]: metric });
   expect(bed.isForwarder(N, B)).toBe(self);
@@ -32,21 +32,21 @@ test.each([
   expect(bed.isForwarder(N, C)).toBe(true);
 });
 
-test('DVMRP-071 metrics are compared as told: the cost of the interface does not count', () => {
+test('metrics are compared as told: the cost of the interface does not count (DVMRP-071)', () => {
   const bed = bedWithRoute({ b: { metric: 10 } });
   bed.hear(B, 8, { [N]: 3 });
   expect(bed.isForwarder(N, B)).toBe(false);
   expect(bed.way(N)).toBe('A .3 metric 4');
 });
 
-test('DVMRP-071 what we add to the metric on an interface counts there', () => {
+test('what we add to the metric on an interface counts there (DVMRP-071)', () => {
   const bed = bedWithRoute({ b: { advertisedOffset: 2 } });
   bed.hear(B, 8, { [N]: 5 });
   bed.hear(C, 8, { [N]: 5 });
   expect([B, C].map((ifindex) => bed.isForwarder(N, ifindex))).toEqual([false, true]);
 });
 
-test('DVMRP-071 of two others the better one forwards', () => {
+test('of two others the better one forwards (DVMRP-071)', () => {
   const bed = bedWithRoute({ b: { advertisedOffset: 20 } });
   bed.hear(B, 8, { [N]: 7 });
   bed.hear(B, 2, { [N]: 7 });
@@ -60,7 +60,7 @@ test.each([
   ['tells 32', (bed: TableBed) => bed.hear(B, 8, { [N]: 32 })],
   ['worsens', (bed: TableBed) => bed.hear(B, 8, { [N]: 5 })],
   ['depends on us', (bed: TableBed) => bed.hear(B, 8, { [N]: 36 })],
-])('DVMRP-072 when the forwarder %s, we take over', (_how, change) => {
+])('when the forwarder %s, we take over (DVMRP-072)', (_how, change) => {
   const bed = bedWithRoute();
   bed.hear(B, 8, { [N]: 3 });
   bed.forget();
@@ -99,7 +99,7 @@ test('a connected network has a forwarder on the other interfaces', () => {
   expect(bed.isForwarder('10.100.0.0/24', B)).toBe(false);
 });
 
-test('DVMRP-074 the route moves from A to B: on A we forward, and who forwarded on B is forgotten', () => {
+test('the route moves from A to B: on A we forward, and who forwarded on B is forgotten (DVMRP-074)', () => {
   const bed = bedWithRoute();
   bed.hear(B, 8, { [N]: 3 });
   expect(bed.isForwarder(N, B)).toBe(false);
@@ -115,7 +115,7 @@ test('DVMRP-074 the route moves from A to B: on A we forward, and who forwarded 
   expect(bed.table.otherForwarder(bed.route(N)!, B)).toBe(ip('10.101.0.2'));
 });
 
-test('DVMRP-074 after a move because the old upstream was lost we forward on the old interface', () => {
+test('after a move because the old upstream was lost we forward on the old interface (DVMRP-074)', () => {
   const bed = bedWithRoute();
   bed.lose(A, 3);
   bed.hear(B, 2, { [N]: 7 });

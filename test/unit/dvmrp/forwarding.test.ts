@@ -62,14 +62,14 @@ const ROWS: readonly (readonly [string, (bed: ForwardingBed) => void, boolean])[
   ],
 ];
 
-test.each(ROWS)('DVMRP-081 with %s the flow leaves there or not', (_what, arrange, leaves) => {
+test.each(ROWS)('with %s the flow leaves there or not (DVMRP-081)', (_what, arrange, leaves) => {
   const bed = new ForwardingBed();
   arrange(bed);
   bed.data();
   expect(bed.oifs()).toEqual(leaves ? [LAN] : []);
 });
 
-test('DVMRP-081 members of other sources, and sources that all of them refuse, do not open an interface', () => {
+test('members of other sources, and sources that all of them refuse, do not open an interface (DVMRP-081)', () => {
   const bed = new ForwardingBed();
   pruneable(bed);
   bed.joins(LAN, G, ip('10.1.0.11'));
@@ -97,7 +97,7 @@ test('a source that another protocol reaches leaves by dependents of a route tol
   expect(bed.heard()).toEqual([`close ${LAN}`, `close ${OTHER}`]);
 });
 
-test('DVMRP-083 DVMRP-090 a boundary on the incoming interface leaves nothing to want', () => {
+test('a boundary on the incoming interface leaves nothing to want (DVMRP-083, DVMRP-090)', () => {
   const bed = new ForwardingBed();
   pruneable(bed);
   bed.closed.add(`${UPLINK} 239.5.5.5`);
@@ -109,7 +109,7 @@ test('DVMRP-083 DVMRP-090 a boundary on the incoming interface leaves nothing to
   expect(bed.heard()).toEqual(['prune 10.1.0.10 7200 s to 10.9.0.1']);
 });
 
-test('DVMRP-084 member, dependent, prune and route changes reach the entry in the same step', () => {
+test('member, dependent, prune and route changes reach the entry in the same step (DVMRP-084)', () => {
   const bed = new ForwardingBed();
   const route = pruneable(bed);
   bed.data();
@@ -141,7 +141,7 @@ test('DVMRP-084 member, dependent, prune and route changes reach the entry in th
   expect(bed.oifs()).toEqual([LAN]);
 });
 
-test('DVMRP-085 a more specific route takes over its sources, and gives them back when it goes', () => {
+test('a more specific route takes over its sources, and gives them back when it goes (DVMRP-085)', () => {
   const bed = new ForwardingBed();
   pruneable(bed, D1);
   bed.data();
@@ -153,7 +153,7 @@ test('DVMRP-085 a more specific route takes over its sources, and gives them bac
   expect(bed.oifs()).toEqual([LAN]);
 });
 
-test('DVMRP-074 where the route came in before, we are forwarder and the flow goes to members at once', () => {
+test('where the route came in before, we are forwarder and the flow goes to members at once (DVMRP-074)', () => {
   const bed = new ForwardingBed();
   const route = pruneable(bed);
   bed.joins(UPLINK);
@@ -165,7 +165,7 @@ test('DVMRP-074 where the route came in before, we are forwarder and the flow go
   expect(bed.forwarding.vetoes(bed.nowMs, { source: S, group: G }, OTHER, [UPLINK])).toEqual([]);
 });
 
-test('DVMRP-086 an entry that ends leaves the record of its prune, so that a member can graft', () => {
+test('an entry that ends leaves the record of its prune, so that a member can graft (DVMRP-086)', () => {
   const bed = new ForwardingBed();
   pruneable(bed);
   bed.data();
@@ -175,7 +175,7 @@ test('DVMRP-086 an entry that ends leaves the record of its prune, so that a mem
   expect(bed.heard()).toEqual(['graft 10.1.0.10 to 10.9.0.1']);
 });
 
-test('INT-029 the first sender inside asks for its group outside, the last one that ends lets it go', () => {
+test('the first sender inside asks for its group outside, the last one that ends lets it go (INT-029)', () => {
   const bed = new ForwardingBed({ membersAreSenders: true });
   pruneable(bed, D1);
   const other = ip('10.1.0.11');

@@ -17,7 +17,7 @@ function pruned(): { readonly bed: ForwardingBed; readonly route: TestRoute } {
 
 const grafts = (bed: ForwardingBed) => bed.heard().filter((line) => line.startsWith('graft'));
 
-describe('DVMRP-110 what is wanted again is grafted:', () => {
+describe('what is wanted again is grafted: (DVMRP-110)', () => {
   test('a member where we are the forwarder', () => {
     const { bed } = pruned();
     bed.joins(OTHER);
@@ -33,7 +33,7 @@ describe('DVMRP-110 what is wanted again is grafted:', () => {
     expect(grafts(bed)).toEqual([]);
   });
 
-  test('DVMRP-072 becoming the forwarder where members are', () => {
+  test('becoming the forwarder where members are (DVMRP-072)', () => {
     const { bed, route } = pruned();
     route.notDesignated.add(OTHER);
     bed.changed(route);
@@ -49,14 +49,14 @@ describe('DVMRP-110 what is wanted again is grafted:', () => {
     expect(grafts(bed)).toEqual([GRAFT]);
   });
 
-  test('DVMRP-114 a graft of a dependent', () => {
+  test('a graft of a dependent (DVMRP-114)', () => {
     const { bed } = pruned();
     bed.graft(D1);
     expect(grafts(bed)).toEqual([GRAFT]);
     expect(bed.oifs()).toEqual([LAN]);
   });
 
-  test('DVMRP-026 a dependent with a prune that restarts', () => {
+  test('a dependent with a prune that restarts (DVMRP-026)', () => {
     const { bed } = pruned();
     bed.forwarding.neighborRestarted(bed.nowMs, { ifindex: LAN, neighbor: D1 });
     expect(grafts(bed)).toEqual([GRAFT]);
@@ -83,7 +83,7 @@ describe('DVMRP-110 what is wanted again is grafted:', () => {
     expect(grafts(bed)).toEqual([GRAFT]);
   });
 
-  test('DVMRP-127 another component: its entry, its membership, and its membership without an entry', () => {
+  test('another component: its entry, its membership, and its membership without an entry (DVMRP-127)', () => {
     const entry = pruned().bed;
     entry.forwarding.entryWanted(entry.nowMs, { source: S, group: G });
     expect(grafts(entry)).toEqual([GRAFT]);
@@ -98,7 +98,7 @@ describe('DVMRP-110 what is wanted again is grafted:', () => {
   });
 });
 
-test('DVMRP-111 it is repeated after 5, 10, 20 ... at most 300 s until the upstream acknowledges it', () => {
+test('it is repeated after 5, 10, 20 ... at most 300 s until the upstream acknowledges it (DVMRP-111)', () => {
   const { bed } = pruned();
   bed.joins(OTHER);
   bed.heard();
@@ -117,7 +117,7 @@ test('DVMRP-111 it is repeated after 5, 10, 20 ... at most 300 s until the upstr
   expect(bed.heard()).toEqual([]);
 });
 
-test('DVMRP-116 an acknowledgement that nothing waits for, or that comes twice, changes nothing', () => {
+test('an acknowledgement that nothing waits for, or that comes twice, changes nothing (DVMRP-116)', () => {
   const { bed } = pruned();
   expect(bed.ack()).toBe(false);
   bed.joins(OTHER);
@@ -126,7 +126,7 @@ test('DVMRP-116 an acknowledgement that nothing waits for, or that comes twice, 
   expect(bed.oifs()).toEqual([OTHER]);
 });
 
-test('DVMRP-115 a new prune ends a graft that waits', () => {
+test('a new prune ends a graft that waits (DVMRP-115)', () => {
   const { bed } = pruned();
   bed.joins(OTHER);
   bed.more();
@@ -138,7 +138,7 @@ test('DVMRP-115 a new prune ends a graft that waits', () => {
   expect(bed.ack()).toBe(false);
 });
 
-test('DVMRP-117 with the upstream a graft that waits goes: it is another one, it is lost, its route is', () => {
+test('with the upstream a graft that waits goes: it is another one, it is lost, its route is (DVMRP-117)', () => {
   const NEXT = ip('10.9.0.9');
   const changed = pruned();
   changed.bed.joins(OTHER);
@@ -170,7 +170,7 @@ test('a new upstream is pruned for itself: what was asked of the old one counts 
   expect(bed.heard()).toEqual(['prune 10.1.0.10 3000 s to 10.9.0.9']);
 });
 
-test('DVMRP-026 an upstream that restarts knows of no prune: none is in force, and the next data brings a new one', () => {
+test('an upstream that restarts knows of no prune: none is in force, and the next data brings a new one (DVMRP-026)', () => {
   const { bed } = pruned();
   bed.run(31);
   bed.forwarding.neighborRestarted(bed.nowMs, { ifindex: UPLINK, neighbor: UP });

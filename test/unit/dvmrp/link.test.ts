@@ -39,7 +39,7 @@ async function alone(dvmrp: Partial<DvmrpConfig> = {}, capabilities = 0x2e) {
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 
-test('DVMRP-122 Probes of mrouted, 0x0e and 0x0f with a generation id in host order, make a neighbour', async () => {
+test('Probes of mrouted, 0x0e and 0x0f with a generation id in host order, make a neighbour (DVMRP-122)', async () => {
   for (const capabilities of [0x0e, 0x0f]) {
     const { router, probes } = await alone({}, capabilities);
     await probes();
@@ -47,7 +47,7 @@ test('DVMRP-122 Probes of mrouted, 0x0e and 0x0f with a generation id in host or
   }
 });
 
-test('DVMRP-002 DVMRP-003 DVMRP-004 DVMRP-033 what is not for us is counted by its reason and changes nothing', async () => {
+test('what is not for us is counted by its reason and changes nothing (DVMRP-002, DVMRP-003, DVMRP-004, DVMRP-033)', async () => {
   const { router, from, hears, dropped } = await alone();
   const good = made.probe(1, ['10.9.0.1']);
   const bad = good.slice();
@@ -76,7 +76,7 @@ test('DVMRP-002 DVMRP-003 DVMRP-004 DVMRP-033 what is not for us is counted by i
   expect(router.neighbors()).toEqual([]);
 });
 
-test('DVMRP-032 DVMRP-112 strangers and one-way neighbours are not listened to, and their Grafts are not acknowledged', async () => {
+test('strangers and one-way neighbours are not listened to, and their Grafts are not acknowledged (DVMRP-032, DVMRP-112)', async () => {
   const { hears, dropped, said, router } = await alone();
   await hears(made.probe(1, []));
   expect(router.neighbors()).toEqual([`${PEER} one-way`]);
@@ -89,7 +89,7 @@ test('DVMRP-032 DVMRP-112 strangers and one-way neighbours are not listened to, 
   expect(router.way('10.77.0.0/16')).toBe('none');
 });
 
-test('DVMRP-009 a Report with an error anywhere is dropped as a whole, and does not keep its sender alive', async () => {
+test('a Report with an error anywhere is dropped as a whole, and does not keep its sender alive (DVMRP-009)', async () => {
   const { world, hears, probes, router, dropped } = await alone();
   await probes();
   await world.run(30);
@@ -104,7 +104,7 @@ test('DVMRP-009 a Report with an error anywhere is dropped as a whole, and does 
   expect(router.neighbors()).toEqual([]);
 });
 
-test('DVMRP-112 DVMRP-113 every Graft of a neighbour is acknowledged with what it had, also without state, unicast', async () => {
+test('every Graft of a neighbour is acknowledged with what it had, also without state, unicast (DVMRP-112, DVMRP-113)', async () => {
   const { hears, probes, said } = await alone();
   await probes();
   await hears(made.graft('10.1.0.10', G));
@@ -117,7 +117,7 @@ test('DVMRP-112 DVMRP-113 every Graft of a neighbour is acknowledged with what i
   ]);
 });
 
-test('DVMRP-121 unicast Prunes, Grafts and acknowledgements with TTL 255, as mrouted sends them, are accepted', async () => {
+test('unicast Prunes, Grafts and acknowledgements with TTL 255, as mrouted sends them, are accepted (DVMRP-121)', async () => {
   const { world, lan, router, hears, probes } = await alone();
   await probes();
   await hears(made.report([['10.1.0.0/24', 33]]));
@@ -139,7 +139,7 @@ test('DVMRP-121 unicast Prunes, Grafts and acknowledgements with TTL 255, as mro
 });
 
 test.each([
-  ['DVMRP-101 no mask to a neighbour that has not announced it', 0x0e, 20],
+  ['no mask to a neighbour that has not announced it (DVMRP-101)', 0x0e, 20],
   ['a mask to one that has', 0x2e, 24],
 ] as const)('%s', async (_what, capabilities, length) => {
   const { world, link, said, hears, probes } = await alone({}, capabilities);
@@ -154,7 +154,7 @@ test.each([
   expect(prune?.payload).toBe(hex(made.prune('10.77.0.5', G, 5400, mask)));
 });
 
-test('DVMRP-036 a lost neighbour: routes in hold-down, dependencies and prunes gone, its entries empty', async () => {
+test('a lost neighbour: routes in hold-down, dependencies and prunes gone, its entries empty (DVMRP-036)', async () => {
   const { world, lan, link, router, hears, probes } = await alone();
   await probes();
   await hears(
@@ -175,7 +175,7 @@ test('DVMRP-036 a lost neighbour: routes in hold-down, dependencies and prunes g
   expect(router.dvmrp.views.routes()[0]?.dependents).toEqual([]);
 });
 
-test('DVMRP-124 Neighbors2 is answered to who is on the link, unicast; with "off" to nobody', async () => {
+test('Neighbors2 is answered to who is on the link, unicast; with "off" to nobody (DVMRP-124)', async () => {
   const asks = made.dvmrp(5, []);
   const { from, probes, said, router } = await alone();
   await probes();
@@ -195,7 +195,7 @@ test('DVMRP-124 Neighbors2 is answered to who is on the link, unicast; with "off
   expect(off.dropped()).toEqual({ notAnswered: 1 });
 });
 
-test('DVMRP-124 of many questions only the first few are answered, and one a second from then on', async () => {
+test('of many questions only the first few are answered, and one a second from then on (DVMRP-124)', async () => {
   const asks = made.dvmrp(5, []);
   const { from, said, dropped, world } = await alone();
   for (let n = 0; n < 100; n++) await from('10.9.0.99', asks, { destination: '10.9.0.1' });
@@ -206,7 +206,7 @@ test('DVMRP-124 of many questions only the first few are answered, and one a sec
   expect(said(6)).toHaveLength(6);
 });
 
-test('DVMRP-034 DVMRP-060 limits are kept and told of', async () => {
+test('limits are kept and told of (DVMRP-034, DVMRP-060)', async () => {
   const { router, hears, probes, dropped } = await alone({ maxRoutes: 3 });
   await probes();
   await hears(
@@ -274,7 +274,7 @@ test('a router to which a route leads by the interface is a neighbour behind a b
   expect(lines[0]?.fields).toMatchObject({ ifname: 'eth9', from: '10.77.0.8', reason: 'offSubnet' });
 });
 
-test('DVMRP-125 through a tunnel whose far end nobody has named: a neighbour, its unicast beside the tunnel, and no strangers', async () => {
+test('through a tunnel whose far end nobody has named: a neighbour, its unicast beside the tunnel, and no strangers (DVMRP-125)', async () => {
   // given a tunnel device with the address of the local end, over a network that DVMRP is not on
   const { router, world, inside } = await alone();
   router.kernel.addDevice('net0', '192.0.2.1/24');

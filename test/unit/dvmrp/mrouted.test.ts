@@ -16,7 +16,7 @@ const words = ({ destination, payload }: Recorded) => `${destination} ${toHex(pa
 /** Our generation id is the time of the start. */
 const withoutId = (probe: string) => probe.replace(/(1301)....(....ff03)........(.*)$/, '$1$2$3');
 
-test('DVMRP-120 DVMRP-121 DVMRP-122 mrouted 4.6 downstream: two-way, routes, prune, graft, leave, stop and restart', async () => {
+test('mrouted 4.6 downstream: two-way, routes, prune, graft, leave, stop and restart (DVMRP-120, DVMRP-121, DVMRP-122)', async () => {
   const replay = new Replay(DOWNSTREAM, { lan: '10.1.0', link: 1 });
   const { router, world, lan, link } = replay;
   const prunes = () => router.dvmrp.views.prunes();
@@ -65,7 +65,7 @@ test('DVMRP-120 DVMRP-121 DVMRP-122 mrouted 4.6 downstream: two-way, routes, pru
   expect(router.dvmrp.views.statistics()[0]!.dropped).toEqual({});
 });
 
-test('DVMRP-123 downstream: mrouted went on from our Probe, Report and Graft-Acks, and what we send now is the same', async () => {
+test('downstream: mrouted went on from our Probe, Report and Graft-Acks, and what we send now is the same (DVMRP-123)', async () => {
   const replay = new Replay(DOWNSTREAM, { lan: '10.1.0', link: 1 });
   await replay.start();
   await replay.until(50);
@@ -91,7 +91,7 @@ test('DVMRP-123 downstream: mrouted went on from our Probe, Report and Graft-Ack
   );
 });
 
-test('DVMRP-120 DVMRP-121 mrouted 4.6 upstream: two-way, routes, our prunes and grafts with its acknowledgements, stop and restart', async () => {
+test('mrouted 4.6 upstream: two-way, routes, our prunes and grafts with its acknowledgements, stop and restart (DVMRP-120, DVMRP-121)', async () => {
   const replay = new Replay(UPSTREAM, { lan: '10.2.0', link: 2 });
   const { router, world, lan, lanPort } = replay;
   const arrives = async () => {
@@ -139,7 +139,7 @@ test('DVMRP-120 DVMRP-121 mrouted 4.6 upstream: two-way, routes, our prunes and 
   expect(router.dvmrp.views.statistics()[0]!.dropped).toEqual({});
 });
 
-test('DVMRP-123 upstream: mrouted depended on our Reports, obeyed our Prunes and acknowledged our Grafts; what we send now is the same', async () => {
+test('upstream: mrouted depended on our Reports, obeyed our Prunes and acknowledged our Grafts; what we send now is the same (DVMRP-123)', async () => {
   const replay = new Replay(UPSTREAM, { lan: '10.2.0', link: 2 });
   await replay.start();
   await replay.until(UPSTREAM.done.get('mrouted stops')! - 0.1);

@@ -27,7 +27,7 @@ test('every arrow of the table between counting and not counting says so, and no
     }
 });
 
-test('DVMRP-020 a Probe goes out at interface up and every 10 s', () => {
+test('a Probe goes out at interface up and every 10 s (DVMRP-020)', () => {
   const bed = new Bed();
   expect(bed.heard()).toEqual(['probe []']);
   bed.advance(9999);
@@ -38,7 +38,7 @@ test('DVMRP-020 a Probe goes out at interface up and every 10 s', () => {
   expect(bed.heard()).toHaveLength(5);
 });
 
-test('DVMRP-020 after a long sleep one Probe goes out, not a burst', () => {
+test('after a long sleep one Probe goes out, not a burst (DVMRP-020)', () => {
   const bed = new Bed();
   bed.heard();
   bed.neighbors.timeout(95_000);
@@ -46,7 +46,7 @@ test('DVMRP-020 after a long sleep one Probe goes out, not a burst', () => {
   expect(bed.neighbors.probeDueMs).toBe(105_000);
 });
 
-test('DVMRP-021 a Probe lists every neighbour heard, the one-way ones too, but nobody who is refused', () => {
+test('a Probe lists every neighbour heard, the one-way ones too, but nobody who is refused (DVMRP-021)', () => {
   const bed = new Bed();
   bed.probe([], { from: '10.9.0.2' });
   bed.probe([OWN], { from: '10.9.0.3' });
@@ -54,7 +54,7 @@ test('DVMRP-021 a Probe lists every neighbour heard, the one-way ones too, but n
   expect(bed.listed()).toEqual(['10.9.0.2', '10.9.0.3']);
 });
 
-test('DVMRP-022 a neighbour that does not list us is one-way: no table goes to it, none of its Reports counts', () => {
+test('a neighbour that does not list us is one-way: no table goes to it, none of its Reports counts (DVMRP-022)', () => {
   // when somebody is heard for the first time
   const bed = new Bed();
   bed.heard();
@@ -69,7 +69,7 @@ test('DVMRP-022 a neighbour that does not list us is one-way: no table goes to i
   expect(bed.neighbors.isLeaf).toBe(true);
 });
 
-test('DVMRP-023 a neighbour that lists us is two-way and gets the full table, once', () => {
+test('a neighbour that lists us is two-way and gets the full table, once (DVMRP-023)', () => {
   const bed = new Bed();
   bed.probe([]);
   bed.heard();
@@ -82,7 +82,7 @@ test('DVMRP-023 a neighbour that lists us is two-way and gets the full table, on
   expect(bed.neighbors.isLeaf).toBe(false);
 });
 
-test('DVMRP-023 a neighbour that lists us in its first Probe is two-way at once', () => {
+test('a neighbour that lists us in its first Probe is two-way at once (DVMRP-023)', () => {
   const bed = new Bed();
   bed.heard();
   bed.probe([OWN]);
@@ -92,7 +92,7 @@ test('DVMRP-023 a neighbour that lists us in its first Probe is two-way at once'
 test.each([
   ['a Probe', (bed: Bed) => bed.probe([OWN])],
   ['a Report', (bed: Bed) => void bed.report()],
-])('DVMRP-024 a neighbour is lost after 35 s of silence; %s starts them again', (_what, refresh) => {
+])('a neighbour is lost after 35 s of silence; %s starts them again (DVMRP-024)', (_what, refresh) => {
   // given a neighbour that is heard again after 20 s
   const bed = twoWay();
   bed.advance(20_000);
@@ -108,7 +108,7 @@ test.each([
   expect(bed.neighbors.nextDeadlineMs).toBe(bed.neighbors.probeDueMs);
 });
 
-test('DVMRP-024 a one-way neighbour is lost too, and nothing depends on that', () => {
+test('a one-way neighbour is lost too, and nothing depends on that (DVMRP-024)', () => {
   const bed = new Bed();
   bed.probe([]);
   bed.heard();
@@ -117,7 +117,7 @@ test('DVMRP-024 a one-way neighbour is lost too, and nothing depends on that', (
   expect(bed.heard()).toEqual(['probe [10.9.0.2]', 'probe [10.9.0.2]', 'probe [10.9.0.2]']);
 });
 
-test('DVMRP-024 a Report of a stranger or of a one-way neighbour refreshes nothing', () => {
+test('a Report of a stranger or of a one-way neighbour refreshes nothing (DVMRP-024)', () => {
   const bed = new Bed();
   bed.probe([]);
   bed.advance(30_000);
@@ -126,7 +126,7 @@ test('DVMRP-024 a Report of a stranger or of a one-way neighbour refreshes nothi
   expect(bed.state()).toBe('none');
 });
 
-test('DVMRP-025 a neighbour that does not list us any more is one-way again, with all of the loss but the deletion', () => {
+test('a neighbour that does not list us any more is one-way again, with all of the loss but the deletion (DVMRP-025)', () => {
   const bed = twoWay();
   bed.probe(['10.9.0.7']);
   expect(bed.state()).toBe('one-way');
@@ -135,7 +135,7 @@ test('DVMRP-025 a neighbour that does not list us any more is one-way again, wit
 });
 
 test.each([8, 6, 0xffff_ffff])(
-  'DVMRP-026 a new generation id, %i after 7, is a restart: prunes are void, the table is sent',
+  'a new generation id, %i after 7, is a restart: prunes are void, the table is sent (DVMRP-026)',
   (generationId) => {
     const bed = twoWay();
     bed.probe([OWN], { generationId });
@@ -146,7 +146,7 @@ test.each([8, 6, 0xffff_ffff])(
   },
 );
 
-test('DVMRP-026 restarts of one neighbour are limited: what is held back is made up for by a later Probe', () => {
+test('restarts of one neighbour are limited: what is held back is made up for by a later Probe (DVMRP-026)', () => {
   // given a neighbour that changes its generation id with every Probe
   const bed = twoWay();
   for (let n = 0; n < 50; n++) bed.probe([OWN], { generationId: 100 + n });
@@ -159,19 +159,19 @@ test('DVMRP-026 restarts of one neighbour are limited: what is held back is made
   expect(bed.heard()).toEqual([`probe [${N}]`, `restarted ${N}`, `table to ${N}`]);
 });
 
-test('DVMRP-026 a neighbour that lists us and does not, in turn, costs no more full tables than that', () => {
+test('a neighbour that lists us and does not, in turn, costs no more full tables than that (DVMRP-026)', () => {
   const bed = new Bed();
   for (let n = 0; n < 50; n++) bed.probe(n % 2 === 0 ? [OWN] : []);
   expect(bed.heard().filter((word) => word.startsWith('table'))).toHaveLength(4);
 });
 
-test('DVMRP-027 the same generation id changes nothing', () => {
+test('the same generation id changes nothing (DVMRP-027)', () => {
   const bed = twoWay();
   for (let n = 0; n < 10; n++) bed.probe([OWN]);
   expect(bed.heard()).toEqual([]);
 });
 
-test('DVMRP-028 an interface that comes back has another generation id, of 32 random bits when nothing is remembered', () => {
+test('an interface that comes back has another generation id, of 32 random bits when nothing is remembered (DVMRP-028)', () => {
   const random = (value: number) => ({ next: () => value });
   expect(nextGenerationId(undefined, random(0))).toBe(0);
   expect(nextGenerationId(undefined, random(0.75))).toBe(0xc000_0000);
@@ -187,7 +187,7 @@ test('DVMRP-028 an interface that comes back has another generation id, of 32 ra
   expect(probe.ok && probe.value.generationId).toBe(1001);
 });
 
-test('DVMRP-029 whether masks may be sent is recorded, and a change of it is a restart', () => {
+test('whether masks may be sent is recorded, and a change of it is a restart (DVMRP-029)', () => {
   const bed = twoWay();
   expect(bed.neighbors.get(ip(N))?.takesMasks).toBe(true);
   bed.probe([OWN], { capabilities: 0x0e });
@@ -195,7 +195,7 @@ test('DVMRP-029 whether masks may be sent is recorded, and a change of it is a r
   expect(bed.heard()).toContain(`restarted ${N}`);
 });
 
-test('DVMRP-030 DVMRP-122 LEAF comes and goes without any effect', () => {
+test('LEAF comes and goes without any effect (DVMRP-030, DVMRP-122)', () => {
   const bed = twoWay();
   bed.probe([OWN], { capabilities: 0x0e });
   bed.heard();
@@ -203,7 +203,7 @@ test('DVMRP-030 DVMRP-122 LEAF comes and goes without any effect', () => {
   expect(bed.heard()).toEqual([]);
 });
 
-describe('DVMRP-031 old versions', () => {
+describe('old versions (DVMRP-031)', () => {
   const OLD = ['1.0', '2.1', '3.0', '3.2', '3.4', '3.254', '10.3', '11.2', '12.1'];
 
   test.each(OLD)('%s is refused by default, seen but not listed, and its Reports do not count', (version) => {
@@ -296,7 +296,7 @@ test('who may be a neighbour is filtered', () => {
   expect([bed.state(), bed.state('10.9.0.3')]).toEqual(['refused', 'two-way']);
 });
 
-test('DVMRP-032 a Report of a stranger is discarded, and no stranger is among those whose Prunes and Grafts count', () => {
+test('a Report of a stranger is discarded, and no stranger is among those whose Prunes and Grafts count (DVMRP-032)', () => {
   const bed = new Bed();
   bed.heard();
   expect(bed.report()).toBe(false);
@@ -305,7 +305,7 @@ test('DVMRP-032 a Report of a stranger is discarded, and no stranger is among th
   expect(bed.neighbors.size).toBe(0);
 });
 
-test("DVMRP-034 the limit of neighbours is kept, and those who are refused take nobody's place", () => {
+test("the limit of neighbours is kept, and those who are refused take nobody's place (DVMRP-034)", () => {
   const bed = new Bed({ maxNeighbors: 2 });
   for (const last of [11, 12, 13]) bed.probe([OWN], { from: `10.9.0.${last}`, version: '3.4' });
   for (const last of [2, 3]) bed.probe([OWN], { from: `10.9.0.${last}` });
@@ -328,7 +328,7 @@ test('an address that is a neighbour on another interface stays there', () => {
   expect(bed.state()).toBe('none');
 });
 
-test('DVMRP-035 with forceLeaf no Probe goes out and none is listened to', () => {
+test('with forceLeaf no Probe goes out and none is listened to (DVMRP-035)', () => {
   const bed = new Bed({ forceLeaf: true });
   bed.probe([OWN]);
   bed.report();
@@ -337,7 +337,7 @@ test('DVMRP-035 with forceLeaf no Probe goes out and none is listened to', () =>
   expect(bed.neighbors.nextDeadlineMs).toBe(Number.POSITIVE_INFINITY);
 });
 
-describe('DVMRP-036 the loss of a neighbour', () => {
+describe('the loss of a neighbour (DVMRP-036)', () => {
   function lost(): string[] {
     const bed = twoWay();
     bed.probe([OWN], { from: '10.9.0.3' });

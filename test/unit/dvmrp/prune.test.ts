@@ -6,7 +6,7 @@ import { D1, D2, ForwardingBed, G, LAN, OTHER, pruneable, S, UP, UPLINK } from '
 const PRUNE = 'prune 10.1.0.10 7200 s to 10.9.0.1';
 
 describe('sent', () => {
-  test('DVMRP-090 data that leaves nowhere is pruned; not data of a source on the link, nor towards who cannot prune', () => {
+  test('data that leaves nowhere is pruned; not data of a source on the link, nor towards who cannot prune (DVMRP-090)', () => {
     const bed = new ForwardingBed();
     pruneable(bed);
     bed.data();
@@ -22,7 +22,7 @@ describe('sent', () => {
     expect(old.heard()).toEqual([]);
   });
 
-  test('DVMRP-090 a list that empties while data comes is pruned at once, one without data when data comes', () => {
+  test('a list that empties while data comes is pruned at once, one without data when data comes (DVMRP-090)', () => {
     const bed = new ForwardingBed();
     pruneable(bed);
     bed.joins(LAN);
@@ -44,7 +44,7 @@ describe('sent', () => {
     expect(silent.heard()).toEqual([PRUNE]);
   });
 
-  test('DVMRP-091 the lifetime is 0.5 to 1.0 of the configured one, and no more than what is left of received prunes', () => {
+  test('the lifetime is 0.5 to 1.0 of the configured one, and no more than what is left of received prunes (DVMRP-091)', () => {
     const bed = new ForwardingBed();
     bed.chance = 0;
     pruneable(bed);
@@ -59,7 +59,7 @@ describe('sent', () => {
     expect(limited.heard()).toEqual([`close ${LAN}`, 'prune 10.1.0.10 590 s to 10.9.0.1']);
   });
 
-  test('DVMRP-091 a prune of five seconds or less is not worth sending', () => {
+  test('a prune of five seconds or less is not worth sending (DVMRP-091)', () => {
     const bed = new ForwardingBed();
     pruneable(bed, D1, D2);
     bed.data();
@@ -77,7 +77,7 @@ describe('sent', () => {
     expect(bed.forwarding.entryUnwanted(bed.nowMs, { source: S, group: G })).toBe(7_100_000);
   });
 
-  test('DVMRP-099 while data comes it is repeated after about 3, 6 and 12 s with what is left; not when data stopped', () => {
+  test('while data comes it is repeated after about 3, 6 and 12 s with what is left; not when data stopped (DVMRP-099)', () => {
     const bed = new ForwardingBed();
     bed.chance = 0.5; // no jitter
     pruneable(bed);
@@ -100,7 +100,7 @@ describe('sent', () => {
     expect(bed.heard()).toHaveLength(1);
   });
 
-  test('DVMRP-099 the times are jittered by a tenth', () => {
+  test('the times are jittered by a tenth (DVMRP-099)', () => {
     for (const [chance, fromMs, toMs] of [
       [0, 2700, 2700],
       [0.999, 3299, 3300],
@@ -162,7 +162,7 @@ describe('sent', () => {
 });
 
 describe('received', () => {
-  test('DVMRP-092 step 3: the route is the longest match, or what exactly the mask names', () => {
+  test('step 3: the route is the longest match, or what exactly the mask names (DVMRP-092)', () => {
     const bed = new ForwardingBed();
     pruneable(bed, D1);
     bed.data();
@@ -172,13 +172,13 @@ describe('received', () => {
     expect(bed.oifs()).toEqual([]);
   });
 
-  test('DVMRP-092 step 4: without a flow of the branch there is nothing to prune', () => {
+  test('step 4: without a flow of the branch there is nothing to prune (DVMRP-092)', () => {
     const bed = new ForwardingBed();
     pruneable(bed, D1);
     expect(bed.prune(D1, 100)).toBe('noState');
   });
 
-  test('DVMRP-092 step 5: only a dependent prunes, on its own interface and within the scope', () => {
+  test('step 5: only a dependent prunes, on its own interface and within the scope (DVMRP-092)', () => {
     const bed = new ForwardingBed();
     pruneable(bed, D1);
     bed.data();
@@ -189,7 +189,7 @@ describe('received', () => {
     expect(bed.prune(D1, 100)).toBe('outOfScope');
   });
 
-  test('DVMRP-092 steps 7 and 8, DVMRP-093: the interface stays until both dependents have pruned, then we prune', () => {
+  test('steps 7 and 8, DVMRP-093: the interface stays until both dependents have pruned, then we prune (DVMRP-092)', () => {
     const bed = new ForwardingBed();
     pruneable(bed, D1, D2);
     bed.data();
@@ -200,7 +200,7 @@ describe('received', () => {
     expect(bed.heard()).toEqual([`close ${LAN}`, 'prune 10.1.0.10 1000 s to 10.9.0.1']);
   });
 
-  test('DVMRP-094 with members where we are the forwarder the interface stays', () => {
+  test('with members where we are the forwarder the interface stays (DVMRP-094)', () => {
     const bed = new ForwardingBed();
     pruneable(bed, D1);
     bed.joins(LAN);
@@ -211,7 +211,7 @@ describe('received', () => {
     expect(bed.oifs()).toEqual([]);
   });
 
-  test('DVMRP-095 the address of the network in the source field is as good as that of a host', () => {
+  test('the address of the network in the source field is as good as that of a host (DVMRP-095)', () => {
     const bed = new ForwardingBed();
     pruneable(bed, D1);
     bed.data();
@@ -219,7 +219,7 @@ describe('received', () => {
     expect(bed.oifs()).toEqual([]);
   });
 
-  test('DVMRP-096 a host mask prunes that host alone, and nothing when the host does not send', () => {
+  test('a host mask prunes that host alone, and nothing when the host does not send (DVMRP-096)', () => {
     const bed = new ForwardingBed();
     const other = ip('10.1.0.11');
     pruneable(bed, D1);
@@ -237,19 +237,22 @@ describe('received', () => {
   test.each([
     [1000, 50],
     [50, 1000],
-  ])('DVMRP-092 step 6, DVMRP-097: a prune of %d s that is repeated with %d s ends by the second', (first, second) => {
-    const bed = new ForwardingBed();
-    pruneable(bed, D1);
-    bed.data();
-    bed.prune(D1, first);
-    bed.prune(D1, second);
-    bed.run(second - 1);
-    expect(bed.oifs()).toEqual([]);
-    bed.run(1);
-    expect(bed.oifs()).toEqual([LAN]);
-  });
+  ])(
+    'step 6, DVMRP-097: a prune of %d s that is repeated with %d s ends by the second (DVMRP-092)',
+    (first, second) => {
+      const bed = new ForwardingBed();
+      pruneable(bed, D1);
+      bed.data();
+      bed.prune(D1, first);
+      bed.prune(D1, second);
+      bed.run(second - 1);
+      expect(bed.oifs()).toEqual([]);
+      bed.run(1);
+      expect(bed.oifs()).toEqual([LAN]);
+    },
+  );
 
-  test('DVMRP-098 at its end we forward again, and graft what we had pruned for longer', () => {
+  test('at its end we forward again, and graft what we had pruned for longer (DVMRP-098)', () => {
     const bed = new ForwardingBed();
     pruneable(bed, D1, D2);
     bed.data();
@@ -269,7 +272,7 @@ describe('received', () => {
     expect(bed.heard()).toEqual([`open ${LAN}`, 'graft 10.1.0.10 to 10.9.0.1']);
   });
 
-  test('DVMRP-100 up to five seconds are ignored, and what is beyond the limit is clamped', () => {
+  test('up to five seconds are ignored, and what is beyond the limit is clamped (DVMRP-100)', () => {
     const bed = new ForwardingBed();
     pruneable(bed, D1);
     bed.data();
@@ -281,7 +284,7 @@ describe('received', () => {
     expect(bed.oifs()).toEqual([LAN]);
   });
 
-  test('DVMRP-102 with the dependency the prune goes, so that a new one begins unpruned', () => {
+  test('with the dependency the prune goes, so that a new one begins unpruned (DVMRP-102)', () => {
     const bed = new ForwardingBed();
     const route = pruneable(bed, D1);
     bed.data();

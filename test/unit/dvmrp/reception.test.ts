@@ -7,7 +7,7 @@ import { ALL_DVMRP_ROUTERS, refusal } from '../../../src/dvmrp/reception.js';
 const OWN = '10.9.0.1';
 const N = '10.9.0.2';
 
-describe('DVMRP-033 reception', () => {
+describe('reception (DVMRP-033)', () => {
   const onLink = new OnLink([
     { address: ip(OWN), prefixLength: 24, peer: undefined },
     { address: ip('10.8.0.1'), prefixLength: 31, peer: undefined },

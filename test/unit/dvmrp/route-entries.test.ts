@@ -4,7 +4,7 @@ import { ip } from '../../../src/base/ip.js';
 import { A, B, C, learned, N, TableBed } from './table-bed.js';
 
 describe('metric 1 to 31', () => {
-  test('DVMRP-040 a new route is created with the adjusted metric, and told within 5 s', () => {
+  test('a new route is created with the adjusted metric, and told within 5 s (DVMRP-040)', () => {
     const bed = new TableBed({ a: { metric: 4 } });
     bed.advance(20_000);
     bed.forget();
@@ -19,7 +19,7 @@ describe('metric 1 to 31', () => {
     [31, 1],
     [30, 2],
     [1, 31],
-  ])('DVMRP-041 metric %i over an interface of %i creates nothing', (metric, cost) => {
+  ])('metric %i over an interface of %i creates nothing (DVMRP-041)', (metric, cost) => {
     const bed = new TableBed({ a: { metric: cost } });
     bed.hear(A, 2, { [N]: metric });
     expect(bed.way(N)).toBe('none');
@@ -27,7 +27,7 @@ describe('metric 1 to 31', () => {
     expect(bed.way(N)).toBe(metric === 1 ? 'none' : 'A .2 metric 31');
   });
 
-  test('DVMRP-042 a worse metric from the upstream is taken and told', () => {
+  test('a worse metric from the upstream is taken and told (DVMRP-042)', () => {
     const bed = learned();
     bed.advance(5000);
     bed.forget();
@@ -49,7 +49,7 @@ describe('metric 1 to 31', () => {
     expect(bed.heard()).toEqual([`${N} lost`, `${N} no way`]);
   });
 
-  test('DVMRP-043 a better metric from another: switched, poison to the new upstream, the normal metric to the old', () => {
+  test('a better metric from another: switched, poison to the new upstream, the normal metric to the old (DVMRP-043)', () => {
     const bed = learned();
     bed.advance(5000);
     bed.forget();
@@ -61,14 +61,14 @@ describe('metric 1 to 31', () => {
     expect([bed.reports(A)[N], bed.reports(B)[N], bed.reports(C)[N]]).toEqual([3, 35, 3]);
   });
 
-  test('DVMRP-043 a better one on the same interface: the poison there is for the new upstream', () => {
+  test('a better one on the same interface: the poison there is for the new upstream (DVMRP-043)', () => {
     const bed = learned();
     bed.hear(A, 8, { [N]: 2 });
     expect(bed.heard()).toEqual([`${N} moved from A`, `${N} A .8 metric 3`]);
     expect(bed.told(N)).toEqual([35, 3, 3]);
   });
 
-  test('DVMRP-044 with an equal metric the lower address is taken, the higher is not', () => {
+  test('with an equal metric the lower address is taken, the higher is not (DVMRP-044)', () => {
     const bed = learned();
     bed.hear(A, 8, { [N]: 3 });
     expect(bed.way(N)).toBe('A .3 metric 4');
@@ -78,7 +78,7 @@ describe('metric 1 to 31', () => {
     expect(bed.way(N)).toBe('A .2 metric 4');
   });
 
-  test('DVMRP-045 a worse one from another is ignored and refreshes nothing', () => {
+  test('a worse one from another is ignored and refreshes nothing (DVMRP-045)', () => {
     const bed = learned();
     for (let n = 0; n < 13; n++) {
       bed.advance(10_000);
@@ -89,7 +89,7 @@ describe('metric 1 to 31', () => {
     expect(bed.way(N)).toBe('hold');
   });
 
-  test('DVMRP-050 a normal metric from a dependent cancels the dependency', () => {
+  test('a normal metric from a dependent cancels the dependency (DVMRP-050)', () => {
     const bed = learned();
     bed.hear(B, 8, { [N]: 36 });
     bed.forget();
@@ -98,7 +98,7 @@ describe('metric 1 to 31', () => {
     expect(bed.dependents(N)).toEqual([]);
   });
 
-  test('DVMRP-050 a dependent that becomes the upstream is none any more, nor is anybody else on its interface', () => {
+  test('a dependent that becomes the upstream is none any more, nor is anybody else on its interface (DVMRP-050)', () => {
     const bed = learned();
     bed.hear(B, 8, { [N]: 36 });
     bed.hear(B, 2, { [N]: 36 });
@@ -122,7 +122,7 @@ describe('metric 32', () => {
     expect(bed.heard()).toEqual([]);
   });
 
-  test('DVMRP-046 from the upstream: held down, 32 is told for 120 s, then the route is deleted', () => {
+  test('from the upstream: held down, 32 is told for 120 s, then the route is deleted (DVMRP-046)', () => {
     const bed = learned();
     bed.advance(5000);
     bed.hear(A, 3, { [N]: 32 });
@@ -140,7 +140,7 @@ describe('metric 32', () => {
     expect(bed.heard()).toEqual([]);
   });
 
-  test('DVMRP-047 from another: only its dependency and its forwarding end', () => {
+  test('from another: only its dependency and its forwarding end (DVMRP-047)', () => {
     const bed = learned();
     bed.hear(B, 8, { [N]: 36 });
     bed.hear(B, 2, { [N]: 3 });
@@ -161,7 +161,7 @@ describe('metric 33 to 63', () => {
     expect(bed.table.size).toBe(3);
   });
 
-  test.each([33, 37, 63])('DVMRP-048 %i on a downstream interface registers the sender as dependent', (metric) => {
+  test.each([33, 37, 63])('%i on a downstream interface registers the sender as dependent (DVMRP-048)', (metric) => {
     const bed = learned();
     bed.hear(B, 8, { [N]: metric });
     expect(bed.dependents(N)).toEqual(['10.101.0.8']);
@@ -169,20 +169,20 @@ describe('metric 33 to 63', () => {
     expect(bed.heard()).toEqual([`${N} dependent 10.101.0.8 on B`]);
   });
 
-  test('DVMRP-048 a connected network has dependents too', () => {
+  test('a connected network has dependents too (DVMRP-048)', () => {
     const bed = new TableBed();
     bed.hear(B, 8, { '10.100.0.0/24': 34 });
     expect(bed.dependents('10.100.0.0/24')).toEqual(['10.101.0.8']);
   });
 
-  test('DVMRP-049 from the upstream, both of us think the other is nearer: the route is lost', () => {
+  test('from the upstream, both of us think the other is nearer: the route is lost (DVMRP-049)', () => {
     const bed = learned();
     bed.hear(A, 3, { [N]: 36 });
     expect(bed.way(N)).toBe('hold');
     expect(bed.dependents(N)).toEqual([]);
   });
 
-  test('DVMRP-049 from another one on the way to the source: no dependent, nothing is lost', () => {
+  test('from another one on the way to the source: no dependent, nothing is lost (DVMRP-049)', () => {
     const bed = learned();
     bed.hear(A, 8, { [N]: 36 });
     expect(bed.heard()).toEqual([]);
@@ -190,7 +190,7 @@ describe('metric 33 to 63', () => {
 });
 
 describe('expiry and hold-down', () => {
-  test('DVMRP-051 a route that is not refreshed is lost after 140 s', () => {
+  test('a route that is not refreshed is lost after 140 s (DVMRP-051)', () => {
     const bed = learned();
     bed.advance(60_000);
     bed.hear(A, 3, { [N]: 3 });
@@ -201,7 +201,7 @@ describe('expiry and hold-down', () => {
     expect(bed.heard()).toEqual([`${N} lost`, `${N} no way`]);
   });
 
-  test('DVMRP-052 the same router with the same metric ends the hold-down at once', () => {
+  test('the same router with the same metric ends the hold-down at once (DVMRP-052)', () => {
     const bed = learned();
     bed.hear(A, 3, { [N]: 32 });
     bed.advance(10_000);
@@ -212,7 +212,7 @@ describe('expiry and hold-down', () => {
     expect(bed.reports(B)[N]).toBe(4);
   });
 
-  test('DVMRP-052 the same router ends it even when it was lost and has come back', () => {
+  test('the same router ends it even when it was lost and has come back (DVMRP-052)', () => {
     const bed = learned();
     bed.lose(A, 3);
     expect(bed.way(N)).toBe('hold');
@@ -227,7 +227,7 @@ describe('expiry and hold-down', () => {
     ['the same router with a better metric', A, 3, 2],
     ['another one on the same interface', A, 2, 3],
     ['another one elsewhere', B, 8, 1],
-  ] as const)('DVMRP-052 DVMRP-053 %s waits for the end of the hold-down', (_who, ifindex, last, metric) => {
+  ] as const)('%s waits for the end of the hold-down (DVMRP-052, DVMRP-053)', (_who, ifindex, last, metric) => {
     const bed = learned();
     bed.hear(A, 3, { [N]: 32 });
     bed.advance(60_000);
@@ -242,7 +242,7 @@ describe('expiry and hold-down', () => {
     expect(bed.reports(C)[N]).toBe(metric + 1);
   });
 
-  test('DVMRP-053 the best of several candidates takes over; one that took its offer back, or is lost, does not', () => {
+  test('the best of several candidates takes over; one that took its offer back, or is lost, does not (DVMRP-053)', () => {
     const bed = learned();
     bed.hear(A, 3, { [N]: 32 });
     bed.hear(B, 8, { [N]: 5 });
@@ -264,7 +264,7 @@ describe('expiry and hold-down', () => {
 describe('connected networks', () => {
   const OWN = '10.100.0.0/24';
 
-  test('DVMRP-054 a connected route is never beaten, and who offers as good a one is noticed', () => {
+  test('a connected route is never beaten, and who offers as good a one is noticed (DVMRP-054)', () => {
     const bed = new TableBed({ a: { metric: 3 } });
     bed.hear(B, 8, { [OWN]: 1 });
     expect(bed.way(OWN)).toBe('A connected metric 3');
@@ -273,7 +273,7 @@ describe('connected networks', () => {
     expect(bed.heard().filter((event) => event.startsWith('ignored'))).toEqual([]);
   });
 
-  test('DVMRP-054 a connected route is not told on its own interface', () => {
+  test('a connected route is not told on its own interface (DVMRP-054)', () => {
     expect(new TableBed().told(OWN)).toEqual([0, 1, 1]);
   });
 
@@ -329,7 +329,7 @@ describe('connected networks', () => {
   });
 });
 
-test('DVMRP-063 a dependent that does not repeat itself for 140 s is dropped', () => {
+test('a dependent that does not repeat itself for 140 s is dropped (DVMRP-063)', () => {
   const bed = learned();
   bed.hear(B, 8, { [N]: 36 });
   for (let n = 0; n < 2; n++) {
@@ -343,14 +343,14 @@ test('DVMRP-063 a dependent that does not repeat itself for 140 s is dropped', (
   expect(bed.heard()).toEqual([`${N} no dependent 10.101.0.8 on B`]);
 });
 
-test('DVMRP-063 a dependent of a connected network ages too', () => {
+test('a dependent of a connected network ages too (DVMRP-063)', () => {
   const bed = new TableBed();
   bed.hear(B, 8, { '10.100.0.0/24': 34 });
   bed.advance(140_000);
   expect(bed.dependents('10.100.0.0/24')).toEqual([]);
 });
 
-describe('DVMRP-036 the loss of a neighbour', () => {
+describe('the loss of a neighbour (DVMRP-036)', () => {
   test("step 1: its routes are held down, and nobody else's are", () => {
     const bed = learned();
     bed.hear(A, 8, { '10.2.0.0/16': 1 });

@@ -17,12 +17,12 @@ describe('filters and limits', () => {
     [[{ ...within, action: 'allow' }], '10.1.3.0/24', true],
     [[{ ...within, action: 'allow' }], '10.2.0.0/16', false],
     [[{ ...within, action: 'allow', match: 'exact' }, within], '10.1.0.0/16', true],
-  ] as const)('DVMRP-059 the rules %j admit %s: %s', (rules, text, admitted) => {
+  ] as const)('the rules %j admit %s: %s (DVMRP-059)', (rules, text, admitted) => {
     const { network, length } = prefix(text);
     expect(admitsRoute(rules, network, length)).toBe(admitted);
   });
 
-  test('DVMRP-059 what the inbound filter denies is as if it had never been said', () => {
+  test('what the inbound filter denies is as if it had never been said (DVMRP-059)', () => {
     const bed = new TableBed({ a: { filterIn: [within] } });
     bed.hear(A, 2, { [N]: 1, '10.2.0.0/16': 1 });
     expect([bed.way(N), bed.way('10.2.0.0/16')]).toEqual(['none', 'A .2 metric 2']);
@@ -33,7 +33,7 @@ describe('filters and limits', () => {
     expect(bed.dependents(N)).toEqual(['10.100.0.2']);
   });
 
-  test('DVMRP-059 a filter that comes later ends what came in before', () => {
+  test('a filter that comes later ends what came in before (DVMRP-059)', () => {
     const bed = learned();
     bed.table.reconfigure(0, A, {
       metric: 1,
@@ -45,14 +45,14 @@ describe('filters and limits', () => {
     expect(bed.way(N)).toBe('hold');
   });
 
-  test('DVMRP-060 routes beyond the limit of the table are ignored, with a reason', () => {
+  test('routes beyond the limit of the table are ignored, with a reason (DVMRP-060)', () => {
     const bed = new TableBed({ table: { maxRoutes: 5 } });
     bed.hear(A, 2, { '10.1.0.0/16': 1, '10.2.0.0/16': 1, '10.3.0.0/16': 1 });
     expect(bed.table.size).toBe(5);
     expect(bed.heard().at(-1)).toBe('ignored routeLimit 10.3.0.0/16 of 10.100.0.2');
   });
 
-  test('DVMRP-060 routes beyond the limit of a neighbour are ignored; others are not touched', () => {
+  test('routes beyond the limit of a neighbour are ignored; others are not touched (DVMRP-060)', () => {
     const bed = new TableBed({ table: { maxRoutesPerNeighbor: 1 } });
     bed.hear(A, 2, { '10.1.0.0/16': 1, '10.2.0.0/16': 1 });
     expect(bed.heard().at(-1)).toBe('ignored neighborRouteLimit 10.2.0.0/16 of 10.100.0.2');
@@ -65,7 +65,7 @@ describe('filters and limits', () => {
     expect(bed.way('10.4.0.0/16')).toBe('A .2 metric 2');
   });
 
-  test('DVMRP-032 a Report of somebody who is no neighbour changes nothing', () => {
+  test('a Report of somebody who is no neighbour changes nothing (DVMRP-032)', () => {
     const bed = new TableBed();
     expect(bed.hear(C, 2, { [N]: 1 })).toBe(false);
     expect(bed.way(N)).toBe('none');
@@ -73,7 +73,7 @@ describe('filters and limits', () => {
 });
 
 describe('the default route and look-ups', () => {
-  test('DVMRP-062 the default route serves sources without a better match', () => {
+  test('the default route serves sources without a better match (DVMRP-062)', () => {
     const bed = learned();
     bed.hear(B, 8, { '0.0.0.0/0': 1 });
     expect(bed.table.lookup(ip('10.1.2.3'))?.iif).toBe(A);

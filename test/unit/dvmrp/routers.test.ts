@@ -64,7 +64,7 @@ test('section 21: neighbours, routes with their echoes, a prune, a graft with it
   expect(middle.copies(await world.sends(source, S, GROUP))).toEqual([0]);
 });
 
-test('DVMRP-126 with the interface comes 224.0.0.4 and a Probe; with its release go 32s, neighbours and the membership', async () => {
+test('with the interface comes 224.0.0.4 and a Probe; with its release go 32s, neighbours and the membership (DVMRP-126)', async () => {
   const { world, middle, r1, r2, r2Middle, r2Host } = await chain();
   const joined = () => r2.kernel.membership.groups(r2Middle).includes(ip('224.0.0.4'));
   expect(joined()).toBe(true);
@@ -82,7 +82,7 @@ test('DVMRP-126 with the interface comes 224.0.0.4 and a Probe; with its release
   expect(r2.manager.getProtocolOnInterface(r2Host).name).toBe('dvmrp');
 });
 
-test('DVMRP-061 a graceful stop tells 32 once to everybody and leaves no timer, no membership, no interface', async () => {
+test('a graceful stop tells 32 once to everybody and leaves no timer, no membership, no interface (DVMRP-061)', async () => {
   const { world, r1, r2 } = await chain();
   const before = r2.sent(REPORT);
   expect((await r2.dvmrp.stop()).code).toBe('NO_ERROR');
@@ -101,7 +101,7 @@ test('DVMRP-061 a graceful stop tells 32 once to everybody and leaves no timer, 
   expect(r2.kernel.igmp.sent).toHaveLength(sent);
 });
 
-test('DVMRP-128 DVMRP-028 a link that went down and up has a new generation id there: prunes are void, the stream is back in a moment', async () => {
+test('a link that went down and up has a new generation id there: prunes are void, the stream is back in a moment (DVMRP-128, DVMRP-028)', async () => {
   const { world, source, host, r1, r2, r2Middle, r2Host, S } = await chain();
   await world.sends(source, S, GROUP);
   expect(r1.dvmrp.views.prunes()).toHaveLength(1);
@@ -134,7 +134,7 @@ test('section 21: a router that is killed is missed after 35 s: its route is hel
   expect(r1.entry(S, GROUP)).toBe('eth0 -> ');
 });
 
-test('DVMRP-071 DVMRP-073 two routers on a LAN with members: the lower address forwards, each packet comes once, also after a switch', async () => {
+test('two routers on a LAN with members: the lower address forwards, each packet comes once, also after a switch (DVMRP-071, DVMRP-073)', async () => {
   const world = new Routers();
   const [source, host] = [world.lan('10.1.0'), world.lan('10.2.0')];
   const routers = [world.router(), world.router()] as const;
@@ -159,7 +159,7 @@ test('DVMRP-071 DVMRP-073 two routers on a LAN with members: the lower address f
   expect(second.entry(S, GROUP)).toBe('eth0 -> eth1');
 });
 
-test('INT-034 a member on a LAN where another router forwards: not a packet of an existing entry, not even briefly', async () => {
+test('a member on a LAN where another router forwards: not a packet of an existing entry, not even briefly (INT-034)', async () => {
   const world = new Routers();
   const [source, host] = [world.lan('10.1.0'), world.lan('10.2.0')];
   const [first, second] = [world.router(), world.router()];
@@ -180,7 +180,7 @@ test('INT-034 a member on a LAN where another router forwards: not a packet of a
   expect(written).toEqual([]);
 });
 
-test('DVMRP-080 data on the wrong interface is dropped, and data of a source without a route', async () => {
+test('data on the wrong interface is dropped, and data of a source without a route (DVMRP-080)', async () => {
   const { world, source, middle, host, r1, r2, r2Host, S } = await chain();
   await r2.hosts.joins(r2Host, GROUP);
   await world.sends(source, S, GROUP);
@@ -194,7 +194,7 @@ test('DVMRP-080 data on the wrong interface is dropped, and data of a source wit
   expect(r1.entry(ip('172.16.0.1'), GROUP)).toBe('eth0 -> ');
 });
 
-test('DVMRP-127 section 19: RPF from the route table, vetoes, the prune’s life as the life of the entry, grafts on alerts', async () => {
+test('RPF from the route table, vetoes, the prune’s life as the life of the entry, grafts on alerts (DVMRP-127)', async () => {
   const { world, source, r2, S } = await chain();
   await world.sends(source, S, GROUP);
   const { mfe } = r2.manager.getMfe({ source: S, group: GROUP });
@@ -209,7 +209,7 @@ test('DVMRP-127 section 19: RPF from the route table, vetoes, the prune’s life
   expect(r2.entry(S, GROUP)).toBe('eth0 -> eth9');
 });
 
-test('INT-014 INT-015 (*,*) at the start and at the stop of DVMRP; a (*,G) of its hosts reaches the other component all the same', async () => {
+test('(*,*) at the start and at the stop of DVMRP; a (*,G) of its hosts reaches the other component all the same (INT-014, INT-015)', async () => {
   const world = new Routers();
   const router = world.router();
   const [lan, out] = [world.lan('10.1.0'), world.lan('10.2.0')];
@@ -228,7 +228,7 @@ test('INT-014 INT-015 (*,*) at the start and at the stop of DVMRP; a (*,G) of it
   expect(other.heard).toEqual(['prune *,* true']);
 });
 
-test('INT-029 the first sender inside joins its group outside, and leaves it when its last entry ends; configured groups are joined always', async () => {
+test('the first sender inside joins its group outside, and leaves it when its last entry ends; configured groups are joined always (INT-029)', async () => {
   const world = new Routers();
   const router = world.router({ dvmrp: { pullGroups: [ip('239.9.9.9')] } });
   const [lan, out] = [world.lan('10.1.0'), world.lan('10.2.0')];
@@ -251,7 +251,7 @@ test('INT-029 the first sender inside joins its group outside, and leaves it whe
   expect(joined.splice(0)).toEqual(['-true']);
 });
 
-test('INT-010 a tunnel as the only output counts: the owner of the source’s side hears a join, and a prune when it is pruned', async () => {
+test('a tunnel as the only output counts: the owner of the source’s side hears a join, and a prune when it is pruned (INT-010)', async () => {
   // given a source on another component's link, and a router beyond a tunnel that depends on our default route
   const world = new Routers();
   const router = world.router({ dvmrp: { originateDefault: 1 } });
@@ -275,7 +275,7 @@ test('INT-010 a tunnel as the only output counts: the owner of the source’s si
   expect(other.heard).toEqual(['join s,g false']);
 });
 
-test('INT-030 two dense components: a prune in one domain is a Prune in the other, and a graft is a Graft', async () => {
+test('two dense components: a prune in one domain is a Prune in the other, and a graft is a Graft (INT-030)', async () => {
   const { world, source, r2, S } = await chain();
   const far = r2.kernel.addDevice('eth9', '10.77.0.1/24');
   const dense = await component(r2, 'dense', [far]);
@@ -291,7 +291,7 @@ test('INT-030 two dense components: a prune in one domain is a Prune in the othe
   expect(r2.sent(GRAFT)).toBe(1);
 });
 
-test('MGM-OWN-18 an interface with a member that leaves DVMRP and comes back: its flow is closed at no moment', async () => {
+test('an interface with a member that leaves DVMRP and comes back: its flow is closed at no moment (MGM-OWN-18)', async () => {
   // given a stream to a host, on a router whose DVMRP goes on knowing the flow
   const { world, source, host, r2, r2Host, S } = await chain();
   await component(r2, 'other', []);
@@ -319,7 +319,7 @@ test('MGM-OWN-18 an interface with a member that leaves DVMRP and comes back: it
   expect(host.copies(ids)).toEqual([1, 1, 1]);
 });
 
-test('INT-024 the wrong-interface message is nothing to DVMRP, INT-023 and a component that throws is nothing to the others', async () => {
+test('the wrong-interface message is nothing to DVMRP, INT-023 and a component that throws is nothing to the others (INT-024)', async () => {
   const { world, source, host, r2, r2Host, S } = await chain();
   const far = r2.kernel.addDevice('eth9', '10.77.0.1/24');
   const broken = await component(r2, 'broken', [far], {
@@ -336,7 +336,7 @@ test('INT-024 the wrong-interface message is nothing to DVMRP, INT-023 and a com
   expect(r2.kernel.igmp.sent).toHaveLength(before);
 });
 
-test('DVMRP-087 nothing leaves by a point-to-point link before its other end hears us', async () => {
+test('nothing leaves by a point-to-point link before its other end hears us (DVMRP-087)', async () => {
   const world = new Routers();
   const [lan, link] = [world.lan('10.1.0'), world.lan('10.9.0')];
   const [near, far] = [world.router(), world.router()];
@@ -354,7 +354,7 @@ test('DVMRP-087 nothing leaves by a point-to-point link before its other end hea
   expect(link.copies(await world.sends(lan, S, GROUP))).toEqual([1]);
 });
 
-test('DVMRP-062 a default route that a router originates is the way to sources outside, for the routers inside', async () => {
+test('a default route that a router originates is the way to sources outside, for the routers inside (DVMRP-062)', async () => {
   const { world, host, r2 } = await chain({ dvmrp: { originateDefault: 3 } });
   expect(r2.way('0.0.0.0/0')).toBe('3 from here');
   // each of two originates its own; take it from one that does not
@@ -379,7 +379,7 @@ test('DVMRP-062 a default route that a router originates is the way to sources o
   expect([...lan.data.values()]).toEqual([1]);
 });
 
-test('INT-025 DVMRP-083 a boundary is honoured on the way out and on the way in, and the upstream is told', async () => {
+test('a boundary is honoured on the way out and on the way in, and the upstream is told (INT-025, DVMRP-083)', async () => {
   // given a scope that ends at the link between the routers, on r2's side
   const { world, source, middle, host, r2, r2Host, S } = await chain(
     { boundary: { eth0: ['239.5.0.0/16'] } },
@@ -401,7 +401,7 @@ test('INT-025 DVMRP-083 a boundary is honoured on the way out and on the way in,
   expect(middle.copies(out)).toEqual([0]);
 });
 
-test('DVMRP-082 INT-026 224.0.0.0/24 neither makes an entry nor reaches DVMRP', async () => {
+test('224.0.0.0/24 neither makes an entry nor reaches DVMRP (DVMRP-082, INT-026)', async () => {
   // given a kernel that tells of such packets, which Linux does not, and a neighbour that wants all of the network
   const { world, source, middle, r1, S } = await chain();
   r1.kernel.mroute.linkLocalToo = true;
@@ -438,7 +438,7 @@ test('cacheLifetime: an entry lives that long and as long again with data; a pru
   expect(r2.manager.getMfe({ source: S, group: ip('239.7.7.7') }).mfe?.timeout).toBe(5400);
 });
 
-test('DVMRP-129 with 1000 routes and 1000 (S,G) the timers are right, one timer serves all, and a minute costs little', async () => {
+test('with 1000 routes and 1000 (S,G) the timers are right, one timer serves all, and a minute costs little (DVMRP-129)', async () => {
   // given a chain where r1 has 1000 networks behind it, and 1000 of their senders send to a group nobody wants
   const { world, middle, r1, r2 } = await chain();
   const networks = Array.from({ length: 1000 }, (_, n) => `172.${16 + (n >> 8)}.${n & 255}`);

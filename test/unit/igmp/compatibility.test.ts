@@ -21,7 +21,7 @@ import { Bed, ETH1, link, src } from './bed.js';
 const G = '239.1.2.3';
 const mode = (bed: Bed) => bed.module.groups().find((g) => g.group === G)!.compatibility;
 
-test('IGMP-120 a v2 report puts the group in v2 mode for OHPI and counts as IS_EX({})', () => {
+test('a v2 report puts the group in v2 mode for OHPI and counts as IS_EX({}) (IGMP-120)', () => {
   const bed = new Bed();
   bed.hear(reportV3(isEx(G, src('a')), isIn(G, src('b'))));
   bed.hear(reportV2(G), { to: G });
@@ -29,7 +29,7 @@ test('IGMP-120 a v2 report puts the group in v2 mode for OHPI and counts as IS_E
   expect(bed.module.groups()).toMatchObject([{ compatibility: 'v2', v2HostForMs: 260_000 }]);
 });
 
-test('IGMP-121 in v1 mode leave, TO_IN and BLOCK are ignored and TO_EX loses its sources', () => {
+test('in v1 mode leave, TO_IN and BLOCK are ignored and TO_EX loses its sources (IGMP-121)', () => {
   const bed = new Bed();
   bed.hear(reportV1(G), { to: G });
   expect(mode(bed)).toBe('v1');
@@ -43,7 +43,7 @@ test('IGMP-121 in v1 mode leave, TO_IN and BLOCK are ignored and TO_EX loses its
   expect(bed.asked()).toEqual([]);
 });
 
-test('IGMP-122 in v2 mode BLOCK is ignored, TO_EX loses its sources, leave and TO_IN are heard', () => {
+test('in v2 mode BLOCK is ignored, TO_EX loses its sources, leave and TO_IN are heard (IGMP-122)', () => {
   const bed = new Bed();
   bed.hear(reportV2(G), { to: G });
   bed.hear(reportV3(block(G, src('a')), toEx(G, src('b'))));
@@ -55,7 +55,7 @@ test('IGMP-122 in v2 mode BLOCK is ignored, TO_EX loses its sources, leave and T
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
 });
 
-test('IGMP-123 the v1 host leaves v2 mode behind, both leave v3 mode behind', () => {
+test('the v1 host leaves v2 mode behind, both leave v3 mode behind (IGMP-123)', () => {
   const bed = new Bed();
   bed.hear(reportV1(G), { to: G });
   bed.goTo(100);
@@ -70,7 +70,7 @@ test('IGMP-123 the v1 host leaves v2 mode behind, both leave v3 mode behind', ()
   expect(mode(bed)).toBe('v3');
 });
 
-test('IGMP-124 F29 modes are per group', () => {
+test('modes are per group (IGMP-124, F29)', () => {
   const bed = new Bed();
   bed.hear(reportV1(G), { to: G });
   bed.hear(reportV3(isEx('239.9.9.9', src('a'))));
@@ -85,7 +85,7 @@ test('a v2 leave from a group that only v3 hosts reported counts as TO_IN({})', 
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
 });
 
-test('IGMP-126 version 1 ignores leaves and v3 reports, and hears v2 reports', () => {
+test('version 1 ignores leaves and v3 reports, and hears v2 reports (IGMP-126)', () => {
   const bed = new Bed({ config: { version: 1 } });
   bed.hear(reportV2(G), { to: G });
   bed.hear(leaveV2(G), { to: '224.0.0.2' });
@@ -107,7 +107,7 @@ test.each([
   ['TO_IN({}) in EXCLUDE', reportV3(toEx(G, src('a'))), reportV3(toIn(G))],
   ['TO_IN({}) in INCLUDE', reportV3(allow(G, src('a'), src('b'))), reportV3(toIn(G))],
   ['BLOCK of every source', reportV3(allow(G, src('a'), src('b'))), reportV3(block(G, src('b'), src('a'), src('c')))],
-])('IGMP-130 fast leave: %s ends the group at once, nobody is asked', (_, join, leave) => {
+])('fast leave: %s ends the group at once, nobody is asked (IGMP-130)', (_, join, leave) => {
   const bed = new Bed({ config: { fastLeave: true } });
   bed.hear(join);
   const joined = bed.mgm.drain().filter((call) => call.startsWith('add'));
@@ -125,14 +125,14 @@ test('fast leave leaves alone what only some leave', () => {
   expect(bed.state(G)).toBe('INCLUDE(a:2,b:270)');
 });
 
-test('IGMP-131 fast leave does not act in v1 mode', () => {
+test('fast leave does not act in v1 mode (IGMP-131)', () => {
   const bed = new Bed({ config: { fastLeave: true } });
   bed.hear(reportV1(G), { to: G });
   bed.hear(leaveV2(G), { to: '224.0.0.2' });
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
 });
 
-test('IGMP-170 one group too many is refused and counted; a slot that is free again is used', () => {
+test('one group too many is refused and counted; a slot that is free again is used (IGMP-170)', () => {
   const bed = new Bed({ config: { maxGroups: 2 } });
   bed.hear(reportV3(toEx('239.0.0.1'), toEx('239.0.0.2'), toEx('239.0.0.3')));
   bed.hear(reportV2('239.0.0.4'), { to: '239.0.0.4' });
@@ -145,7 +145,7 @@ test('IGMP-170 one group too many is refused and counted; a slot that is free ag
   expect(bed.module.groups().map((g) => g.group)).toEqual(['239.0.0.2', '239.0.0.3']);
 });
 
-test('IGMP-171 sources beyond the limit: INCLUDE drops the new ones, EXCLUDE forwards what it cannot refuse', () => {
+test('sources beyond the limit: INCLUDE drops the new ones, EXCLUDE forwards what it cannot refuse (IGMP-171)', () => {
   const bed = new Bed({ config: { maxSourcesPerGroup: 2 } });
   bed.hear(reportV3(allow(G, src('a'), src('b'), src('c'))));
   expect(bed.state(G)).toBe('INCLUDE(a:270,b:270)');

@@ -15,7 +15,7 @@ const wish = (group: string, source?: string) => ({
 
 const STATICS = { staticGroups: [wish(G), wish('232.1.1.1', src('a'))] };
 
-test('IGMP-175 a static group is present without reports, is not removed by a leave, and does not expire', () => {
+test('a static group is present without reports, is not removed by a leave, and does not expire (IGMP-175)', () => {
   const bed = new Bed({ config: STATICS, take: false });
   void bed.module.take(ETH1);
   expect(bed.mgm.drain()).toEqual(['take', `add (*,${G})`, `add (a,232.1.1.1)`]);
@@ -45,7 +45,7 @@ test('IGMP-175 a static group is present without reports, is not removed by a le
   ]);
 });
 
-test('IGMP-175 link down takes static groups away, link up brings them back, a resync adds them again', () => {
+test('link down takes static groups away, link up brings them back, a resync adds them again (IGMP-175)', () => {
   const bed = new Bed({ config: STATICS });
   bed.hear(reportV3(toEx(G)));
   bed.mgm.drain();
@@ -120,7 +120,7 @@ const prune = (bed: Bed, group: string, source = '0.0.0.0', memberDelete = true)
     memberDelete,
   });
 
-test('INT-031 on an IGMP-only link that pulls, a join alert makes the router a member, the prune alert ends that', () => {
+test('on an IGMP-only link that pulls, a join alert makes the router a member, the prune alert ends that (INT-031)', () => {
   const bed = pulling();
   alert(bed, G);
   alert(bed, '239.5.5.5', src('a'));
@@ -136,7 +136,7 @@ test('INT-031 on an IGMP-only link that pulls, a join alert makes the router a m
   expect(held(bed, ETH1)).toEqual([]);
 });
 
-test('INT-031 alerts about entries, and (*,*), name nothing to join', () => {
+test('alerts about entries, and (*,*), name nothing to join (INT-031)', () => {
   const bed = pulling();
   alert(bed, G, src('a'), false);
   alert(bed, '0.0.0.0');
@@ -146,7 +146,7 @@ test('INT-031 alerts about entries, and (*,*), name nothing to join', () => {
   expect(held(bed, ETH1)).toEqual([`${G} exclude`]);
 });
 
-test('INT-031 groups of hosts on another IGMP-only interface are pulled, as they change', () => {
+test('groups of hosts on another IGMP-only interface are pulled, as they change (INT-031)', () => {
   const bed = pulling();
   const there = { on: ETH2, from: '10.1.0.9' };
   bed.hear(reportV3(toEx(G), allow('232.1.1.1', src('a'), src('b'))), there);
@@ -158,13 +158,13 @@ test('INT-031 groups of hosts on another IGMP-only interface are pulled, as they
   expect(held(bed, ETH1)).toEqual([]);
 });
 
-test('INT-031 hosts on the pulling link itself need no join there', () => {
+test('hosts on the pulling link itself need no join there (INT-031)', () => {
   const bed = pulling();
   bed.hear(reportV3(toEx(G)));
   expect(held(bed, ETH1)).toEqual([]);
 });
 
-test('INT-031 neither any source of an SSM group, nor link-local groups, nor what the boundary keeps out is pulled', () => {
+test('neither any source of an SSM group, nor link-local groups, nor what the boundary keeps out is pulled (INT-031)', () => {
   const bed = pulling({ configs: { eth1: { boundary: [prefix('239.255.0.0/16')] } } });
   for (const group of ['232.1.1.1', '224.0.0.251', '239.255.1.1']) alert(bed, group);
   expect(held(bed, ETH1)).toEqual([]);
@@ -172,7 +172,7 @@ test('INT-031 neither any source of an SSM group, nor link-local groups, nor wha
   expect(held(bed, ETH1)).toEqual([`232.1.1.1 include ${src('a')}`]);
 });
 
-test('INT-031 pulling ends when a protocol takes the interface and begins again after it', () => {
+test('pulling ends when a protocol takes the interface and begins again after it (INT-031)', () => {
   const bed = pulling({ configs: { eth2: { staticGroups: [wish('239.7.7.7')] } } });
   alert(bed, G);
   const changeOwner = (owner: number | undefined) => {
@@ -190,7 +190,7 @@ test('INT-031 pulling ends when a protocol takes the interface and begins again 
   expect(bed.membership.list()).toEqual([]);
 });
 
-test('INT-031 static groups of another interface are pulled, what stays at release is nothing', () => {
+test('static groups of another interface are pulled, what stays at release is nothing (INT-031)', () => {
   const links = [link(ETH1, '10.0.0.2'), link(ETH2, '10.1.0.2')];
   const bed = new Bed({
     links,

@@ -19,7 +19,7 @@ const G = '239.1.2.3';
 const middle = () => new Bed({ links: [link(ETH1, '10.0.0.5')] });
 const row = (bed: Bed) => bed.module.interfaces()[0]!;
 
-test('IGMP-100 IGMP-103 F21 a lower address takes the role, and its silence gives it back after OQPI', () => {
+test('a lower address takes the role, and its silence gives it back after OQPI (IGMP-100, IGMP-103, F21)', () => {
   const bed = middle();
   bed.goTo(1);
   bed.hearQuery(queryV3(), '10.0.0.1');
@@ -34,13 +34,13 @@ test('IGMP-100 IGMP-103 F21 a lower address takes the role, and its silence give
   expect(bed.log.of('igmp.querier.gained')).toHaveLength(1);
 });
 
-test('IGMP-101 a higher address changes nothing', () => {
+test('a higher address changes nothing (IGMP-101)', () => {
   const bed = middle();
   bed.hearQuery(queryV3({ qrv: 7 }), '10.0.0.6');
   expect(row(bed)).toMatchObject({ role: 'querier', robustness: 2 });
 });
 
-test('IGMP-102 a specific query from a lower address takes no role', () => {
+test('a specific query from a lower address takes no role (IGMP-102)', () => {
   const bed = middle();
   bed.hearQuery(queryV3({ group: G, code: 10 }), '10.0.0.1', G);
   expect(bed.role()).toBe('querier');
@@ -152,7 +152,7 @@ test('eight routers below us are known; of more, the one that would be silent fi
   expect(seen).toEqual([94, 95, 96, 97, 98, 99, 100, 200].map((n) => `10.0.0.${n}`));
 });
 
-test('IGMP-105 IGMP-106 RV and QI of the querier are adopted, used for OQPI, and given back with the role', () => {
+test('RV and QI of the querier are adopted, used for OQPI, and given back with the role (IGMP-105, IGMP-106)', () => {
   const bed = middle();
   bed.hearQuery(queryV3({ qrv: 3, qqic: 20 }), '10.0.0.1');
   expect(row(bed)).toMatchObject({
@@ -169,13 +169,13 @@ test('IGMP-105 IGMP-106 RV and QI of the querier are adopted, used for OQPI, and
 test.each([
   ['QRV 0 and QQIC 0', queryV3({ qrv: 0, qqic: 0 })],
   ['a v2 query', queryV2()],
-])('IGMP-106 %s say nothing, the configured values count', (_, query) => {
+])('%s say nothing, the configured values count (IGMP-106)', (_, query) => {
   const bed = middle();
   bed.hearQuery(query, '10.0.0.1');
   expect(row(bed)).toMatchObject({ role: 'non-querier', robustness: 2, queryIntervalMs: 125_000 });
 });
 
-test('IGMP-107 addresses compare unsigned', () => {
+test('addresses compare unsigned (IGMP-107)', () => {
   const wide = (address: string) =>
     new Bed({
       links: [
@@ -192,7 +192,7 @@ test('IGMP-107 addresses compare unsigned', () => {
   expect(low.role()).toBe('querier');
 });
 
-test('IGMP-108 IGMP-109 a heard Q(G) with S=0 lowers the timer to its own code times QRV, with S=1 it does not', () => {
+test('a heard Q(G) with S=0 lowers the timer to its own code times QRV, with S=1 it does not (IGMP-108, IGMP-109)', () => {
   const bed = middle();
   bed.hearQuery(queryV3(), '10.0.0.1');
   bed.hear(reportV3(toEx(G)));
@@ -207,7 +207,7 @@ test('IGMP-108 IGMP-109 a heard Q(G) with S=0 lowers the timer to its own code t
   expect(bed.state(G)).toBe('none');
 });
 
-test('IGMP-108 the same for the sources of Q(G,A)', () => {
+test('the same for the sources of Q(G,A) (IGMP-108)', () => {
   const bed = middle();
   bed.hearQuery(queryV3(), '10.0.0.1');
   bed.hear(reportV3(allow(G, src('a'), src('b'))));
@@ -217,7 +217,7 @@ test('IGMP-108 the same for the sources of Q(G,A)', () => {
   expect(bed.state(G)).toBe('INCLUDE(b:268)');
 });
 
-test('IGMP-109 a v2 specific query has no QRV: the own count is taken', () => {
+test('a v2 specific query has no QRV: the own count is taken (IGMP-109)', () => {
   const bed = middle();
   bed.hearQuery(queryV3(), '10.0.0.1');
   bed.hear(reportV2(G), { to: G });
@@ -233,7 +233,7 @@ test('a specific query with code 0 lowers to the own LMQT instead of ending the 
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
 });
 
-test('IGMP-110 a non-querier ignores v2 leaves', () => {
+test('a non-querier ignores v2 leaves (IGMP-110)', () => {
   const bed = middle();
   bed.hear(reportV2(G), { to: G });
   bed.hearQuery(queryV3(), '10.0.0.1');
@@ -242,7 +242,7 @@ test('IGMP-110 a non-querier ignores v2 leaves', () => {
   expect(bed.dropped('notQuerier')).toBe(1);
 });
 
-test('IGMP-111 own queries that come back are ignored', () => {
+test('own queries that come back are ignored (IGMP-111)', () => {
   const bed = middle();
   bed.hear(reportV3(toEx(G)));
   bed.hearQuery(queryV3({ group: G, code: 10 }), '10.0.0.5', G);
@@ -252,7 +252,7 @@ test('IGMP-111 own queries that come back are ignored', () => {
   expect(bed.dropped('ownMessage')).toBe(2);
 });
 
-test('IGMP-113 F09 a new primary address runs the election again and is the source of queries', () => {
+test('a new primary address runs the election again and is the source of queries (IGMP-113, F09)', () => {
   const bed = middle();
   bed.hear(reportV3(toEx(G)));
   bed.hearQuery(queryV3(), '10.0.0.1');
@@ -266,7 +266,7 @@ test('IGMP-113 F09 a new primary address runs the election again and is the sour
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 220');
 });
 
-test('F10 an interface without an address waits for one, says so once, and hears its hosts', () => {
+test('an interface without an address waits for one, says so once, and hears its hosts (F10)', () => {
   const bed = new Bed({ links: [link(ETH1)], config: { verifySourceSubnet: false } });
   bed.links.change(link(ETH1, undefined, { mtu: 1400 }));
   bed.hear(reportV3(toEx(G)));
@@ -279,7 +279,7 @@ test('F10 an interface without an address waits for one, says so once, and hears
   expect(bed.generalQueriesAt()).toEqual([60]);
 });
 
-test('F24 IGMP-026 a query from 0.0.0.0 changes neither role nor timers', () => {
+test('a query from 0.0.0.0 changes neither role nor timers (F24, IGMP-026)', () => {
   const bed = middle();
   bed.hear(reportV3(toEx(G)));
   bed.hearQuery(queryV3(), '0.0.0.0');
@@ -289,7 +289,7 @@ test('F24 IGMP-026 a query from 0.0.0.0 changes neither role nor timers', () => 
   expect(bed.dropped('zeroSource')).toBe(2);
 });
 
-test('IGMP-127 a query of another version is warned about, not for every packet', () => {
+test('a query of another version is warned about, not for every packet (IGMP-127)', () => {
   const bed = middle();
   for (let n = 0; n < 50; n++) bed.hearQuery(queryV2(), '10.0.0.6');
   expect(bed.log.of('igmp.version.differed').length).toBeLessThanOrEqual(3);

@@ -16,7 +16,7 @@ import { Bed, ETH1, link, src } from './bed.js';
 
 const G = '239.1.2.3';
 
-test('F23 a General Query in the middle of a last-member countdown neither stops nor prolongs it', () => {
+test('a General Query in the middle of a last-member countdown neither stops nor prolongs it (F23)', () => {
   const bed = new Bed({ links: [link(ETH1, '10.0.0.9')] });
   bed.hear(reportV3(toEx(G), allow('232.1.1.1', src('a'))), { from: '10.0.0.20' });
   bed.hear(reportV3(toIn(G), block('232.1.1.1', src('a'))), { from: '10.0.0.20' });
@@ -30,7 +30,7 @@ test('F23 a General Query in the middle of a last-member countdown neither stops
   expect(bed.module.groups()).toEqual([]);
 });
 
-test('F23 a specific query of the other router with S=1 leaves the countdown alone as well', () => {
+test('a specific query of the other router with S=1 leaves the countdown alone as well (F23)', () => {
   const bed = new Bed();
   bed.hear(reportV2(G), { to: G });
   bed.hear(leaveV2(G), { to: '224.0.0.2' });
@@ -40,7 +40,7 @@ test('F23 a specific query of the other router with S=1 leaves the countdown alo
   expect(bed.state(G)).toBe('none');
 });
 
-test('F25 a query with a TTL above 1 is dropped and counted, and so is one without the router alert where that is required', () => {
+test('a query with a TTL above 1 is dropped and counted, and so is one without the router alert where that is required (F25)', () => {
   const bed = new Bed({ config: { requireRouterAlert: true } });
   const general = { from: '10.0.0.1', to: '224.0.0.1' };
   bed.hear(queryV3(), { ...general, ttl: 2 });
@@ -53,7 +53,7 @@ test('F25 a query with a TTL above 1 is dropped and counted, and so is one witho
   expect(bed.role()).toBe('non-querier');
 });
 
-test('F27 an any-source and a source-specific member of one group: each goes without taking the other along', () => {
+test('an any-source and a source-specific member of one group: each goes without taking the other along (F27)', () => {
   const [any, specific] = [{ from: '10.0.0.21' }, { from: '10.0.0.22' }];
   for (const first of ['any', 'specific']) {
     const bed = new Bed();
@@ -74,7 +74,7 @@ test('F27 an any-source and a source-specific member of one group: each goes wit
   }
 });
 
-test('F28 INCLUDE with an empty list refreshes nothing: the group ends', () => {
+test('INCLUDE with an empty list refreshes nothing: the group ends (F28)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx(G)));
   bed.goTo(200);
@@ -86,7 +86,7 @@ test('F28 INCLUDE with an empty list refreshes nothing: the group ends', () => {
   expect(bed.state(G)).toBe('none');
 });
 
-test('F29 hosts of all versions come and go: the oldest one heard decides, for its group, while its timer runs', () => {
+test('hosts of all versions come and go: the oldest one heard decides, for its group, while its timer runs (F29)', () => {
   const bed = new Bed();
   const compatibility = (group: string) => bed.module.groups().find((row) => row.group === group)?.compatibility;
   for (const group of [G, '239.9.9.9']) bed.hear(reportV3(toEx(group)));

@@ -27,7 +27,7 @@ function joined(bed: Bed, count: number): void {
     bed.hear(reportV3(...Array.from({ length: Math.min(150, count - n) }, (_, k) => toEx(groupNumber(n + k)))));
 }
 
-test('IGMP-160 the mapping to the manager, with what is added before what is deleted', () => {
+test('the mapping to the manager, with what is added before what is deleted (IGMP-160)', () => {
   const bed = new Bed();
   bed.hear(reportV3(allow(G, src('a'), src('b'))));
   expect(bed.mgm.drain()).toEqual([`add (a,${G})`, `add (b,${G})`]);
@@ -54,7 +54,7 @@ test('a new flow of a source that everybody refuses stays off the interface', ()
   expect(bed.mgm.callbacks.creationAlert?.(flow(src('b')))).toBeUndefined();
 });
 
-test('IGMP-161 IGMP-163 in the pause nothing is added or deleted there, while queries and elections go on', () => {
+test('in the pause nothing is added or deleted there, while queries and elections go on (IGMP-161, IGMP-163)', () => {
   const bed = new Bed({ links: [link(ETH1, '10.0.0.5'), link(ETH2, '10.1.0.2')] });
   bed.hear(reportV2(G), { to: G });
   bed.mgm.drain();
@@ -75,7 +75,7 @@ test('IGMP-161 IGMP-163 in the pause nothing is added or deleted there, while qu
   expect(bed.module.interfaces()[0]!.memberships).toBe('paused');
 });
 
-test('IGMP-162 after the pause all that is wanted then is added, in a later turn', () => {
+test('after the pause all that is wanted then is added, in a later turn (IGMP-162)', () => {
   const bed = new Bed();
   bed.hear(reportV2(G), { to: G });
   bed.hear(reportV3(toEx('239.0.0.1')));
@@ -176,7 +176,7 @@ test('a group that ends in the middle of its resync is not added again', () => {
   expect(calls.filter((call) => call.startsWith('delete'))).toHaveLength(600);
 });
 
-test('IGMP-164 a disable in the resync cancels it, the next enable starts over', () => {
+test('a disable in the resync cancels it, the next enable starts over (IGMP-164)', () => {
   const bed = new Bed();
   joined(bed, 600);
   void disable(bed);
@@ -192,7 +192,7 @@ test('IGMP-164 a disable in the resync cancels it, the next enable starts over',
   expect(calls.at(-1)).toBe('resyncDone');
 });
 
-test('IGMP-164 callbacks may repeat: one pause, one resync; an enable without a disable is harmless', () => {
+test('callbacks may repeat: one pause, one resync; an enable without a disable is harmless (IGMP-164)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx(G)));
   bed.mgm.drain();
@@ -221,7 +221,7 @@ test('pauses of two interfaces overlap without mixing', () => {
   expect(bed.mgm.drain()).toEqual([`add (*,${G})`, 'resyncDone']);
 });
 
-test('IGMP-174 F11 link down deletes state and tells the manager, link up starts afresh', () => {
+test('link down deletes state and tells the manager, link up starts afresh (IGMP-174, F11)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx(G), allow('232.1.1.1', src('a'))));
   bed.hearQuery(queryV3(), '10.0.0.1');
@@ -324,7 +324,7 @@ test('a daemon that reads only what it subscribed to gets the five IGMP types', 
   expect([...new Bed().wire.types].sort((a, b) => a - b)).toEqual([0x11, 0x12, 0x16, 0x17, 0x22]);
 });
 
-test('IGMP-172 ten thousand groups come and go within one GMI, with one timer and nothing left', () => {
+test('ten thousand groups come and go within one GMI, with one timer and nothing left (IGMP-172)', () => {
   const bed = new Bed();
   joined(bed, 10_000);
   expect(bed.clock.due()).toBe(1);

@@ -67,7 +67,7 @@ const QUERIES: readonly QueryVector[] = [
   },
 ];
 
-test.each(QUERIES)('IGMP-001 query $id is read, and written byte for byte', (v) => {
+test.each(QUERIES)('query $id is read, and written byte for byte (IGMP-001)', (v) => {
   const { bytes, version, maxRespMs, group = '0.0.0.0', suppress = false, robustness = 0, queryIntervalMs = 0 } = v;
   const b = hex(bytes);
   // when read
@@ -88,7 +88,7 @@ test.each([
   ['V7', '1200fcfaef010203', TYPE.reportV1],
   ['V8', '1600f8faef010203', TYPE.reportV2],
   ['V9', '1700f7faef010203', TYPE.leaveV2],
-] as const)('IGMP-001 older message %s is read, and written byte for byte', (_, bytes, type) => {
+] as const)('older message %s is read, and written byte for byte (IGMP-001)', (_, bytes, type) => {
   const b = hex(bytes);
   expect(checkMessage(b)).toBeUndefined();
   expect(b[0]).toBe(type);
@@ -128,7 +128,7 @@ const REPORTS: readonly (readonly [string, string, readonly ReadRecord[]])[] = [
   ],
 ];
 
-test.each(REPORTS)('IGMP-001 report %s is read, and written byte for byte', (_, bytes, records) => {
+test.each(REPORTS)('report %s is read, and written byte for byte (IGMP-001)', (_, bytes, records) => {
   const b = hex(bytes);
   expect(checkMessage(b)).toBeUndefined();
   expect(recordsOf(b)).toEqual(records);
@@ -136,7 +136,7 @@ test.each(REPORTS)('IGMP-001 report %s is read, and written byte for byte', (_, 
   expect(toHex(out.subarray(0, encodeReport(out, toSend)))).toBe(bytes);
 });
 
-test('IGMP-001 IGMP-010 report V13: auxiliary data counts in words and is skipped, the record behind it is read', () => {
+test('report V13: auxiliary data counts in words and is skipped, the record behind it is read (IGMP-001, IGMP-010)', () => {
   const b = hex('2200de490000000201010001e8010203c0000201deadbeef02000001ef010203c0000207');
   expect(checkMessage(b)).toBeUndefined();
   expect(recordsOf(b)).toEqual([
@@ -163,11 +163,11 @@ test.each([
   [31743, 0xfe],
   [31744, 0xff],
   [65535, 0xff],
-])('IGMP-002 the float code of %i is %i', (value, code) => {
+])('the float code of %i is %i (IGMP-002)', (value, code) => {
   expect(encodeFloat(value)).toBe(code);
 });
 
-test('IGMP-002 every code decodes by the formula and encodes to itself', () => {
+test('every code decodes by the formula and encodes to itself (IGMP-002)', () => {
   for (let code = 0; code < 256; code++) {
     const expected = code < 128 ? code : ((code % 16) + 16) * 2 ** (Math.floor((code % 128) / 16) + 3);
     expect(decodeFloat(code)).toBe(expected);
@@ -180,27 +180,27 @@ test.each([
   [8, 1, 2],
   [12, 0, 3],
   [13, 100, 3],
-])('IGMP-005 IGMP-006 a query of %i bytes with code %i is version %i', (length, code, version) => {
+])('a query of %i bytes with code %i is version %i (IGMP-005, IGMP-006)', (length, code, version) => {
   const b = new Uint8Array(length);
   b.set([0x11, code]);
   const decoded = decodeQuery(b);
   expect(decoded.ok && decoded.value.version).toBe(version);
 });
 
-test.each([9, 10, 11])('IGMP-005 a query of %i bytes is nothing', (length) => {
+test.each([9, 10, 11])('a query of %i bytes is nothing (IGMP-005)', (length) => {
   expect(decodeQuery(new Uint8Array(length).fill(0x11, 0, 1))).toMatchObject({
     ok: false,
     error: { kind: 'badQueryLength' },
   });
 });
 
-test('IGMP-007 a query that promises more sources than it has is malformed', () => {
+test('a query that promises more sources than it has is malformed (IGMP-007)', () => {
   const b = built.queryV3({ group: G, sources: ['192.0.2.1'] });
   b[11] = 2;
   expect(decodeQuery(b)).toEqual({ ok: false, error: { kind: 'malformed', need: 20, have: 16 } });
 });
 
-test('IGMP-008 what follows the sources of a query is ignored', () => {
+test('what follows the sources of a query is ignored (IGMP-008)', () => {
   const decoded = decodeQuery(built.withChecksum([...built.queryV3({ group: G, sources: ['192.0.2.1'] }), 1, 2, 3]));
   expect(decoded.ok && decoded.value.sourceCount).toBe(1);
 });
@@ -210,14 +210,14 @@ test('a General Query with sources, and a query for a unicast address, are nothi
   expect(decodeQuery(built.queryV2(10, '10.1.1.1'))).toMatchObject({ ok: false, error: { kind: 'badGroup' } });
 });
 
-test('IGMP-016 reserved bits of a query are ignored when read', () => {
+test('reserved bits of a query are ignored when read (IGMP-016)', () => {
   const b = built.queryV3({ suppress: true });
   b[8]! |= 0xf0;
   const decoded = decodeQuery(b);
   expect(decoded.ok && decoded.value).toMatchObject({ suppress: true, robustness: 2 });
 });
 
-test('IGMP-016 reserved bytes are sent as zero whatever the buffer held', () => {
+test('reserved bytes are sent as zero whatever the buffer held (IGMP-016)', () => {
   const dirty = new Uint8Array(64).fill(0xff);
   encodeReport(dirty, []);
   expect([...dirty.subarray(0, 8)]).toEqual([...built.reportV3()]);
@@ -240,19 +240,19 @@ test('a robustness above 7 is sent as 0, a specific query never has code 0', () 
   expect(out[1]).toBe(1);
 });
 
-test('IGMP-009 a report without records is fine', () => {
+test('a report without records is fine (IGMP-009)', () => {
   expect(recordsOf(built.reportV3())).toEqual([]);
 });
 
 test.each([
   ['cut inside a record header', 12],
   ['cut inside the sources', 18],
-])('IGMP-012 a report %s is malformed', (_, length) => {
+])('a report %s is malformed (IGMP-012)', (_, length) => {
   const b = built.reportV3(built.allow('232.1.2.3', '192.0.2.1', '192.0.2.2'));
   expect(recordsOf(b.subarray(0, length))).toBe('malformed');
 });
 
-test('IGMP-013 counts far beyond the packet end the walk at once', () => {
+test('counts far beyond the packet end the walk at once (IGMP-013)', () => {
   const b = built.reportV3(built.allow('232.1.2.3', '192.0.2.1'));
   b.set([0xff, 0xff], 10);
   expect(recordsOf(b)).toBe('malformed');
@@ -261,7 +261,7 @@ test('IGMP-013 counts far beyond the packet end the walk at once', () => {
   expect(recordsOf(many)).toBe('malformed');
 });
 
-test('IGMP-003 the checksum covers bytes behind the last field', () => {
+test('the checksum covers bytes behind the last field (IGMP-003)', () => {
   const short = built.reportV2(G);
   const padded = new Uint8Array(12).fill(7);
   padded.set(short);

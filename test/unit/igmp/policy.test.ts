@@ -20,7 +20,7 @@ const G = '239.1.2.3';
 const allowRule = (text: string) => ({ action: 'allow' as const, prefix: prefix(text) });
 const denyRule = (text: string) => ({ action: 'deny' as const, prefix: prefix(text) });
 
-test('IGMP-033 F32 a group that the filter denies leaves a count and nothing else, whatever the version of the report', () => {
+test('a group that the filter denies leaves a count and nothing else, whatever the version of the report (IGMP-033, F32)', () => {
   const bed = new Bed({ config: { groupFilter: [denyRule('239.255.255.250/32')] } });
   const ssdp = '239.255.255.250';
   bed.hear(reportV1(ssdp), { to: ssdp });
@@ -36,13 +36,13 @@ test('IGMP-033 F32 a group that the filter denies leaves a count and nothing els
   expect(bed.module.groups()).toHaveLength(1);
 });
 
-test('IGMP-033 a list that allows something allows nothing else', () => {
+test('a list that allows something allows nothing else (IGMP-033)', () => {
   const bed = new Bed({ config: { groupFilter: [denyRule('239.1.2.0/24'), allowRule('239.1.0.0/16')] } });
   bed.hear(reportV3(toEx(G), toEx('239.1.9.9'), toEx('239.2.1.1')));
   expect(bed.module.groups().map((row) => row.group)).toEqual(['239.1.9.9']);
 });
 
-test('IGMP-047 a report for a scoped group is ignored on the boundary interface only', () => {
+test('a report for a scoped group is ignored on the boundary interface only (IGMP-047)', () => {
   const links = [link(ETH1, '10.0.0.2'), link(ETH2, '10.1.0.2')];
   const bed = new Bed({ links, configs: { eth1: { boundary: [prefix('239.255.0.0/16')] } } });
   for (const on of [ETH1, ETH2]) bed.hear(reportV3(toEx('239.255.1.1')), { on, from: `10.${on - 1}.0.9` });
@@ -70,7 +70,7 @@ test('sources that hosts may not name are passed over, and what is left of the r
 test.each([
   ['ignoreV1', { ignoreV1: true }, reportV1(G), reportV2(G)],
   ['ignoreV2', { ignoreV2: true }, reportV2(G), reportV1(G)],
-])('IGMP-125 %s: the messages are dropped and start no timer, others are heard', (_, config, ignored, heard) => {
+])('%s: the messages are dropped and start no timer, others are heard (IGMP-125)', (_, config, ignored, heard) => {
   const bed = new Bed({ config });
   bed.hear(reportV3(isEx(G, src('a'))));
   bed.hear(ignored, { to: G });
@@ -81,7 +81,7 @@ test.each([
   expect(bed.module.groups()[0]!.compatibility).not.toBe('v3');
 });
 
-test('IGMP-125 with ignoreV2 a leave of version 2 changes nothing', () => {
+test('with ignoreV2 a leave of version 2 changes nothing (IGMP-125)', () => {
   const bed = new Bed({ config: { ignoreV2: true } });
   bed.hear(reportV3(toEx(G)));
   bed.hear(leaveV2(G), { to: '224.0.0.2' });
@@ -89,7 +89,7 @@ test('IGMP-125 with ignoreV2 a leave of version 2 changes nothing', () => {
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
 });
 
-test('IGMP-128 disableCompatibilityModes: reports of version 1 and 2 have no effect', () => {
+test('disableCompatibilityModes: reports of version 1 and 2 have no effect (IGMP-128)', () => {
   const bed = new Bed({ config: { disableCompatibilityModes: true } });
   for (const report of [reportV1(G), reportV2(G)]) bed.hear(report, { to: G });
   expect(bed.state(G)).toBe('none');
@@ -101,7 +101,7 @@ test('IGMP-128 disableCompatibilityModes: reports of version 1 and 2 have no eff
   expect(bed.dropped('olderVersion')).toBe(4);
 });
 
-test('IGMP-128 on a version 2 router version 2 is no compatibility mode', () => {
+test('on a version 2 router version 2 is no compatibility mode (IGMP-128)', () => {
   const bed = new Bed({ config: { disableCompatibilityModes: true, version: 2 } });
   bed.hear(reportV1(G), { to: G });
   expect(bed.state(G)).toBe('none');
@@ -111,7 +111,7 @@ test('IGMP-128 on a version 2 router version 2 is no compatibility mode', () => 
 
 const specific = queryV3({ group: G, code: 10 });
 
-test('IGMP-114 a specific query of a host that is not the querier lowers timers, unless strictQuerySource is on', () => {
+test('a specific query of a host that is not the querier lowers timers, unless strictQuerySource is on (IGMP-114)', () => {
   for (const strictQuerySource of [false, true]) {
     const bed = new Bed({ config: { strictQuerySource } });
     bed.hear(reportV3(toEx(G)));
@@ -121,7 +121,7 @@ test('IGMP-114 a specific query of a host that is not the querier lowers timers,
   }
 });
 
-test('IGMP-114 strictQuerySource hears the querier, and who was it until LMQT ago', () => {
+test('strictQuerySource hears the querier, and who was it until LMQT ago (IGMP-114)', () => {
   const bed = new Bed({ config: { strictQuerySource: true }, links: [link(ETH1, '10.0.0.9')] });
   const member = () => bed.hear(reportV3(toEx(G)), { from: '10.0.0.100' });
   // given a querier, 10.0.0.5
@@ -194,7 +194,7 @@ test('a general query to the router alone counts, and is warned about once in te
   expect(bed.log.of('igmp.query.unicast')).toHaveLength(1);
 });
 
-test('IGMP-170 maxGroups of all interfaces together: the one too many is refused wherever it comes, a freed place is used', () => {
+test('maxGroups of all interfaces together: the one too many is refused wherever it comes, a freed place is used (IGMP-170)', () => {
   const links = [link(ETH1, '10.0.0.2'), link(ETH2, '10.1.0.2')];
   const bed = new Bed({ links, maxGroups: 3, config: { fastLeave: true } });
   const onEth2 = { on: ETH2, from: '10.1.0.9' };

@@ -33,7 +33,7 @@ test('a query of version 2 that was answered is not repeated: it would lower the
   expect(bed.state(G)).toBe('none');
 });
 
-test('IGMP-080 the first query goes out at once, SQC-1 more at SQI, then one every QI', () => {
+test('the first query goes out at once, SQC-1 more at SQI, then one every QI (IGMP-080)', () => {
   const bed = new Bed({ config: { startupQueryCount: 3 } });
   bed.goTo(400);
   expect(bed.generalQueriesAt()).toEqual([0, 31.25, 62.5, 187.5, 312.5]);
@@ -43,19 +43,19 @@ test.each([
   [3, 10_000, '1164ec1e00000000027d0000'],
   [2, 10_000, '1164ee9b00000000'],
   [1, 10_000, '1100eeff00000000'],
-] as const)('IGMP-081 a General Query of version %i', (version, queryResponseIntervalMs, bytes) => {
+] as const)('a General Query of version %i (IGMP-081)', (version, queryResponseIntervalMs, bytes) => {
   const bed = new Bed({ config: { version, queryResponseIntervalMs } });
   expect(bed.wire.sent).toMatchObject([{ source: '10.0.0.2', destination: '224.0.0.1', hex: bytes }]);
 });
 
-test('IGMP-082 a response interval of 30 s is capped at 25.5 s by version 2 and rounded down by version 3', () => {
+test('a response interval of 30 s is capped at 25.5 s by version 2 and rounded down by version 3 (IGMP-082)', () => {
   const code = (version: 2 | 3) =>
     new Bed({ config: { version, queryResponseIntervalMs: 30_000 } }).wire.sent[0]!.hex.slice(2, 4);
   expect(code(2)).toBe('ff');
   expect(code(3)).toBe('92');
 });
 
-test('IGMP-083 Q(G) goes out LMQC times, LMQI apart, to the group, with LMQI as code', () => {
+test('Q(G) goes out LMQC times, LMQI apart, to the group, with LMQI as code (IGMP-083)', () => {
   const bed = new Bed({ config: { lastMemberQueryCount: 4, lastMemberQueryIntervalMs: 500 } });
   bed.hear(reportV3(toEx(G)));
   bed.wire.sent.length = 0;
@@ -69,14 +69,14 @@ test('IGMP-083 Q(G) goes out LMQC times, LMQI apart, to the group, with LMQI as 
   expect(bed.state(G)).toBe('none');
 });
 
-test('IGMP-083 version 2 asks in 8 bytes', () => {
+test('version 2 asks in 8 bytes (IGMP-083)', () => {
   const bed = new Bed({ config: { version: 2 } });
   bed.hear(reportV2(G), { to: G });
   bed.hear(leaveV2(G), { to: '224.0.0.2' });
   expect(bed.wire.sent.at(-1)!.hex).toBe('110afdf0ef010203');
 });
 
-test('IGMP-085 sources that were answered for are asked again with S=1, the others with S=0', () => {
+test('sources that were answered for are asked again with S=1, the others with S=0 (IGMP-085)', () => {
   const bed = new Bed();
   bed.hear(reportV3(allow(G, src('a'), src('b'))));
   bed.goTo(10);
@@ -88,7 +88,7 @@ test('IGMP-085 sources that were answered for are asked again with S=1, the othe
   expect(bed.state(G)).toBe('INCLUDE(a:267.3)');
 });
 
-test('IGMP-086 IGMP-091 a second leave restarts nothing for what is at LMQT already (E1)', () => {
+test('a second leave restarts nothing for what is at LMQT already (E1) (IGMP-086, IGMP-091)', () => {
   const bed = new Bed();
   bed.hear(reportV3(allow(G, src('a'), src('b'))));
   bed.goTo(10);
@@ -107,7 +107,7 @@ test('IGMP-086 IGMP-091 a second leave restarts nothing for what is at LMQT alre
   expect(bed.state(G)).toBe('none');
 });
 
-test('IGMP-091 a second v2 leave during the cycle changes nothing', () => {
+test('a second v2 leave during the cycle changes nothing (IGMP-091)', () => {
   const bed = new Bed();
   bed.hear(reportV2(G), { to: G });
   bed.goTo(10);
@@ -119,7 +119,7 @@ test('IGMP-091 a second v2 leave during the cycle changes nothing', () => {
   expect(bed.asked()).toEqual([`10 Q(${G}) S=0`, `11 Q(${G}) S=0`]);
 });
 
-test('IGMP-087 when Q(G) goes out, the S=1 message about its sources is spared', () => {
+test('when Q(G) goes out, the S=1 message about its sources is spared (IGMP-087)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx(G), allow(G, src('a'), src('b'))));
   bed.goTo(10);
@@ -139,7 +139,7 @@ test('leaves in several records of one report are asked about in one query', () 
   expect(bed.asked()).toEqual([`0 Q(${G},{a,b}) S=0`]);
 });
 
-test('IGMP-018 400 sources at MTU 1500 are asked about in packets of 366 and 34', () => {
+test('400 sources at MTU 1500 are asked about in packets of 366 and 34 (IGMP-018)', () => {
   const bed = new Bed({ config: { maxSourcesPerGroup: 1000 } });
   const sources = Array.from({ length: 400 }, (_, n) => `198.18.${n >> 8}.${n & 255}`);
   const channel = '232.1.2.3';
@@ -149,7 +149,7 @@ test('IGMP-018 400 sources at MTU 1500 are asked about in packets of 366 and 34'
   expect(bed.wire.sent.map((s) => Number.parseInt(s.hex.slice(20, 24), 16))).toEqual([366, 34]);
 });
 
-test('IGMP-088 current-state records ask nobody', () => {
+test('current-state records ask nobody (IGMP-088)', () => {
   const bed = new Bed();
   bed.hear(reportV3(isEx(G, src('a'), src('b'))));
   bed.hear(reportV3(isIn(G, src('c')), isEx(G, src('a')), isEx(G), isIn(G)));
@@ -158,7 +158,7 @@ test('IGMP-088 current-state records ask nobody', () => {
   expect(bed.asked()).toEqual([]);
 });
 
-test('IGMP-089 no query follows a group that is gone, or a link that is down', () => {
+test('no query follows a group that is gone, or a link that is down (IGMP-089)', () => {
   const bed = new Bed({ config: { lastMemberQueryCount: 7 } });
   bed.hear(reportV3(toEx(G), allow('232.1.1.1', src('a'))));
   bed.hear(reportV3(toIn(G), block('232.1.1.1', src('a'))));
@@ -172,7 +172,7 @@ test('IGMP-089 no query follows a group that is gone, or a link that is down', (
 test.each([
   [100, [0, 0.1]],
   [25_500, [0, 25.5]],
-])('IGMP-090 an LMQI of %i ms is kept', (lastMemberQueryIntervalMs, seconds) => {
+])('an LMQI of %i ms is kept (IGMP-090)', (lastMemberQueryIntervalMs, seconds) => {
   const bed = new Bed({ config: { lastMemberQueryIntervalMs } });
   bed.hear(reportV3(toEx(G)));
   bed.hear(reportV3(toIn(G)));
@@ -191,7 +191,7 @@ test('a v1 report ends the questions about its group', () => {
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 265.5');
 });
 
-test('IGMP-112 questions that are pending when the role is lost are asked to the end', () => {
+test('questions that are pending when the role is lost are asked to the end (IGMP-112)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx(G)));
   bed.hear(reportV3(toIn(G)));
@@ -202,7 +202,7 @@ test('IGMP-112 questions that are pending when the role is lost are asked to the
   expect(bed.state(G)).toBe('none');
 });
 
-test('IGMP-091 the same leave twice in one tick is asked about once', () => {
+test('the same leave twice in one tick is asked about once (IGMP-091)', () => {
   const bed = new Bed();
   bed.hear(reportV3(allow(G, src('a'))));
   bed.hear(reportV3(block(G, src('a'))));

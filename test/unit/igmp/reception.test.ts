@@ -28,7 +28,7 @@ function unchanged(bed: Bed, reason: string, times = 1): void {
   expect(bed.role()).toBe('querier');
 }
 
-test('IGMP-003 a v2 report of 12 bytes with a checksum over 8 of them is dropped, over 12 it counts', () => {
+test('a v2 report of 12 bytes with a checksum over 8 of them is dropped, over 12 it counts (IGMP-003)', () => {
   const bed = new Bed();
   bed.hear(Uint8Array.from([...reportV2(G), 1, 2, 3, 4]));
   unchanged(bed, 'badChecksum');
@@ -36,7 +36,7 @@ test('IGMP-003 a v2 report of 12 bytes with a checksum over 8 of them is dropped
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
 });
 
-test('IGMP-004 messages of every type with a wrong checksum leave nothing but a count', () => {
+test('messages of every type with a wrong checksum leave nothing but a count (IGMP-004)', () => {
   const bed = new Bed();
   const all = [queryV1(), queryV2(), queryV3(), reportV1(G), reportV2(G), leaveV2(G), reportV3(toEx(G))];
   for (const message of all) {
@@ -52,7 +52,7 @@ test('a message of 7 bytes is too short', () => {
   unchanged(bed, 'tooShort');
 });
 
-test('IGMP-007 a query with more sources than bytes changes no timer', () => {
+test('a query with more sources than bytes changes no timer (IGMP-007)', () => {
   const bed = new Bed();
   bed.hear(reportV3(allow(G, src('a'))));
   bed.hearQuery(withChecksum([...queryV3({ group: G, sources: [src('a')] }).subarray(0, 15)]), '10.0.0.1', G);
@@ -60,14 +60,14 @@ test('IGMP-007 a query with more sources than bytes changes no timer', () => {
   expect(bed.state(G)).toBe('INCLUDE(a:270)');
 });
 
-test('IGMP-009 a report without records has no effect', () => {
+test('a report without records has no effect (IGMP-009)', () => {
   const bed = new Bed();
   bed.hear(reportV3());
   expect(bed.module.groups()).toEqual([]);
   expect(bed.module.counters()[0]!.received.reportsV3).toBe(1);
 });
 
-test('IGMP-010 IGMP-011 the record behind auxiliary data, and behind an unknown type, is applied', () => {
+test('the record behind auxiliary data, and behind an unknown type, is applied (IGMP-010, IGMP-011)', () => {
   const bed = new Bed();
   const aux = { type: 1, group: '232.1.2.3', sources: [src('a')], aux: [0xdeadbeef, 7] };
   const unknown = { type: 7, group: '239.7.7.7', sources: [src('b')] };
@@ -78,14 +78,14 @@ test('IGMP-010 IGMP-011 the record behind auxiliary data, and behind an unknown 
   expect(bed.dropped('unknownRecord')).toBe(2);
 });
 
-test('IGMP-012 F26 a report whose last record is cut has no effect at all', () => {
+test('a report whose last record is cut has no effect at all (IGMP-012, F26)', () => {
   const bed = new Bed();
   const whole = reportV3(toEx(G), allow('232.1.2.3', src('a'), src('b')));
   bed.hear(withChecksum([...whole.subarray(0, whole.length - 4)]));
   unchanged(bed, 'malformed');
 });
 
-test('IGMP-013 a record of 65535 sources in a short packet', () => {
+test('a record of 65535 sources in a short packet (IGMP-013)', () => {
   const bed = new Bed();
   const whole = reportV3(allow('232.1.2.3', src('a')));
   whole.set([0xff, 0xff], 10);
@@ -93,13 +93,13 @@ test('IGMP-013 a record of 65535 sources in a short packet', () => {
   unchanged(bed, 'malformed');
 });
 
-test('IGMP-014 unknown types are counted and ignored', () => {
+test('unknown types are counted and ignored (IGMP-014)', () => {
   const bed = new Bed();
   for (const type of [0x00, 0x01, 0x14, 0x1e, 0x1f, 0xff]) bed.hear(withChecksum([type, 0, 0, 0, 239, 1, 2, 3]));
   unchanged(bed, 'unknownType', 6);
 });
 
-test('IGMP-016 reserved bytes of a report are ignored', () => {
+test('reserved bytes of a report are ignored (IGMP-016)', () => {
   const bed = new Bed();
   const b = reportV3(toEx(G));
   b.set([9], 1);
@@ -108,7 +108,7 @@ test('IGMP-016 reserved bytes of a report are ignored', () => {
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 270');
 });
 
-test('IGMP-020 TTL 2 is dropped, unless the knob is off', () => {
+test('TTL 2 is dropped, unless the knob is off (IGMP-020)', () => {
   const bed = new Bed();
   bed.hear(reportV2(G), { ttl: 2 });
   unchanged(bed, 'badTtl');
@@ -117,7 +117,7 @@ test('IGMP-020 TTL 2 is dropped, unless the knob is off', () => {
   expect(lax.state(G)).not.toBe('none');
 });
 
-test('IGMP-021 a missing Router Alert matters only when required, and never for v1', () => {
+test('a missing Router Alert matters only when required, and never for v1 (IGMP-021)', () => {
   const lax = new Bed();
   lax.hear(reportV2(G), { routerAlert: false });
   expect(lax.state(G)).not.toBe('none');
@@ -130,13 +130,13 @@ test('IGMP-021 a missing Router Alert matters only when required, and never for 
   expect(strict.role()).toBe('non-querier');
 });
 
-test('IGMP-022 a report from 0.0.0.0 makes a member', () => {
+test('a report from 0.0.0.0 makes a member (IGMP-022)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx(G)), { from: '0.0.0.0' });
   expect(bed.module.groups()).toMatchObject([{ group: G, lastReporter: null }]);
 });
 
-test('IGMP-023 a report from off the subnet is dropped, unless the knob is off', () => {
+test('a report from off the subnet is dropped, unless the knob is off (IGMP-023)', () => {
   const bed = new Bed();
   bed.hear(reportV2(G), { from: '10.9.0.1' });
   unchanged(bed, 'offSubnet');
@@ -145,7 +145,7 @@ test('IGMP-023 a report from off the subnet is dropped, unless the knob is off',
   expect(lax.state(G)).not.toBe('none');
 });
 
-test('IGMP-024 a report from a secondary subnet, and from the peer of a point-to-point link, counts', () => {
+test('a report from a secondary subnet, and from the peer of a point-to-point link, counts (IGMP-024)', () => {
   const first = {
     address: ip('10.0.0.2'),
     prefixLength: 24,
@@ -174,7 +174,7 @@ test('IGMP-024 a report from a secondary subnet, and from the peer of a point-to
   expect(bed.module.interfaces()[0]!.address).toBe('10.0.0.2');
 });
 
-test('IGMP-025 a query from off the subnet is ignored whatever the knob', () => {
+test('a query from off the subnet is ignored whatever the knob (IGMP-025)', () => {
   const bed = new Bed({ config: { verifySourceSubnet: false } });
   bed.hearQuery(queryV3(), '1.0.0.1');
   unchanged(bed, 'offSubnet');
@@ -197,14 +197,14 @@ test('a report of our own kernel makes no member: own joins are not receivers be
   unchanged(bed, 'ownMessage');
 });
 
-test.each(['224.0.0.2', G, '10.0.0.2'])('IGMP-027 a v2 leave to %s is heard', (to) => {
+test.each(['224.0.0.2', G, '10.0.0.2'])('a v2 leave to %s is heard (IGMP-027)', (to) => {
   const bed = new Bed();
   bed.hear(reportV2(G), { to: G });
   bed.hear(leaveV2(G), { to });
   expect(bed.state(G)).toBe('EXCLUDE({},{}) 2');
 });
 
-test('IGMP-028 a General Query to another group is ignored, to our own address it counts', () => {
+test('a General Query to another group is ignored, to our own address it counts (IGMP-028)', () => {
   const bed = new Bed();
   bed.hearQuery(queryV3(), '10.0.0.1', '224.0.0.5');
   unchanged(bed, 'badDestination');
@@ -212,7 +212,7 @@ test('IGMP-028 a General Query to another group is ignored, to our own address i
   expect(bed.role()).toBe('non-querier');
 });
 
-test('IGMP-031 IGMP-032 interfaces do not mix: the ingress of the packet decides', () => {
+test('interfaces do not mix: the ingress of the packet decides (IGMP-031, IGMP-032)', () => {
   const bed = new Bed({ links: [link(ETH1, '10.0.0.2'), link(ETH2, '10.0.0.3')] });
   void bed.module.release(ETH2);
   bed.mgm.drain();
@@ -224,7 +224,7 @@ test('IGMP-031 IGMP-032 interfaces do not mix: the ingress of the packet decides
   expect(bed.mgm.drain()).toEqual(['eth2 take', `eth2 add (*,${G})`]);
 });
 
-test('IGMP-040 F31 records for 224.0.0.0/24 are passed over, the next one counts', () => {
+test('records for 224.0.0.0/24 are passed over, the next one counts (IGMP-040, F31)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx('224.0.0.251'), isIn('224.0.0.22', src('a')), toEx(G)));
   bed.hear(reportV2('224.0.0.251'));
@@ -234,7 +234,7 @@ test('IGMP-040 F31 records for 224.0.0.0/24 are passed over, the next one counts
   expect(bed.mgm.drain()).toEqual([`add (*,${G})`]);
 });
 
-test('IGMP-042 records for unicast and class E groups are skipped', () => {
+test('records for unicast and class E groups are skipped (IGMP-042)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx('10.1.1.1'), toEx('240.0.0.1'), toEx(G)));
   bed.hear(reportV2('10.1.1.1'));
@@ -242,7 +242,7 @@ test('IGMP-042 records for unicast and class E groups are skipped', () => {
   expect(bed.dropped('badGroup')).toBe(3);
 });
 
-test('IGMP-043 IGMP-045 v1 and v2 messages for an SSM group are ignored and start no host timer', () => {
+test('v1 and v2 messages for an SSM group are ignored and start no host timer (IGMP-043, IGMP-045)', () => {
   const bed = new Bed();
   const channel = '232.1.2.3';
   bed.hear(reportV3(allow(channel, src('a'))));
@@ -252,7 +252,7 @@ test('IGMP-043 IGMP-045 v1 and v2 messages for an SSM group are ignored and star
   expect(bed.state(channel)).toBe('INCLUDE(a:270)');
 });
 
-test('IGMP-044 IGMP-045 IS_EX and TO_EX for an SSM group are ignored, other records count', () => {
+test('IS_EX and TO_EX for an SSM group are ignored, other records count (IGMP-044, IGMP-045)', () => {
   const bed = new Bed();
   const channel = '232.1.2.3';
   bed.hear(reportV3(toEx(channel), isEx(channel, src('b')), allow(channel, src('a'), src('b')), isIn(G, src('c'))));
@@ -264,13 +264,13 @@ test('IGMP-044 IGMP-045 IS_EX and TO_EX for an SSM group are ignored, other reco
   expect(bed.state(channel)).toBe('INCLUDE(a:2,b:2)');
 });
 
-test('IGMP-046 a configured SSM range behaves alike, 232/8 only by default', () => {
+test('a configured SSM range behaves alike, 232/8 only by default (IGMP-046)', () => {
   const bed = new Bed({ config: { ssmRanges: [prefix('232.0.0.0/8'), prefix('239.232.0.0/16')] } });
   bed.hear(reportV3(toEx('239.232.1.1'), toEx('239.233.1.1')));
   expect(bed.module.groups().map((g) => g.group)).toEqual(['239.233.1.1']);
 });
 
-test('IGMP-048 sources nobody can send from are skipped; a record emptied by that is none', () => {
+test('sources nobody can send from are skipped; a record emptied by that is none (IGMP-048)', () => {
   const bed = new Bed();
   const bad = ['0.0.0.0', '127.0.0.1', '224.1.1.1', '255.255.255.255'];
   bed.hear(reportV3(allow(G, ...bad, src('a'))));

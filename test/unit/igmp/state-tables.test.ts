@@ -174,7 +174,7 @@ test.each(CASES)('$id $row', (row) => {
   expect(bed.mgm.drain()).toEqual(row.calls ?? []);
 });
 
-test.each(CASES.slice(4))('IGMP-062 a non-querier makes the same of $id, asks nothing and lowers no timer', (row) => {
+test.each(CASES.slice(4))('a non-querier makes the same of $id, asks nothing and lowers no timer (IGMP-062)', (row) => {
   const bed = given(row.given);
   // given another router is querier
   bed.hearQuery(queryV3());
@@ -185,7 +185,7 @@ test.each(CASES.slice(4))('IGMP-062 a non-querier makes the same of $id, asks no
   expect(bed.mgm.drain()).toEqual(row.calls ?? []);
 });
 
-test('IGMP-064 the records of one report count in their order', () => {
+test('the records of one report count in their order (IGMP-064)', () => {
   const bed = new Bed();
   bed.hear(reportV3(allow(G, src('a')), isEx(G, src('b')), isIn(G, src('b'))));
   expect(bed.state(G)).toBe('EXCLUDE({b:270},{}) 270');
@@ -197,14 +197,14 @@ test.each([
   ['IS_IN{}', isIn(G)],
   ['TO_IN{}', toIn(G)],
   ['BLOCK{a}', block(G, src('a'))],
-])('IGMP-065 %s for an absent group creates nothing', (_, record) => {
+])('%s for an absent group creates nothing (IGMP-065)', (_, record) => {
   const bed = new Bed();
   bed.hear(reportV3(record));
   expect(bed.state(G)).toBe('none');
   expect(bed.mgm.drain()).toEqual([]);
 });
 
-test('IGMP-066 sources that TO_EX brings get the group timer as it was, before it is set anew', () => {
+test('sources that TO_EX brings get the group timer as it was, before it is set anew (IGMP-066)', () => {
   // given a non-querier, so that Q(G,A-Y) does not lower them at once, and a group timer with 170 s left
   const bed = new Bed();
   bed.hear(reportV3(toEx(G)));
@@ -216,7 +216,7 @@ test('IGMP-066 sources that TO_EX brings get the group timer as it was, before i
   expect(bed.state(G)).toBe('EXCLUDE({e:170},{}) 270');
 });
 
-test('IGMP-067 a source listed twice counts once', () => {
+test('a source listed twice counts once (IGMP-067)', () => {
   const bed = new Bed({ config: { maxSourcesPerGroup: 2 } });
   bed.hear(reportV3(allow(G, src('a'), src('a'), src('b'))));
   expect(bed.state(G)).toBe('INCLUDE(a:270,b:270)');

@@ -99,7 +99,7 @@ test('trace 4: two hosts refuse different sources, a third source is blocked and
   expect(bed.asked()).toEqual([`2 Q(${G},{d}) S=0`, `3 Q(${G},{d}) S=0`]);
 });
 
-test('IGMP-070 an INCLUDE source ends after GMI, the last one ends the group', () => {
+test('an INCLUDE source ends after GMI, the last one ends the group (IGMP-070)', () => {
   const bed = new Bed();
   bed.hear(reportV3(isIn(G, src('a'), src('b'))));
   bed.goTo(100);
@@ -113,7 +113,7 @@ test('IGMP-070 an INCLUDE source ends after GMI, the last one ends the group', (
   expect(bed.mgm.drain()).toEqual([`add (a,${G})`, `add (b,${G})`, `delete (a,${G})`, `delete (b,${G})`]);
 });
 
-test('IGMP-071 an EXCLUDE source whose timer runs out is refused from then on', () => {
+test('an EXCLUDE source whose timer runs out is refused from then on (IGMP-071)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx(G), isIn(G, src('a'))));
   bed.goTo(100);
@@ -123,7 +123,7 @@ test('IGMP-071 an EXCLUDE source whose timer runs out is refused from then on', 
   expect(bed.mgm.drain()).toEqual([`add (*,${G})`, `refuse (a,${G})`]);
 });
 
-test('IGMP-073 a group nobody reports ends after GMI', () => {
+test('a group nobody reports ends after GMI (IGMP-073)', () => {
   const bed = new Bed();
   bed.hear(reportV3(isEx(G, src('a'))));
   bed.goTo(269.999);
@@ -133,7 +133,7 @@ test('IGMP-073 a group nobody reports ends after GMI', () => {
   expect(bed.mgm.drain()).toEqual([`refuse (a,${G})`, `add (*,${G})`, `delete (*,${G})`]);
 });
 
-test('IGMP-074 GMI is RV*QI+2*QRI and follows adopted variables for timers set from then on', () => {
+test('GMI is RV*QI+2*QRI and follows adopted variables for timers set from then on (IGMP-074)', () => {
   const bed = new Bed();
   bed.hear(reportV3(toEx(G)));
   // given a querier with RV 3 and QI 60 s

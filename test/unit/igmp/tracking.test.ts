@@ -26,7 +26,7 @@ function tracked(config: BedOptions['config'] = {}): Bed {
   return bed;
 }
 
-test('IGMP-132 the leave of one of two hosts changes nothing and asks nobody, that of the last ends the group at once', () => {
+test('the leave of one of two hosts changes nothing and asks nobody, that of the last ends the group at once (IGMP-132)', () => {
   const bed = tracked();
   for (const host of [one, two]) bed.hear(reportV3(toEx(G)), host);
   bed.mgm.drain();
@@ -45,7 +45,7 @@ test('IGMP-132 the leave of one of two hosts changes nothing and asks nobody, th
   expect(bed.asked()).toEqual([]);
 });
 
-test('IGMP-132 F19 the same for each source of an INCLUDE group', () => {
+test('the same for each source of an INCLUDE group (IGMP-132, F19)', () => {
   const bed = tracked();
   bed.hear(reportV3(allow(S, src('a'), src('b'))), one);
   bed.hear(reportV3(allow(S, src('b'), src('c'))), two);
@@ -59,7 +59,7 @@ test('IGMP-132 F19 the same for each source of an INCLUDE group', () => {
   expect(bed.asked()).toEqual([]);
 });
 
-test('IGMP-132 a source that the last host blocks is refused at once, one that another wants goes on', () => {
+test('a source that the last host blocks is refused at once, one that another wants goes on (IGMP-132)', () => {
   const bed = tracked();
   bed.hear(reportV3(toEx(G, src('a'))), one);
   bed.hear(reportV3(toEx(G, src('a'), src('b'))), two);
@@ -77,7 +77,7 @@ test('IGMP-132 a source that the last host blocks is refused at once, one that a
   expect(bed.asked()).toEqual([]);
 });
 
-test('IGMP-132 when the last EXCLUDE host leaves, what INCLUDE hosts want stays without a gap', () => {
+test('when the last EXCLUDE host leaves, what INCLUDE hosts want stays without a gap (IGMP-132)', () => {
   const bed = tracked();
   bed.hear(reportV3(toEx(G)), one);
   bed.hear(reportV3(allow(G, src('a'))), two);
@@ -87,7 +87,7 @@ test('IGMP-132 when the last EXCLUDE host leaves, what INCLUDE hosts want stays 
   expect(bed.mgm.drain()).toEqual([`add (a,${G})`, `delete (*,${G})`]);
 });
 
-test('IGMP-132 sources that an EXCLUDE host made the group forget are there when it leaves: nobody is asked to name them', () => {
+test('sources that an EXCLUDE host made the group forget are there when it leaves: nobody is asked to name them (IGMP-132)', () => {
   const bed = tracked();
   bed.hear(reportV3(allow(G, src('a'))), one);
   bed.hear(reportV3(toEx(G)), two);
@@ -98,7 +98,7 @@ test('IGMP-132 sources that an EXCLUDE host made the group forget are there when
   expect(bed.mgm.drain()).toEqual([`add (a,${G})`, `delete (*,${G})`]);
 });
 
-test('IGMP-133 while a report of 0.0.0.0 counts, leaves are asked about', () => {
+test('while a report of 0.0.0.0 counts, leaves are asked about (IGMP-133)', () => {
   const bed = tracked();
   bed.hear(reportV3(toEx(G)), { from: '0.0.0.0' });
   bed.hear(reportV3(toEx(G)), one);

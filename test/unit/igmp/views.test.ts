@@ -58,7 +58,7 @@ test('the querier row has what is in force beside what is configured', () => {
   });
 });
 
-test('F30 the querier row tells that the querier speaks an older version', () => {
+test('the querier row tells that the querier speaks an older version (F30)', () => {
   const bed = new Bed({ links: [link(ETH1, '10.0.0.9')] });
   bed.hearQuery(queryV2(), '10.0.0.1');
   expect(bed.module.queriers()[0]!.querierVersion).toBe(2);

@@ -95,7 +95,7 @@ test('sources that every member refuses stay out: of entries that exist and of n
   expect(bed.entry(S2, ip('239.8.8.8'))).toBe('eth2 -> ');
 });
 
-test('INT-032 a flow that is there is not let through for a moment by a join that refuses its source', async () => {
+test('a flow that is there is not let through for a moment by a join that refuses its source (INT-032)', async () => {
   const bed = new Bed();
   await bed.take(bed.eth0, bed.eth1);
   await bed.flow(S0, ip(G), bed.eth0);
@@ -113,7 +113,7 @@ test('INT-032 a flow that is there is not let through for a moment by a join tha
   expect(bed.entry(S0, ip(G))).toBe('eth0 -> eth1');
 });
 
-test('INT-032 the refusal holds after an owner came and went, without a packet in between', async () => {
+test('the refusal holds after an owner came and went, without a packet in between (INT-032)', async () => {
   const bed = new Bed();
   await bed.take(bed.eth0, bed.eth1);
   await bed.hears(reportV3(isEx(G, s0)));
@@ -147,7 +147,7 @@ test('a source that the filter denies does not leave by the interface: neither a
   expect(bed.entry(S2, ip('239.8.8.8'))).toBe('eth2 -> eth1');
 });
 
-test('INT-031 what another protocol wants elsewhere is joined on an IGMP-only link while that link has no owner', async () => {
+test('what another protocol wants elsewhere is joined on an IGMP-only link while that link has no owner (INT-031)', async () => {
   const bed = new Bed({ pull: true });
   await bed.take(bed.eth1);
   const pim = await bed.client('pim', [bed.eth3]);
@@ -166,7 +166,7 @@ test('INT-031 what another protocol wants elsewhere is joined on an IGMP-only li
   expect(bed.joined(bed.eth1)).toEqual([]);
 });
 
-test('IGMP-041 F31 neither data nor reports of 224.0.0.0/24 make an entry, a membership or a call to anybody', async () => {
+test('neither data nor reports of 224.0.0.0/24 make an entry, a membership or a call to anybody (IGMP-041, F31)', async () => {
   const bed = new Bed();
   await bed.take(bed.eth0, bed.eth1);
   await bed.client('pim', [bed.eth3]);
@@ -178,7 +178,7 @@ test('IGMP-041 F31 neither data nor reports of 224.0.0.0/24 make an entry, a mem
   expect(bed.journal).toEqual([]);
 });
 
-test('IGMP-165 an owner that takes the interface finds all memberships of then, and forwarding never stops', async () => {
+test('an owner that takes the interface finds all memberships of then, and forwarding never stops (IGMP-165)', async () => {
   const bed = new Bed();
   await bed.take(bed.eth0, bed.eth1);
   await bed.hears(reportV3(toEx(G)));

@@ -78,7 +78,7 @@ function changed(bytes: Uint8Array, from: string, to: string): Uint8Array {
   return copy;
 }
 
-test('F33 a bridge tells its snooping, its version, its router setting and whose queries it heard where', () => {
+test('a bridge tells its snooping, its version, its router setting and whose queries it heard where (F33)', () => {
   expect(only(NEWLINK_BRIDGE, decodeStackedLink)).toEqual({
     bridge: {
       snooping: true,

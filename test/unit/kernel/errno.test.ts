@@ -21,19 +21,19 @@ test('every error has its name; of two names for a number the one in the manuals
   expect(errnoName(9999)).toBe('E9999');
 });
 
-test('F01 a table in use says who holds it and what to do', () => {
+test('a table in use says who holds it and what to do (F01)', () => {
   expect(kernelError('MRT_INIT', TARGET, 98).message).toBe(
     'MRT_INIT on the IPv4 multicast routing socket failed: EADDRINUSE (98). Another multicast routing daemon holds this table in this network namespace; stop that one first.',
   );
 });
 
-test('F39 a kernel without multicast routing is named with the option it lacks', () => {
+test('a kernel without multicast routing is named with the option it lacks (F39)', () => {
   expect(kernelError('MRT_INIT', TARGET, 92).message).toContain('CONFIG_IP_MROUTE');
   expect(kernelError('opening', 'the raw IGMP socket', 93).message).toContain('CONFIG_IP_MROUTE');
   expect(kernelError('MRT_TABLE', TARGET, 92).message).toContain('CONFIG_IP_MROUTE_MULTIPLE_TABLES');
 });
 
-test('F40 a process that may not is told which capabilities it needs', () => {
+test('a process that may not is told which capabilities it needs (F40)', () => {
   for (const errno of [1, 13]) {
     const error = kernelError('opening', 'the raw IGMP socket', errno);
     expect(error.message).toContain('CAP_NET_RAW');

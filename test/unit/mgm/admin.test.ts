@@ -49,7 +49,7 @@ function readAll<T extends MembershipKey>(
   }
 }
 
-test('MGM-ADM-01 a reader that never registered can use all six functions', async () => {
+test('a reader that never registered can use all six functions (MGM-ADM-01)', async () => {
   const { bed } = await withFlows(FLOWS);
   const { manager } = bed;
   expect(manager.getMfe(sg(S2, G1))).toMatchObject({ code: 'NO_ERROR', mfe: { source: S2, group: G1, iif: bed.eth2 } });
@@ -60,13 +60,13 @@ test('MGM-ADM-01 a reader that never registered can use all six functions', asyn
   expect(manager.getNextMfeStats(sg(S2, G1), 1, MFE_STATS_0).items).toHaveLength(1);
 });
 
-test('MGM-ADM-02 entries are listed by group, then by source, as unsigned numbers', async () => {
+test('entries are listed by group, then by source, as unsigned numbers (MGM-ADM-02)', async () => {
   const { bed } = await withFlows(FLOWS);
   expect(bed.manager.getFirstMfe(100).items.map(text)).toEqual(SORTED);
   expect(bed.manager.getFirstMfeStats(100, MFE_STATS_0).items.map(text)).toEqual(SORTED);
 });
 
-test('MGM-ADM-03 First and Next to the end give every entry once, and the last answer is NO_MORE_ITEMS', async () => {
+test('First and Next to the end give every entry once, and the last answer is NO_MORE_ITEMS (MGM-ADM-03)', async () => {
   const { bed } = await withFlows(FLOWS);
   const { manager } = bed;
   for (const limit of [1, 2, 3, 5, 1000]) {
@@ -86,7 +86,7 @@ test('MGM-ADM-03 First and Next to the end give every entry once, and the last a
   }
 });
 
-test('MGM-ADM-03 entries that come and go meanwhile disturb none that stays', async () => {
+test('entries that come and go meanwhile disturb none that stays (MGM-ADM-03)', async () => {
   const { bed } = await withFlows(FLOWS);
   const { manager } = bed;
   const seen: string[] = [];
@@ -101,7 +101,7 @@ test('MGM-ADM-03 entries that come and go meanwhile disturb none that stays', as
   expect(seen).toEqual([...SORTED, '239.1.1.9 10.0.2.9']);
 });
 
-test('MGM-ADM-04 MORE_DATA while more remain; without any entry NO_MORE_ITEMS and nothing', async () => {
+test('MORE_DATA while more remain; without any entry NO_MORE_ITEMS and nothing (MGM-ADM-04)', async () => {
   const empty = new Bed().manager;
   expect(empty.getFirstMfe(10)).toMatchObject({ code: 'ERROR_NO_MORE_ITEMS', items: [] });
   expect(empty.getFirstMfeStats(10, MFE_STATS_0)).toMatchObject({ code: 'ERROR_NO_MORE_ITEMS', items: [] });
@@ -113,7 +113,7 @@ test('MGM-ADM-04 MORE_DATA while more remain; without any entry NO_MORE_ITEMS an
   });
 });
 
-test('MGM-ADM-04 a limit of 0 is too small a buffer (D-ENUM-1)', async () => {
+test('a limit of 0 is too small a buffer (MGM-ADM-04, D-ENUM-1)', async () => {
   const { bed } = await withFlows(FLOWS);
   const { manager } = bed;
   for (const page of [
@@ -124,13 +124,13 @@ test('MGM-ADM-04 a limit of 0 is too small a buffer (D-ENUM-1)', async () => {
     expect(page).toMatchObject({ code: 'ERROR_INSUFFICIENT_BUFFER', items: [] });
 });
 
-test('MGM-ADM-05 asking for an entry that does not exist is ERROR_NOT_FOUND', async () => {
+test('asking for an entry that does not exist is ERROR_NOT_FOUND (MGM-ADM-05)', async () => {
   const { bed } = await withFlows(FLOWS);
   expect(bed.manager.getMfe(sg(ip('10.0.2.11'), G1)).code).toBe('ERROR_NOT_FOUND');
   expect(bed.manager.getMfeStats(sg(ip('10.0.2.11'), G1), MFE_STATS_0).code).toBe('ERROR_NOT_FOUND');
 });
 
-test('MGM-ADM-06 Next goes on behind an entry that is gone meanwhile', async () => {
+test('Next goes on behind an entry that is gone meanwhile (MGM-ADM-06)', async () => {
   // given a reader that stands at an entry which then ends
   const { bed } = await withFlows(FLOWS);
   const [first] = bed.manager.getFirstMfe(1).items;
@@ -143,7 +143,7 @@ test('MGM-ADM-06 Next goes on behind an entry that is gone meanwhile', async () 
   expect(bed.manager.getNextMfe(sg(ip('0.0.0.1'), G1), 1).items.map(text)).toEqual(['239.1.1.1 10.0.2.9']);
 });
 
-test('MGM-ADM-07 the statistics of an entry rise with its packets, and name its outputs', async () => {
+test('the statistics of an entry rise with its packets, and name its outputs (MGM-ADM-07)', async () => {
   const { bed } = await withFlows([[S2, G1]]);
   const read = () => bed.manager.getMfeStats(sg(S2, G1), MFE_STATS_0).stats!;
   const before = read();
@@ -158,7 +158,7 @@ test('MGM-ADM-07 the statistics of an entry rise with its packets, and name its 
   expect(after.queueOverflow).toBeNull();
 });
 
-test('MGM-ADM-07 STATS_1 has the further figures, STATS_0 has not, an unknown flag is refused (D-ENUM-2)', async () => {
+test('STATS_1 has the further figures, STATS_0 has not, an unknown flag is refused (MGM-ADM-07, D-ENUM-2)', async () => {
   const { bed } = await withFlows([[S2, G1]]);
   const { manager } = bed;
   expect(manager.getMfeStats(sg(S2, G1), MFE_STATS_1).stats).toHaveProperty('uninitMfe', null);

@@ -24,7 +24,7 @@ async function passes(bed: Bed): Promise<string | undefined> {
   return bed.kernelText(S2, G1);
 }
 
-test('F04 what the predecessor forwarded goes on before, while and after everybody is back', async () => {
+test('what the predecessor forwarded goes on before, while and after everybody is back (F04)', async () => {
   const ended: AdoptionResult[] = [];
   const bed = await (await predecessor()).succeeded((result) => ended.push(result));
   expect(await passes(bed)).toBe('eth2 -> eth1,eth3');
@@ -135,7 +135,7 @@ test('J4: outputs by interfaces that went meanwhile do not lead to whoever gets 
   expect(await passes(bed)).toBe('eth2 -> eth1');
 });
 
-test('F02 a static entry of a stranger is not taken for a predecessor’s', async () => {
+test('a static entry of a stranger is not taken for a predecessor’s (F02)', async () => {
   const old = await predecessor();
   const ttls = new Uint8Array(VIFS);
   old.kernel.mroute.foreign.addMfc({ source: S0, group: G1, iif: 0 as Vif, ttls });
@@ -153,7 +153,7 @@ test('F02 a static entry of a stranger is not taken for a predecessor’s', asyn
   expect(ended[0]?.adopted).toBe(1);
 });
 
-test('F03 entries of the predecessor that wait for their interface are not shown as foreign', async () => {
+test('entries of the predecessor that wait for their interface are not shown as foreign (F03)', async () => {
   const bed = await (await predecessor()).succeeded();
   await bed.manager.takeUp();
   await bed.manager.reconcile();

@@ -12,7 +12,7 @@ async function given() {
   return { bed, igmp, proxy, advise };
 }
 
-test('INT-032 where IGMP is alone, a refused source leaves the entry at once, and comes back when it is allowed', async () => {
+test('where IGMP is alone, a refused source leaves the entry at once, and comes back when it is allowed (INT-032)', async () => {
   const { bed, igmp, advise } = await given();
   await igmp.add(any(G1), bed.eth1);
   await bed.flow(S0, G1, bed.eth0);
@@ -23,7 +23,7 @@ test('INT-032 where IGMP is alone, a refused source leaves the entry at once, an
   expect(bed.entry(S0, G1)).toBe('eth0 -> eth1');
 });
 
-test('INT-032 on an owned interface the owner hears of a refused source, and the entry is its business', async () => {
+test('on an owned interface the owner hears of a refused source, and the entry is its business (INT-032)', async () => {
   const { bed, igmp, proxy, advise } = await given();
   await proxy.takes(bed.eth1);
   await bed.resync();
@@ -55,7 +55,7 @@ test('an owner hears who is querier when it takes an interface, and whenever tha
   expect(bed.heard('proxy')).toEqual(['querier eth1', 'non-querier eth1']);
 });
 
-test('IGMP-047 INT-025 a boundary keeps a scoped group from entering and from leaving, and other groups pass', async () => {
+test('a boundary keeps a scoped group from entering and from leaving, and other groups pass (IGMP-047, INT-025)', async () => {
   const bed = new Bed({ boundaries: { eth1: ['239.1.1.1/32'] } });
   const igmp = await bed.igmp([bed.eth0, bed.eth1, bed.eth2]);
   for (const ifindex of [bed.eth0, bed.eth1, bed.eth2]) await igmp.add(any(G1), ifindex);

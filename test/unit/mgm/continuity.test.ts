@@ -86,7 +86,7 @@ async function changeHands({ bed, igmp, stream }: Ground, ifindex: Ifindex): Pro
 
 for (const groups of [1, 10_000])
   for (const moving of ['oif', 'iif'] as const)
-    test(`MGM-OWN-18 INT-020 an ${moving} that changes owner under ${groups} streams loses and duplicates nothing`, async () => {
+    test(`an ${moving} that changes owner under ${groups} streams loses and duplicates nothing (MGM-OWN-18, INT-020)`, async () => {
       // given streams that hosts want before, during and after
       const at = await ground(groups, moving);
       const writes = at.bed.kernel.mroute.calls.addMfc;
@@ -111,7 +111,7 @@ async function ownedByPim(offer?: () => boolean | Promise<boolean>) {
   return { bed, igmp, pim, dvmrp };
 }
 
-test('MGM-OWN-19 a handover is one disable and one enable; the old owner is told that it lost the interface', async () => {
+test('a handover is one disable and one enable; the old owner is told that it lost the interface (MGM-OWN-19)', async () => {
   const { bed, dvmrp } = await ownedByPim();
   // when an operator hands eth1 over
   const view = await bed.manager.handover(bed.eth1, 'pim', 'dvmrp', false);
@@ -126,7 +126,7 @@ test('MGM-OWN-19 a handover is one disable and one enable; the old owner is told
   expect(bed.journal.indexOf('dvmrp offered eth1')).toBeLessThan(bed.journal.indexOf('igmp disable eth1'));
 });
 
-test('MGM-OWN-19 a new owner that refuses leaves everything as it was', async () => {
+test('a new owner that refuses leaves everything as it was (MGM-OWN-19)', async () => {
   for (const offer of [() => false, () => Promise.resolve(false)]) {
     const { bed } = await ownedByPim(offer);
     const view = await bed.manager.handover(bed.eth1, 'pim', 'dvmrp', false);
@@ -137,7 +137,7 @@ test('MGM-OWN-19 a new owner that refuses leaves everything as it was', async ()
   }
 });
 
-test('MGM-OWN-19 a dry run says what would change and changes nothing', async () => {
+test('a dry run says what would change and changes nothing (MGM-OWN-19)', async () => {
   const { bed } = await ownedByPim();
   const view = await bed.manager.handover(bed.eth1, 'pim', 'dvmrp', true);
   await bed.resync();
@@ -145,7 +145,7 @@ test('MGM-OWN-19 a dry run says what would change and changes nothing', async ()
   expect([bed.owner(bed.eth1), bed.journal]).toEqual(['pim', []]);
 });
 
-test('MGM-OWN-19 a handover from somebody who is not the owner, or to somebody unknown, is refused', async () => {
+test('a handover from somebody who is not the owner, or to somebody unknown, is refused (MGM-OWN-19)', async () => {
   const { bed } = await ownedByPim();
   for (const [from, to] of [
     ['dvmrp', 'pim'],

@@ -15,7 +15,7 @@ async function ground(pimOptions: ClientOptions = {}, dvmrpOptions: ClientOption
   return { bed, pim, dvmrp };
 }
 
-test('MGM-CRE-01 the owner of the interface towards S gets one RPF callback, before any creation alert', async () => {
+test('the owner of the interface towards S gets one RPF callback, before any creation alert (MGM-CRE-01)', async () => {
   const { bed, dvmrp } = await ground();
   await dvmrp.add(any(G1), bed.eth1);
   await bed.forget();
@@ -28,7 +28,7 @@ test('MGM-CRE-01 the owner of the interface towards S gets one RPF callback, bef
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
-test('MGM-CRE-01 the callback carries the route, the neighbour, the arrival interface and the header of the packet', async () => {
+test('the callback carries the route, the neighbour, the arrival interface and the header of the packet (MGM-CRE-01)', async () => {
   // given a source behind another router
   const asked: RpfRequest[] = [];
   const { bed } = await ground({ answers: { rpf: (request) => void asked.push(request) as undefined } });
@@ -49,7 +49,7 @@ test('MGM-CRE-01 the callback carries the route, the neighbour, the arrival inte
   expect(bed.mfe(far, G1)).toMatchObject({ upstreamNeighbor: ip('10.0.2.77'), iifProtocol: 'pim' });
 });
 
-test('MGM-CRE-02 the owner of the looked-up interface is asked, wherever the packet came in', async () => {
+test('the owner of the looked-up interface is asked, wherever the packet came in (MGM-CRE-02)', async () => {
   const asked: RpfRequest[] = [];
   const { bed } = await ground({ answers: { rpf: (request) => void asked.push(request) as undefined } });
   await bed.flow(S2, G1, bed.eth3);
@@ -58,14 +58,14 @@ test('MGM-CRE-02 the owner of the looked-up interface is asked, wherever the pac
   expect(bed.entry(S2, G1)).toBe('eth2 -> ');
 });
 
-test('MGM-CRE-02 without a route the arrival interface is taken as the looked-up one (D-RPF-1)', async () => {
+test('without a route the arrival interface is taken as the looked-up one (MGM-CRE-02, D-RPF-1)', async () => {
   const { bed } = await ground();
   await bed.flow(ip('198.51.100.1'), G1, bed.eth1);
   expect(bed.journal[0]).toBe('dvmrp rpf (198.51.100.1,239.1.1.1) eth1');
   expect(bed.entry(ip('198.51.100.1'), G1)).toBe('eth1 -> ');
 });
 
-test('MGM-CRE-03 INT-003 an RPF reply that names another interface of the same client sets the iif', async () => {
+test('an RPF reply that names another interface of the same client sets the iif (MGM-CRE-03, INT-003)', async () => {
   const reply = { answers: { rpf: () => ({ ifindex: other(), upstreamNeighbor: ip('10.0.0.77') }) } };
   const at = await ground(reply);
   function other(): Ifindex {
@@ -76,7 +76,7 @@ test('MGM-CRE-03 INT-003 an RPF reply that names another interface of the same c
   expect(at.bed.mfe(S2, G1)).toMatchObject({ upstreamNeighbor: ip('10.0.0.77'), iifProtocol: 'pim' });
 });
 
-test("MGM-CRE-04 an RPF reply that names somebody else's interface, or nobody's, is ignored", async () => {
+test("an RPF reply that names somebody else's interface, or nobody's, is ignored (MGM-CRE-04)", async () => {
   for (const named of ['eth1', 'unknown'] as const) {
     const at = await ground({
       answers: { rpf: () => ({ ifindex: named === 'eth1' ? at.bed.eth1 : (999 as Ifindex) }) },
@@ -86,7 +86,7 @@ test("MGM-CRE-04 an RPF reply that names somebody else's interface, or nobody's,
   }
 });
 
-test('MGM-CRE-05 INT-004 INT-005 each protocol with a candidate gets one creation alert with exactly its own, preset to forward', async () => {
+test('each protocol with a candidate gets one creation alert with exactly its own, preset to forward (MGM-CRE-05, INT-004, INT-005)', async () => {
   // given candidates of two protocols, and a third protocol without one
   const asked: CreationRequest[] = [];
   const record = { answers: { creationAlert: (request: CreationRequest) => void asked.push(request) as undefined } };
@@ -112,7 +112,7 @@ test('MGM-CRE-05 INT-004 INT-005 each protocol with a candidate gets one creatio
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth0,eth1,eth3');
 });
 
-test('MGM-CRE-06 INT-006 what the reply switches off is neither in the list nor in the kernel', async () => {
+test('what the reply switches off is neither in the list nor in the kernel (MGM-CRE-06, INT-006)', async () => {
   const at = await ground({}, { answers: { creationAlert: () => ({ disabled: [at.bed.eth1, at.bed.eth0] }) } });
   const { bed, pim, dvmrp } = at;
   await pim.add(any(G1), bed.eth0);
@@ -124,7 +124,7 @@ test('MGM-CRE-06 INT-006 what the reply switches off is neither in the list nor 
   expect(bed.kernel.timesDelivered(bed.eth1, [id])).toEqual([0]);
 });
 
-test('MGM-CRE-07 a protocol that changes nothing forwards on all its candidates', async () => {
+test('a protocol that changes nothing forwards on all its candidates (MGM-CRE-07)', async () => {
   for (const creationAlert of [() => undefined, () => ({ disabled: [] }), async () => undefined]) {
     const { bed, dvmrp } = await ground({}, { answers: { creationAlert } });
     await dvmrp.add(any(G1), bed.eth1);
@@ -134,7 +134,7 @@ test('MGM-CRE-07 a protocol that changes nothing forwards on all its candidates'
   }
 });
 
-test('MGM-CRE-07 a protocol that does not answer forwards on all its candidates after 500 ms', async () => {
+test('a protocol that does not answer forwards on all its candidates after 500 ms (MGM-CRE-07)', async () => {
   const { bed, dvmrp } = await ground({}, { answers: { creationAlert: () => new Promise(() => undefined) } });
   await dvmrp.add(any(G1), bed.eth1);
   const id = await bed.flow(S2, G1, bed.eth2);
@@ -147,14 +147,14 @@ test('MGM-CRE-07 a protocol that does not answer forwards on all its candidates 
   expect(bed.kernel.timesDelivered(bed.eth1, [id])).toEqual([1]);
 });
 
-test('MGM-CRE-07 an RPF owner that does not answer costs 500 ms and the look-up stands', async () => {
+test('an RPF owner that does not answer costs 500 ms and the look-up stands (MGM-CRE-07)', async () => {
   const { bed } = await ground({ answers: { rpf: () => new Promise(() => undefined) } });
   await bed.flow(S2, G1, bed.eth2);
   await bed.clock.run(500);
   expect(bed.entry(S2, G1)).toBe('eth2 -> ');
 });
 
-test('MGM-CRE-08 a candidate says whether IGMP is enabled on it', async () => {
+test('a candidate says whether IGMP is enabled on it (MGM-CRE-08)', async () => {
   const { bed, dvmrp } = await ground();
   const igmp = await bed.igmp([bed.eth3]);
   await igmp.hostJoins(any(G1), bed.eth3);
@@ -164,7 +164,7 @@ test('MGM-CRE-08 a candidate says whether IGMP is enabled on it', async () => {
   expect(bed.heard('dvmrp')).toEqual(['creation (10.0.2.9,239.1.1.1) eth1 eth3+igmp']);
 });
 
-test('MGM-CRE-09 fifty packets of a new flow are one RPF and one creation, also while the answers are under way', async () => {
+test('fifty packets of a new flow are one RPF and one creation, also while the answers are under way (MGM-CRE-09)', async () => {
   // given protocols that take 100 ms for each answer
   const later = (bed: () => Bed) => () =>
     new Promise<undefined>((resolve) => bed().clock.after(100, () => resolve(undefined)));
@@ -188,14 +188,14 @@ test('MGM-CRE-09 fifty packets of a new flow are one RPF and one creation, also 
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
-test('MGM-CRE-10 INT-007 without a candidate the entry is negative and the iif owner gets the FALSE prune alert', async () => {
+test('without a candidate the entry is negative and the iif owner gets the FALSE prune alert (MGM-CRE-10, INT-007)', async () => {
   const { bed } = await ground();
   await bed.flow(S2, G1, bed.eth2);
   expect(bed.entry(S2, G1)).toBe('eth2 -> ');
   expect(bed.journal).toEqual(['pim rpf (10.0.2.9,239.1.1.1) eth2', 'pim prune (10.0.2.9,239.1.1.1) FALSE']);
 });
 
-test('MGM-CRE-10 a source towards an interface nobody took gives a negative entry at the arrival for 60 s, and no callback (D-RPF-3)', async () => {
+test('a source towards an interface nobody took gives a negative entry at the arrival for 60 s, and no callback (MGM-CRE-10, D-RPF-3)', async () => {
   const bed = new Bed();
   const dvmrp = await bed.client('dvmrp', [bed.eth1, bed.eth3]);
   await dvmrp.add(any(G1), bed.eth3);
@@ -226,7 +226,7 @@ test('whoever decides where the packet arrives may expect it there when nobody s
   expect(bed.entry(third, G1)).toBe('eth1 -> ');
 });
 
-test('MGM-CRE-11 membership on the iif does not bring the iif into the list', async () => {
+test('membership on the iif does not bring the iif into the list (MGM-CRE-11)', async () => {
   const { bed, pim, dvmrp } = await ground();
   await pim.add(any(G1), bed.eth2);
   await dvmrp.add(any(G1), bed.eth1);
@@ -236,7 +236,7 @@ test('MGM-CRE-11 membership on the iif does not bring the iif into the list', as
   expect(bed.heard('pim').filter((line) => line.startsWith('creation'))).toEqual([]);
 });
 
-test('MGM-CRE-12 (S,G), (*,G) and (*,*) entries on three interfaces are three candidates', async () => {
+test('(S,G), (*,G) and (*,*) entries on three interfaces are three candidates (MGM-CRE-12)', async () => {
   const { bed, pim, dvmrp } = await ground();
   await pim.add(ALL, bed.eth0);
   await dvmrp.add(any(G1), bed.eth1);
@@ -248,7 +248,7 @@ test('MGM-CRE-12 (S,G), (*,G) and (*,*) entries on three interfaces are three ca
   expect(bed.entry(ip('10.0.2.10'), G1)).toBe('eth2 -> eth0,eth1');
 });
 
-test('MGM-CRE-13 INT-024 a packet on the wrong interface is told to the owner of the arrival interface and changes nothing', async () => {
+test('a packet on the wrong interface is told to the owner of the arrival interface and changes nothing (MGM-CRE-13, INT-024)', async () => {
   const { bed, dvmrp } = await ground();
   await dvmrp.add(any(G1), bed.eth1);
   await bed.flow(S2, G1, bed.eth2);
@@ -261,7 +261,7 @@ test('MGM-CRE-13 INT-024 a packet on the wrong interface is told to the owner of
   expect(bed.kernel.timesDelivered(bed.eth1, [id])).toEqual([0]);
 });
 
-test('D-RPF-3 a source that its RPF owner refuses leaves by no interface, whoever joins while the entry silences it', async () => {
+test('a source that its RPF owner refuses leaves by no interface, whoever joins while the entry silences it (D-RPF-3)', async () => {
   // given a refused flow, silenced by a negative entry
   let refuse = true;
   const { bed, dvmrp } = await ground({ answers: { rpf: () => ({ refuse }) } });
@@ -279,7 +279,7 @@ test('D-RPF-3 a source that its RPF owner refuses leaves by no interface, whoeve
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1,eth3');
 });
 
-test('INT-026 packets of 224.0.0.0/24 never lead to an entry (D-FWD-3)', async () => {
+test('packets of 224.0.0.0/24 never lead to an entry (INT-026, D-FWD-3)', async () => {
   // given a kernel that tells of them, which Linux does not
   const { bed, dvmrp } = await ground();
   await dvmrp.add(ALL, bed.eth1);

@@ -36,7 +36,7 @@ function readAll(bed: Bed, handle: Handle, type: EnumerationType, limit: number)
   }
 }
 
-test('MGM-ENU-01 ALL_SOURCES lists each distinct key once, whoever joined it and wherever', async () => {
+test('ALL_SOURCES lists each distinct key once, whoever joined it and wherever (MGM-ENU-01)', async () => {
   const { bed, a } = await joined();
   for (const limit of [1, 2, 1000]) {
     const { items, code } = readAll(bed, a.handle!, 'ALL_SOURCES', limit);
@@ -51,7 +51,7 @@ test('MGM-ENU-01 ALL_SOURCES lists each distinct key once, whoever joined it and
   }
 });
 
-test('MGM-ENU-01 the masks are all ones for an address and 0 for a wildcard', async () => {
+test('the masks are all ones for an address and 0 for a wildcard (MGM-ENU-01)', async () => {
   const { bed, a } = await joined();
   const { items } = readAll(bed, a.handle!, 'ALL_SOURCES', 1000);
   for (const { source, sourceMask, group, groupMask } of items) {
@@ -60,7 +60,7 @@ test('MGM-ENU-01 the masks are all ones for an address and 0 for a wildcard', as
   }
 });
 
-test('MGM-ENU-02 ANY_SOURCE lists one row per group that has a source-specific join, and no other group', async () => {
+test('ANY_SOURCE lists one row per group that has a source-specific join, and no other group (MGM-ENU-02)', async () => {
   const { bed, a, b } = await joined();
   expect(readAll(bed, a.handle!, 'ANY_SOURCE', 1000).items.map(keyText).sort()).toEqual([
     '(*,239.1.1.1)',
@@ -73,7 +73,7 @@ test('MGM-ENU-02 ANY_SOURCE lists one row per group that has a source-specific j
   ]);
 });
 
-test('MGM-ENU-03 when nothing fits, nothing is consumed and the next call continues', async () => {
+test('when nothing fits, nothing is consumed and the next call continues (MGM-ENU-03)', async () => {
   const { bed, a } = await joined();
   const { enumeration } = bed.manager.groupEnumerationStart(a.handle!, 'ALL_SOURCES');
   const first = bed.manager.groupEnumerationGetNext(enumeration!, 2);
@@ -86,7 +86,7 @@ test('MGM-ENU-03 when nothing fits, nothing is consumed and the next call contin
   expect([keys.length, new Set(keys).size]).toEqual([5, 5]);
 });
 
-test('MGM-ENU-04 after End the handle is dead', async () => {
+test('after End the handle is dead (MGM-ENU-04)', async () => {
   const { bed, a } = await joined();
   const { enumeration } = bed.manager.groupEnumerationStart(a.handle!, 'ALL_SOURCES');
   expect(bed.manager.groupEnumerationEnd(enumeration!).code).toBe('NO_ERROR');
@@ -95,7 +95,7 @@ test('MGM-ENU-04 after End the handle is dead', async () => {
   expect(bed.manager.groupEnumerationEnd(4711).code).toBe('ERROR_INVALID_PARAMETER');
 });
 
-test('MGM-ENU-05 the last page carries entries and says NO_MORE_ITEMS', async () => {
+test('the last page carries entries and says NO_MORE_ITEMS (MGM-ENU-05)', async () => {
   const { bed, a } = await joined();
   expect(readAll(bed, a.handle!, 'ALL_SOURCES', 3)).toMatchObject({ code: 'ERROR_NO_MORE_ITEMS', last: 2 });
   expect(readAll(bed, a.handle!, 'ALL_SOURCES', 5)).toMatchObject({ code: 'ERROR_NO_MORE_ITEMS', last: 5 });

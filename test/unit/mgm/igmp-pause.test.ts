@@ -6,7 +6,7 @@ import { any, Bed, G1, G2, now, S2, said } from '../../support/manager-bed.js';
 
 const DISABLED = 'ERROR_CAN_NOT_COMPLETE igmpDisabled';
 
-test('MGM-IGM-01 a Take with IGMP on the interface disables and enables IGMP there once', async () => {
+test('a Take with IGMP on the interface disables and enables IGMP there once (MGM-IGM-01)', async () => {
   const bed = new Bed();
   await bed.igmp([bed.eth1, bed.eth3]);
   await bed.client('pim', [bed.eth1]);
@@ -14,7 +14,7 @@ test('MGM-IGM-01 a Take with IGMP on the interface disables and enables IGMP the
   expect(bed.journal).toEqual(['igmp disable eth1', 'igmp enable eth1']);
 });
 
-test('MGM-IGM-02 a Release with IGMP on the interface disables and enables IGMP there once', async () => {
+test('a Release with IGMP on the interface disables and enables IGMP there once (MGM-IGM-02)', async () => {
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1]);
   await bed.igmp([bed.eth1]);
@@ -43,7 +43,7 @@ async function forwardingByIgmp() {
   return { bed, igmp, pim, look };
 }
 
-test('MGM-IGM-03 between disable and its acknowledgement nothing of the interface has changed', async () => {
+test('between disable and its acknowledgement nothing of the interface has changed (MGM-IGM-03)', async () => {
   const { bed, igmp, pim, look } = await forwardingByIgmp();
   const [before, calls] = [look(), { ...bed.kernel.mroute.calls }];
   // when disable has been sent and IGMP is silent
@@ -58,7 +58,7 @@ test('MGM-IGM-03 between disable and its acknowledgement nothing of the interfac
   expect(await said(take)).toBe('NO_ERROR');
 });
 
-test('MGM-IGM-04 INT-019 when enable is sent all data changes are complete', async () => {
+test('when enable is sent all data changes are complete (MGM-IGM-04, INT-019)', async () => {
   const { bed, igmp, pim, look } = await forwardingByIgmp();
   const take = pim.take(bed.eth1);
   await igmp.acknowledge(bed.eth1);
@@ -74,7 +74,7 @@ test('MGM-IGM-04 INT-019 when enable is sent all data changes are complete', asy
   await take;
 });
 
-test('MGM-IGM-05 from disable to the acknowledgement of enable IGMP can neither add nor delete there', async () => {
+test('from disable to the acknowledgement of enable IGMP can neither add nor delete there (MGM-IGM-05)', async () => {
   const { bed, igmp, pim } = await forwardingByIgmp();
   const take = pim.take(bed.eth1);
   // when IGMP breaks the rule before its first and before its second acknowledgement
@@ -91,7 +91,7 @@ test('MGM-IGM-05 from disable to the acknowledgement of enable IGMP can neither 
   expect(now(igmp.add(any(G2), bed.eth1))).toBe('NO_ERROR');
 });
 
-test('MGM-IGM-06 while IGMP is disabled on one interface its Adds on another one work', async () => {
+test('while IGMP is disabled on one interface its Adds on another one work (MGM-IGM-06)', async () => {
   const { bed, igmp, pim } = await forwardingByIgmp();
   igmp.ack = 'at once';
   await igmp.takes(bed.eth3);
@@ -105,7 +105,7 @@ test('MGM-IGM-06 while IGMP is disabled on one interface its Adds on another one
   expect(await said(take)).toBe('NO_ERROR');
 });
 
-test('MGM-IGM-07 an Add from inside the enable callback fails at once and nobody hangs', async () => {
+test('an Add from inside the enable callback fails at once and nobody hangs (MGM-IGM-07)', async () => {
   // given an IGMP that adds inside the callback
   const bed = new Bed();
   const answers: unknown[] = [];
@@ -121,7 +121,7 @@ test('MGM-IGM-07 an Add from inside the enable callback fails at once and nobody
   expect([bed.state(bed.eth1), bed.interfaceView(bed.eth1)?.phase]).toEqual(['PG', 'steady']);
 });
 
-test('MGM-IGM-08 n groups re-added on an owned interface are n local joins to the owner', async () => {
+test('n groups re-added on an owned interface are n local joins to the owner (MGM-IGM-08)', async () => {
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1]);
   for (const n of [1, 2, 3, 4, 5]) await igmp.hostJoins(any(ip(`239.1.1.${n}`)), bed.eth1);
@@ -131,7 +131,7 @@ test('MGM-IGM-08 n groups re-added on an owned interface are n local joins to th
   expect(joins).toEqual([1, 2, 3, 4, 5].map((n) => `local-join (*,239.1.1.${n}) eth1`));
 });
 
-test('MGM-IGM-09 what IGMP re-adds after a release is no local join to anybody', async () => {
+test('what IGMP re-adds after a release is no local join to anybody (MGM-IGM-09)', async () => {
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1]);
   await igmp.hostJoins(any(G1), bed.eth1);
@@ -144,7 +144,7 @@ test('MGM-IGM-09 what IGMP re-adds after a release is no local join to anybody',
   expect(bed.memberships()).toEqual(['(*,239.1.1.1) eth1 igmp']);
 });
 
-test('MGM-IGM-10 a host that joins while IGMP is disabled appears after the re-add and not before', async () => {
+test('a host that joins while IGMP is disabled appears after the re-add and not before (MGM-IGM-10)', async () => {
   const { bed, igmp, pim } = await forwardingByIgmp();
   const take = pim.take(bed.eth1);
   await igmp.hostJoins(any(G2), bed.eth1);
@@ -156,7 +156,7 @@ test('MGM-IGM-10 a host that joins while IGMP is disabled appears after the re-a
   expect(bed.memberships()).toEqual(['(*,239.1.1.1) eth1 igmp', '(*,239.1.1.2) eth1 igmp']);
 });
 
-test('MGM-IGM-11 a host that leaves while IGMP is disabled is not in the manager after the resync', async () => {
+test('a host that leaves while IGMP is disabled is not in the manager after the resync (MGM-IGM-11)', async () => {
   const { bed, igmp, pim } = await forwardingByIgmp();
   const take = pim.take(bed.eth1);
   await igmp.hostLeaves(any(G1), bed.eth1);
@@ -168,7 +168,7 @@ test('MGM-IGM-11 a host that leaves while IGMP is disabled is not in the manager
   expect(bed.heard('pim').filter((line) => line.startsWith('local-'))).toEqual([]);
 });
 
-test('MGM-IGM-12 IGMP itself taking or releasing causes no disable and no enable', async () => {
+test('IGMP itself taking or releasing causes no disable and no enable (MGM-IGM-12)', async () => {
   const bed = new Bed();
   await bed.client('pim', [bed.eth1]);
   const igmp = await bed.igmp([bed.eth1]);
@@ -181,7 +181,7 @@ test('MGM-IGM-12 IGMP itself taking or releasing causes no disable and no enable
   expect([bed.state(bed.eth3), bed.heard('igmp')]).toEqual(['U', []]);
 });
 
-test('MGM-IGM-13 without IGMP on the interface Take and Release send it nothing', async () => {
+test('without IGMP on the interface Take and Release send it nothing (MGM-IGM-13)', async () => {
   const bed = new Bed();
   await bed.igmp([bed.eth3]);
   const pim = await bed.client('pim', [bed.eth1]);
@@ -190,7 +190,7 @@ test('MGM-IGM-13 without IGMP on the interface Take and Release send it nothing'
   expect(bed.heard('igmp')).toEqual([]);
 });
 
-test('MGM-IGM-13 a Take and at once a Release are two pairs, also when IGMP takes its time', async () => {
+test('a Take and at once a Release are two pairs, also when IGMP takes its time (MGM-IGM-13)', async () => {
   for (const ack of ['at once', 'by promise'] as const) {
     const bed = new Bed();
     const igmp = await bed.igmp([bed.eth1], { ack });
@@ -204,7 +204,7 @@ test('MGM-IGM-13 a Take and at once a Release are two pairs, also when IGMP take
   }
 });
 
-test('MGM-IGM-14 Take is answered after enable was acknowledged and before any local join', async () => {
+test('Take is answered after enable was acknowledged and before any local join (MGM-IGM-14)', async () => {
   for (const ack of ['at once', 'by promise', 'when told'] as const) {
     const bed = new Bed();
     const igmp = await bed.igmp([bed.eth1]);
@@ -229,7 +229,7 @@ test('MGM-IGM-14 Take is answered after enable was acknowledged and before any l
   }
 });
 
-test('MGM-IGM-15 an IGMP that does not acknowledge within 2 s is dead, and the Take succeeds', async () => {
+test('an IGMP that does not acknowledge within 2 s is dead, and the Take succeeds (MGM-IGM-15)', async () => {
   // given an IGMP that hangs
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1, bed.eth3]);
@@ -251,7 +251,7 @@ test('MGM-IGM-15 an IGMP that does not acknowledge within 2 s is dead, and the T
   expect(await said(igmp.take(bed.eth3))).toBe('ERROR_INVALID_PARAMETER badHandle');
 });
 
-test('MGM-IGM-15 an IGMP that dies between disable and its acknowledgement counts as acknowledged (6.12)', async () => {
+test('an IGMP that dies between disable and its acknowledgement counts as acknowledged (6.12) (MGM-IGM-15)', async () => {
   const { bed, igmp, pim } = await forwardingByIgmp();
   const take = pim.take(bed.eth1);
   await settle();
@@ -265,7 +265,7 @@ test('MGM-IGM-15 an IGMP that dies between disable and its acknowledgement count
   expect(bed.state(bed.eth1)).toBe('PG');
 });
 
-test('MGM-IGM-16 two interfaces can be in transition at once, each with its own acknowledgement', async () => {
+test('two interfaces can be in transition at once, each with its own acknowledgement (MGM-IGM-16)', async () => {
   // given two Takes that wait for IGMP
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1, bed.eth3], { ack: 'when told' });
@@ -284,7 +284,7 @@ test('MGM-IGM-16 two interfaces can be in transition at once, each with its own 
   expect(await said(takes[0]!)).toBe('NO_ERROR');
 });
 
-test('MGM-IGM-17 a transition that leaves membership the same sends third protocols nothing', async () => {
+test('a transition that leaves membership the same sends third protocols nothing (MGM-IGM-17)', async () => {
   // given a third protocol that knows of the group, on whose interface the stream comes in
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1]);
@@ -305,7 +305,7 @@ test('MGM-IGM-17 a transition that leaves membership the same sends third protoc
   expect(bed.heard('third')).toEqual([]);
 });
 
-test('MGM-IGM-17 only net differences are told, at the end of the resync: 6.8, step 7', async () => {
+test('only net differences are told, at the end of the resync: 6.8, step 7 (MGM-IGM-17)', async () => {
   // given IGMP with .1 on eth1, pim on the way to the source and alerted, dvmrp fresh
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1]);
@@ -342,7 +342,7 @@ test('MGM-IGM-17 only net differences are told, at the end of the resync: 6.8, s
   expect([bed.heard('pim'), bed.heard('dvmrp')]).toEqual([[], ['join (*,239.1.1.1) TRUE']]);
 });
 
-test('MGM-IGM-18 without resyncDone the resync ends 5 s after enable and the net alerts go out', async () => {
+test('without resyncDone the resync ends 5 s after enable and the net alerts go out (MGM-IGM-18)', async () => {
   // given an IGMP that never says that it is done, and lost a group in the pause
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1], { saysResyncDone: false, ack: 'when told' });

@@ -14,14 +14,14 @@ async function four() {
   return { bed, a, b, c, d };
 }
 
-test('MGM-JAL-01 INT-011 the first client of (*,G) alerts every other one, once, with memberUpdate TRUE', async () => {
+test('the first client of (*,G) alerts every other one, once, with memberUpdate TRUE (MGM-JAL-01, INT-011)', async () => {
   const { bed, a } = await four();
   await a.add(any(G1), bed.eth0);
   await settle();
   expect([...bed.journal].sort()).toEqual(['b', 'c', 'd'].map((name) => `${name} join (*,239.1.1.1) TRUE`));
 });
 
-test('MGM-JAL-02 INT-011 the second client alerts the first one only', async () => {
+test('the second client alerts the first one only (MGM-JAL-02, INT-011)', async () => {
   const { bed, a, c } = await four();
   await a.add(any(G1), bed.eth0);
   await bed.forget();
@@ -30,7 +30,7 @@ test('MGM-JAL-02 INT-011 the second client alerts the first one only', async () 
   expect(bed.journal).toEqual(['a join (*,239.1.1.1) TRUE']);
 });
 
-test('MGM-JAL-03 INT-011 the third client alerts nobody', async () => {
+test('the third client alerts nobody (MGM-JAL-03, INT-011)', async () => {
   const { bed, a, b, c } = await four();
   await a.add(any(G1), bed.eth0);
   await c.add(any(G1), bed.eth3);
@@ -40,7 +40,7 @@ test('MGM-JAL-03 INT-011 the third client alerts nobody', async () => {
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-JAL-04 INT-012 a further interface of a client that has it already alerts nobody', async () => {
+test('a further interface of a client that has it already alerts nobody (MGM-JAL-04, INT-012)', async () => {
   const { bed, a } = await four();
   await a.add(any(G1), bed.eth0);
   await bed.forget();
@@ -49,14 +49,14 @@ test('MGM-JAL-04 INT-012 a further interface of a client that has it already ale
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-JAL-05 INT-013 the first client of (S,G) alerts the owner of the interface towards S and nobody else', async () => {
+test('the first client of (S,G) alerts the owner of the interface towards S and nobody else (MGM-JAL-05, INT-013)', async () => {
   const { bed, a } = await four();
   await a.add(sg(S2, G1), bed.eth0);
   await settle();
   expect(bed.journal).toEqual(['b join (10.0.2.9,239.1.1.1) TRUE']);
 });
 
-test('MGM-JAL-05 the way towards S is asked of the routes when S is not on a connected network', async () => {
+test('the way towards S is asked of the routes when S is not on a connected network (MGM-JAL-05)', async () => {
   const { bed, a } = await four();
   bed.kernel.routes.set('172.16.0.0/12', { ifindex: bed.eth3, gateway: '10.0.3.2' });
   await a.add(sg(ip('172.16.5.5'), G1), bed.eth0);
@@ -64,7 +64,7 @@ test('MGM-JAL-05 the way towards S is asked of the routes when S is not on a con
   expect(bed.journal).toEqual(['c join (172.16.5.5,239.1.1.1) TRUE']);
 });
 
-test('MGM-JAL-06 INT-013 the owner towards S itself, or a second client, alerts nobody for (S,G)', async () => {
+test('the owner towards S itself, or a second client, alerts nobody for (S,G) (MGM-JAL-06, INT-013)', async () => {
   const { bed, a, b, c } = await four();
   await b.add(sg(S2, G1), bed.eth2);
   await settle();
@@ -76,14 +76,14 @@ test('MGM-JAL-06 INT-013 the owner towards S itself, or a second client, alerts 
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-JAL-07 the first client of (*,*) alerts all others with the all-zero key', async () => {
+test('the first client of (*,*) alerts all others with the all-zero key (MGM-JAL-07)', async () => {
   const { bed, a } = await four();
   await a.add(ALL, bed.eth0);
   await settle();
   expect([...bed.journal].sort()).toEqual(['b', 'c', 'd'].map((name) => `${name} join (*,*) TRUE`));
 });
 
-test('MGM-JAL-07 (*,*) is a key of its own: it does not count for (*,G) (D-KEY-2)', async () => {
+test('(*,*) is a key of its own: it does not count for (*,G) (MGM-JAL-07, D-KEY-2)', async () => {
   const { bed, a, c } = await four();
   await a.add(ALL, bed.eth0);
   await bed.forget();
@@ -92,7 +92,7 @@ test('MGM-JAL-07 (*,*) is a key of its own: it does not count for (*,G) (D-KEY-2
   expect([...bed.journal].sort()).toEqual(['a', 'b', 'd'].map((name) => `${name} join (*,239.1.1.1) TRUE`));
 });
 
-test('MGM-JAL-08 INT-008 when an outgoing list turns non-empty by another client, the iif owner hears it, TRUE before FALSE', async () => {
+test('when an outgoing list turns non-empty by another client, the iif owner hears it, TRUE before FALSE (MGM-JAL-08, INT-008)', async () => {
   // given a flow that nobody wants
   const { bed, a } = await four();
   await bed.flow(S2, G1, bed.eth2);
@@ -109,7 +109,7 @@ test('MGM-JAL-08 INT-008 when an outgoing list turns non-empty by another client
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-JAL-09 when the iif owner itself opens the list, there is no FALSE alert', async () => {
+test('when the iif owner itself opens the list, there is no FALSE alert (MGM-JAL-09)', async () => {
   const bed = new Bed();
   const b = await bed.client('b', [bed.eth2, bed.eth3]);
   await bed.flow(S2, G1, bed.eth2);
@@ -143,7 +143,7 @@ test('an owner that takes the interface towards a source is told of it (D-ALERT-
   expect(bed.heard('c')).toHaveLength(4);
 });
 
-test('MGM-JAL-11 an Add by IGMP on an owned interface counts for the owner: the others hear of it once', async () => {
+test('an Add by IGMP on an owned interface counts for the owner: the others hear of it once (MGM-JAL-11)', async () => {
   const { bed } = await four();
   const igmp = await bed.igmp([bed.eth0, bed.eth1]);
   await igmp.hostJoins(any(G1), bed.eth0);
@@ -161,7 +161,7 @@ test('alerts are delivered after the call that caused them has returned', async 
   expect(bed.journal).toHaveLength(3);
 });
 
-test('INT-022 a client may call back from inside an alert (D-CB-3)', async () => {
+test('a client may call back from inside an alert (INT-022, D-CB-3)', async () => {
   // given a client that joins as soon as it hears that somebody else has
   const bed = new Bed();
   const a = await bed.client('a', [bed.eth0]);

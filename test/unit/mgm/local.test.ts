@@ -14,7 +14,7 @@ async function ownedWithIgmp() {
   return { bed, pim, igmp, other };
 }
 
-test('MGM-LOC-01 an Add by IGMP on an owned interface is a local join with that key and interface', async () => {
+test('an Add by IGMP on an owned interface is a local join with that key and interface (MGM-LOC-01)', async () => {
   const { bed, igmp } = await ownedWithIgmp();
   await igmp.hostJoins(any(G1), bed.eth1);
   await igmp.hostJoins(sg(S2, G2), bed.eth1);
@@ -23,7 +23,7 @@ test('MGM-LOC-01 an Add by IGMP on an owned interface is a local join with that 
   expect(bed.heard('pim')).toEqual(['local-join (*,239.1.1.1) eth1', 'local-join (10.0.2.9,239.1.1.2) eth1']);
 });
 
-test('MGM-LOC-02 a Delete by IGMP on an owned interface is a local leave', async () => {
+test('a Delete by IGMP on an owned interface is a local leave (MGM-LOC-02)', async () => {
   const { bed, igmp } = await ownedWithIgmp();
   await igmp.hostJoins(any(G1), bed.eth1);
   await bed.forget();
@@ -32,7 +32,7 @@ test('MGM-LOC-02 a Delete by IGMP on an owned interface is a local leave', async
   expect(bed.heard('pim')).toEqual(['local-leave (*,239.1.1.1) eth1']);
 });
 
-test('MGM-LOC-03 an Add by IGMP where it is alone is nobody’s local join, and alerts the others by rule', async () => {
+test('an Add by IGMP where it is alone is nobody’s local join, and alerts the others by rule (MGM-LOC-03)', async () => {
   const { bed, igmp } = await ownedWithIgmp();
   await igmp.takes(bed.eth3);
   await igmp.hostJoins(any(G1), bed.eth3);
@@ -40,14 +40,14 @@ test('MGM-LOC-03 an Add by IGMP where it is alone is nobody’s local join, and 
   expect(bed.journal).toEqual(['pim join (*,239.1.1.1) TRUE', 'other join (*,239.1.1.1) TRUE']);
 });
 
-test('MGM-LOC-04 an Add by the owner is no local join', async () => {
+test('an Add by the owner is no local join (MGM-LOC-04)', async () => {
   const { bed, pim } = await ownedWithIgmp();
   await pim.add(any(G1), bed.eth1);
   await settle();
   expect(bed.journal).toEqual(['other join (*,239.1.1.1) TRUE']);
 });
 
-test('MGM-LOC-05 when IGMP releases, the owner gets one local leave per entry, by group, then source', async () => {
+test('when IGMP releases, the owner gets one local leave per entry, by group, then source (MGM-LOC-05)', async () => {
   // given entries in no order, and one of the owner itself
   const { bed, pim, igmp } = await ownedWithIgmp();
   for (const key of [any(G2), sg(ip('10.0.2.10'), G1), sg(S2, G1), any(G1)]) await igmp.hostJoins(key, bed.eth1);
@@ -78,7 +78,7 @@ async function flowAndOwner(localJoin: (join: LocalJoin) => unknown) {
   return { bed, pim, igmp };
 }
 
-test('INT-034 an owner that is not the forwarder keeps an existing flow off the interface, not one packet leaves (D-LJ-2)', async () => {
+test('an owner that is not the forwarder keeps an existing flow off the interface, not one packet leaves (INT-034, D-LJ-2)', async () => {
   // given an owner that refuses every existing entry
   const asked: LocalJoin[] = [];
   const { bed, pim, igmp } = await flowAndOwner((join) => {
@@ -117,7 +117,7 @@ test('an owner that answers the local join later holds the Add back, one that ne
   }
 });
 
-test('INT-023 a local join that throws counts as an answer without a wish, and is counted', async () => {
+test('a local join that throws counts as an answer without a wish, and is counted (INT-023)', async () => {
   const { bed, igmp } = await flowAndOwner(() => {
     throw new Error('a mistake in the protocol');
   });

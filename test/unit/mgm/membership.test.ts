@@ -19,7 +19,7 @@ async function flowing() {
   return { bed, pim, dvmrp };
 }
 
-test('MGM-MEM-01 adding before taking the interface is refused', async () => {
+test('adding before taking the interface is refused (MGM-MEM-01)', async () => {
   const bed = new Bed();
   const pim = await bed.client('pim');
   await bed.igmp([bed.eth1]);
@@ -29,18 +29,18 @@ test('MGM-MEM-01 adding before taking the interface is refused', async () => {
   expect(bed.memberships()).toEqual([]);
 });
 
-test('MGM-MEM-02 deleting on an interface owned by another is refused', async () => {
+test('deleting on an interface owned by another is refused (MGM-MEM-02)', async () => {
   const { bed, pim } = await flowing();
   expect(await said(pim.remove(any(G1), bed.eth1))).toBe('ERROR_INVALID_PARAMETER notOwner');
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
-test('MGM-MEM-03 deleting on an unknown interface is ERROR_NOT_FOUND', async () => {
+test('deleting on an unknown interface is ERROR_NOT_FOUND (MGM-MEM-03)', async () => {
   const { pim } = await flowing();
   expect(now(pim.remove(any(G1), 999 as Ifindex))).toBe('ERROR_NOT_FOUND');
 });
 
-test('MGM-MEM-04 source 0 mask 0 is (*,G), with group and mask 0 too it is (*,*)', async () => {
+test('source 0 mask 0 is (*,G), with group and mask 0 too it is (*,*) (MGM-MEM-04)', async () => {
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1]);
   await pim.add({ source: ANY4, sourceMask: ANY4, group: G1, groupMask: ONES }, bed.eth1);
@@ -53,20 +53,20 @@ test('MGM-MEM-04 source 0 mask 0 is (*,G), with group and mask 0 too it is (*,*)
   expect(bed.memberships()).toEqual(['(*,239.1.1.1) eth1 pim']);
 });
 
-describe('MGM-MEM-05 and MGM-MEM-06 keys that are refused, by Add and by Delete', () => {
+describe('and MGM-MEM-06 keys that are refused, by Add and by Delete (MGM-MEM-05)', () => {
   const refused: readonly (readonly [string, MaskedKey])[] = [
-    ['MGM-MEM-05 a range of sources', { source: ip('10.0.2.0'), sourceMask: ip('255.255.255.0'), group: G1 }],
-    ['MGM-MEM-05 a range of groups', { source: ANY4, group: ip('239.1.0.0'), groupMask: ip('255.255.0.0') }],
-    ['MGM-MEM-05 source 0 with a mask', { source: ANY4, sourceMask: ONES, group: G1 }],
-    ['MGM-MEM-05 group 0 with a mask', { source: ANY4, group: ANY4, groupMask: ONES }],
-    ['MGM-MEM-05 a source with mask 0', { source: S2, sourceMask: ANY4, group: G1 }],
-    ['MGM-MEM-05 a group with mask 0', { source: ANY4, group: G1, groupMask: ANY4 }],
-    ['MGM-MEM-05 (s,*), which does not exist', { source: S2, group: ANY4 }],
-    ['MGM-MEM-06 a unicast group', any(ip('10.1.1.1'))],
-    ['MGM-MEM-06 a group above 239', any(ip('240.0.0.1'))],
-    ['MGM-MEM-06 the first link-local group', any(ip('224.0.0.0'))],
-    ['MGM-MEM-06 the last link-local group', any(ip('224.0.0.255'))],
-    ['MGM-MEM-06 a multicast source', sg(ip('239.1.1.1'), G1)],
+    ['a range of sources (MGM-MEM-05)', { source: ip('10.0.2.0'), sourceMask: ip('255.255.255.0'), group: G1 }],
+    ['a range of groups (MGM-MEM-05)', { source: ANY4, group: ip('239.1.0.0'), groupMask: ip('255.255.0.0') }],
+    ['source 0 with a mask (MGM-MEM-05)', { source: ANY4, sourceMask: ONES, group: G1 }],
+    ['group 0 with a mask (MGM-MEM-05)', { source: ANY4, group: ANY4, groupMask: ONES }],
+    ['a source with mask 0 (MGM-MEM-05)', { source: S2, sourceMask: ANY4, group: G1 }],
+    ['a group with mask 0 (MGM-MEM-05)', { source: ANY4, group: G1, groupMask: ANY4 }],
+    ['(s,*), which does not exist (MGM-MEM-05)', { source: S2, group: ANY4 }],
+    ['a unicast group (MGM-MEM-06)', any(ip('10.1.1.1'))],
+    ['a group above 239 (MGM-MEM-06)', any(ip('240.0.0.1'))],
+    ['the first link-local group (MGM-MEM-06)', any(ip('224.0.0.0'))],
+    ['the last link-local group (MGM-MEM-06)', any(ip('224.0.0.255'))],
+    ['a multicast source (MGM-MEM-06)', sg(ip('239.1.1.1'), G1)],
   ];
   test.each(refused)('%s', async (_, key) => {
     const bed = new Bed();
@@ -76,7 +76,7 @@ describe('MGM-MEM-05 and MGM-MEM-06 keys that are refused, by Add and by Delete'
     expect(bed.memberships()).toEqual([]);
   });
 
-  test('MGM-MEM-06 the first and the last group that can be forwarded are accepted', async () => {
+  test('the first and the last group that can be forwarded are accepted (MGM-MEM-06)', async () => {
     const bed = new Bed();
     const pim = await bed.client('pim', [bed.eth1]);
     for (const group of ['224.0.1.0', '239.255.255.255'])
@@ -84,7 +84,7 @@ describe('MGM-MEM-05 and MGM-MEM-06 keys that are refused, by Add and by Delete'
   });
 });
 
-test('MGM-MEM-07 flags of 0 or with an unknown bit are refused', async () => {
+test('flags of 0 or with an unknown bit are refused (MGM-MEM-07)', async () => {
   const { bed, dvmrp } = await flowing();
   for (const flags of [0, 4, JOIN | 8, -1]) {
     expect(await said(dvmrp.add(sg(S2, G1), bed.eth1, flags))).toBe('ERROR_INVALID_PARAMETER badFlags');
@@ -92,7 +92,7 @@ test('MGM-MEM-07 flags of 0 or with an unknown bit are refused', async () => {
   }
 });
 
-test('MGM-MEM-08 before Add answers, the interface is in the list of every matching entry and in the kernel', async () => {
+test('before Add answers, the interface is in the list of every matching entry and in the kernel (MGM-MEM-08)', async () => {
   for (const key of [sg(S2, G1), any(G1), ALL]) {
     const { bed, dvmrp } = await flowing();
     expect(now(dvmrp.add(key, bed.eth3))).toBe('NO_ERROR');
@@ -100,7 +100,7 @@ test('MGM-MEM-08 before Add answers, the interface is in the list of every match
   }
 });
 
-test('MGM-MEM-09 before Delete of the last match answers, the interface has left the list and the kernel', async () => {
+test('before Delete of the last match answers, the interface has left the list and the kernel (MGM-MEM-09)', async () => {
   const { bed, dvmrp } = await flowing();
   await dvmrp.add(sg(S2, G1), bed.eth1);
   expect(now(dvmrp.remove(any(G1), bed.eth1))).toBe('NO_ERROR');
@@ -109,7 +109,7 @@ test('MGM-MEM-09 before Delete of the last match answers, the interface has left
   expect(bed.entry(S2, G1)).toBe('eth2 -> ');
 });
 
-test('MGM-MEM-10 FORWARD-Delete takes the interface from one entry; membership and alerts stay', async () => {
+test('FORWARD-Delete takes the interface from one entry; membership and alerts stay (MGM-MEM-10)', async () => {
   // given two flows of one group, each going to two interfaces
   const { bed, dvmrp } = await flowing();
   const other = ip('10.0.2.10');
@@ -125,7 +125,7 @@ test('MGM-MEM-10 FORWARD-Delete takes the interface from one entry; membership a
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-MEM-11 FORWARD-Add puts the interface into one entry; no alert is sent', async () => {
+test('FORWARD-Add puts the interface into one entry; no alert is sent (MGM-MEM-11)', async () => {
   const { bed, dvmrp } = await flowing();
   const other = ip('10.0.2.10');
   await bed.flow(other, G1, bed.eth2);
@@ -136,7 +136,7 @@ test('MGM-MEM-11 FORWARD-Add puts the interface into one entry; no alert is sent
   expect([bed.memberships(), bed.journal]).toEqual([['(*,239.1.1.1) eth1 dvmrp'], []]);
 });
 
-test('MGM-MEM-12 FORWARD with a wildcard is refused', async () => {
+test('FORWARD with a wildcard is refused (MGM-MEM-12)', async () => {
   const { bed, dvmrp } = await flowing();
   for (const key of [any(G1), ALL]) {
     expect(await said(dvmrp.add(key, bed.eth3, FORWARD))).toBe('ERROR_INVALID_PARAMETER wildcardForward');
@@ -146,7 +146,7 @@ test('MGM-MEM-12 FORWARD with a wildcard is refused', async () => {
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
-test('MGM-MEM-13 FORWARD without an entry: Delete finds nothing, Add cannot complete, nothing is remembered', async () => {
+test('FORWARD without an entry: Delete finds nothing, Add cannot complete, nothing is remembered (MGM-MEM-13)', async () => {
   const { bed, dvmrp } = await flowing();
   expect(await said(dvmrp.remove(sg(S2, G2), bed.eth1, FORWARD))).toBe('ERROR_NOT_FOUND noSuchMfe');
   expect(await said(dvmrp.add(sg(S2, G2), bed.eth1, FORWARD))).toBe('ERROR_CAN_NOT_COMPLETE noSuchMfe');
@@ -154,7 +154,7 @@ test('MGM-MEM-13 FORWARD without an entry: Delete finds nothing, Add cannot comp
   expect(bed.entry(S2, G2)).toBe('eth2 -> ');
 });
 
-test('MGM-MEM-13 JOIN and FORWARD together work without an entry (D-FLAG-2)', async () => {
+test('JOIN and FORWARD together work without an entry (MGM-MEM-13, D-FLAG-2)', async () => {
   const { bed, dvmrp } = await flowing();
   expect(now(dvmrp.add(sg(S2, G2), bed.eth1, JOIN | FORWARD))).toBe('NO_ERROR');
   expect(bed.memberships()).toContain('(10.0.2.9,239.1.1.2) eth1 dvmrp');
@@ -177,7 +177,7 @@ test('an override lasts until a JOIN of a matching key, and dies with the entry 
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
-test('MGM-MEM-14 the same Add twice is one entry, one alert, one Delete', async () => {
+test('the same Add twice is one entry, one alert, one Delete (MGM-MEM-14)', async () => {
   const { bed, dvmrp } = await flowing();
   expect(now(dvmrp.add(any(G2), bed.eth1))).toBe('NO_ERROR');
   expect(now(dvmrp.add(any(G2), bed.eth1))).toBe('NO_ERROR');
@@ -187,7 +187,7 @@ test('MGM-MEM-14 the same Add twice is one entry, one alert, one Delete', async 
   expect(bed.memberships()).not.toContain('(*,239.1.1.2) eth1 dvmrp');
 });
 
-test('MGM-MEM-15 deleting what is not there is ERROR_NOT_FOUND and alerts nobody', async () => {
+test('deleting what is not there is ERROR_NOT_FOUND and alerts nobody (MGM-MEM-15)', async () => {
   const { bed, dvmrp } = await flowing();
   expect(await said(dvmrp.remove(any(G2), bed.eth1))).toBe('ERROR_NOT_FOUND noSuchEntry');
   expect(await said(dvmrp.remove(any(G1), bed.eth3))).toBe('ERROR_NOT_FOUND noSuchEntry');
@@ -195,7 +195,7 @@ test('MGM-MEM-15 deleting what is not there is ERROR_NOT_FOUND and alerts nobody
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-MEM-16 IGMP and the owner hold the same key: forwarding ends with the second Delete', async () => {
+test('IGMP and the owner hold the same key: forwarding ends with the second Delete (MGM-MEM-16)', async () => {
   for (const first of ['igmp', 'owner'] as const) {
     const { bed, dvmrp } = await flowing();
     const igmp = await bed.igmp([bed.eth1]);
@@ -208,7 +208,7 @@ test('MGM-MEM-16 IGMP and the owner hold the same key: forwarding ends with the 
   }
 });
 
-test('MGM-MEM-17 deleting (*,G) leaves (S,G) alone, and the reverse', async () => {
+test('deleting (*,G) leaves (S,G) alone, and the reverse (MGM-MEM-17)', async () => {
   const { bed, dvmrp } = await flowing();
   await dvmrp.add(sg(S3, G1), bed.eth1);
   await dvmrp.remove(any(G1), bed.eth1);
@@ -234,7 +234,7 @@ test('when the kernel refuses an entry, Add says so and the manager does not pre
   expect(await said(dvmrp.add(any(G1), bed.eth3))).toBe('ERROR_CAN_NOT_COMPLETE kernelRefused');
 });
 
-test('INT-002 only the owner of an interface changes what an entry says about it', async () => {
+test('only the owner of an interface changes what an entry says about it (INT-002)', async () => {
   // given a stream that leaves by eth1, which pim owns beside IGMP
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1]);
@@ -252,7 +252,7 @@ test('INT-002 only the owner of an interface changes what an entry says about it
   expect(bed.entry(S2, G1)).toBe('eth2 -> ');
 });
 
-test('INT-009 an output that comes and goes while another stays alerts nobody', async () => {
+test('an output that comes and goes while another stays alerts nobody (INT-009)', async () => {
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1, bed.eth3]);
   await bed.client('dvmrp', [bed.eth2]);

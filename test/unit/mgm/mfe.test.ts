@@ -15,7 +15,7 @@ async function flowing(config: BedConfig = {}) {
   return { bed, pim, dvmrp };
 }
 
-test('MGM-MFE-01 an entry that has been idle for its whole time-out is gone from manager and kernel', async () => {
+test('an entry that has been idle for its whole time-out is gone from manager and kernel (MGM-MFE-01)', async () => {
   const { bed } = await flowing();
   // the packet that made the entry passed in the first 900 s, so those are followed by 900 idle ones
   await bed.clock.run(1_799_999);
@@ -25,7 +25,7 @@ test('MGM-MFE-01 an entry that has been idle for its whole time-out is gone from
   expect(bed.manager.getMfe(sg(S2, G1)).code).toBe('ERROR_NOT_FOUND');
 });
 
-test('MGM-MFE-01 a negative entry is gone at its end even when packets keep coming (D-MFE-2)', async () => {
+test('a negative entry is gone at its end even when packets keep coming (MGM-MFE-01, D-MFE-2)', async () => {
   const { bed } = await flowing();
   await bed.flow(S2, G2, bed.eth2);
   for (let n = 0; n < 9; n++) {
@@ -37,7 +37,7 @@ test('MGM-MFE-01 a negative entry is gone at its end even when packets keep comi
   expect(bed.entry(S2, G2)).toBeUndefined();
 });
 
-test('MGM-MFE-02 when a deleted entry’s flow continues, the callbacks of creation run again', async () => {
+test('when a deleted entry’s flow continues, the callbacks of creation run again (MGM-MFE-02)', async () => {
   const { bed } = await flowing({ mfeExpiry: 'strict' });
   await bed.clock.run(900_000);
   expect(bed.entry(S2, G1)).toBeUndefined();
@@ -50,7 +50,7 @@ test('MGM-MFE-02 when a deleted entry’s flow continues, the callbacks of creat
   ]);
 });
 
-test('MGM-MFE-03 a positive entry with traffic is refreshed in place, its decisions taken anew, without loss', async () => {
+test('a positive entry with traffic is refreshed in place, its decisions taken anew, without loss (MGM-MFE-03)', async () => {
   // given a flow that goes on
   const { bed } = await flowing();
   const ids: number[] = [];
@@ -68,7 +68,7 @@ test('MGM-MFE-03 a positive entry with traffic is refreshed in place, its decisi
   expect(bed.kernel.timesDelivered(bed.eth1, ids)).toEqual(ids.map(() => 1));
 });
 
-test('MGM-MFE-03 packets on the wrong interface do not keep an entry (K-16)', async () => {
+test('packets on the wrong interface do not keep an entry (K-16) (MGM-MFE-03)', async () => {
   const { bed } = await flowing();
   await bed.clock.run(900_000); // refreshed once: the packet that made it counts
   for (let n = 0; n < 9; n++) {
@@ -78,7 +78,7 @@ test('MGM-MFE-03 packets on the wrong interface do not keep an entry (K-16)', as
   expect(bed.entry(S2, G1)).toBeUndefined();
 });
 
-test('MGM-MFE-03 in strict mode the entry is deleted at its end whatever passed', async () => {
+test('in strict mode the entry is deleted at its end whatever passed (MGM-MFE-03)', async () => {
   const { bed } = await flowing({ mfeExpiry: 'strict' });
   await bed.clock.run(899_999);
   await bed.flow(S2, G1, bed.eth2);
@@ -87,7 +87,7 @@ test('MGM-MFE-03 in strict mode the entry is deleted at its end whatever passed'
   expect(bed.entry(S2, G1)).toBeUndefined();
 });
 
-test('MGM-MFE-04 upTime and expiresIn add up to timeout at any time', async () => {
+test('upTime and expiresIn add up to timeout at any time (MGM-MFE-04)', async () => {
   const { bed, dvmrp } = await flowing();
   const check = () => {
     const { upTime, expiresIn, timeout } = bed.mfe(S2, G1)!;
@@ -114,14 +114,14 @@ test('a negative entry that turns positive starts again with 900 s (D-MFE-3)', a
   expect(bed.mfe(S2, G2)).toMatchObject({ timeout: 900, expiresIn: 900 });
 });
 
-test('MGM-MFE-05 the neighbour that the iif owner sets is what GetMfe shows', async () => {
+test('the neighbour that the iif owner sets is what GetMfe shows (MGM-MFE-05)', async () => {
   const { bed, pim } = await flowing();
   const status = bed.manager.setMfe(pim.handle!, sg(S2, G1), { upstreamNeighbor: ip('10.0.2.77') });
   expect(status.code).toBe('NO_ERROR');
   expect(bed.mfe(S2, G1)?.upstreamNeighbor).toBe(ip('10.0.2.77'));
 });
 
-test('MGM-MFE-05 a different iif of the same owner is written, and the lists follow (D-SET-1)', async () => {
+test('a different iif of the same owner is written, and the lists follow (MGM-MFE-05, D-SET-1)', async () => {
   // given membership on both interfaces of the iif owner
   const { bed, pim } = await flowing();
   await pim.add(any(G1), bed.eth2);
@@ -136,14 +136,14 @@ test('MGM-MFE-05 a different iif of the same owner is written, and the lists fol
   expect(bed.entry(S2, G1)).toBe('eth0 -> eth1,eth2');
 });
 
-test('MGM-MFE-06 setting what does not exist is ERROR_NOT_FOUND', async () => {
+test('setting what does not exist is ERROR_NOT_FOUND (MGM-MFE-06)', async () => {
   const { bed, pim } = await flowing();
   expect(bed.manager.setMfe(pim.handle!, sg(S2, G2), { upstreamNeighbor: ip('10.0.2.77') }).code).toBe(
     'ERROR_NOT_FOUND',
   );
 });
 
-test('MGM-MFE-07 setting by anybody but the iif owner is refused', async () => {
+test('setting by anybody but the iif owner is refused (MGM-MFE-07)', async () => {
   const { bed, dvmrp } = await flowing();
   const answer = bed.manager.setMfe(dvmrp.handle!, sg(S2, G1), { upstreamNeighbor: ip('10.0.2.77') });
   expect([answer.code, answer.detail]).toEqual(['ERROR_INVALID_PARAMETER', 'notIifOwner']);

@@ -5,7 +5,7 @@ import type { Ifindex } from '../../../src/port/kernel.js';
 import { settle } from '../../support/fake-clock.js';
 import { any, Bed, G1, G2, now, S0, S2, said } from '../../support/manager-bed.js';
 
-test('MGM-OWN-01 taking a free interface gives NO_ERROR and state P, and calls nobody', async () => {
+test('taking a free interface gives NO_ERROR and state P, and calls nobody (MGM-OWN-01)', async () => {
   const bed = new Bed();
   await bed.igmp();
   await bed.client('dvmrp');
@@ -15,7 +15,7 @@ test('MGM-OWN-01 taking a free interface gives NO_ERROR and state P, and calls n
   expect([bed.state(bed.eth1), bed.owner(bed.eth1), bed.journal]).toEqual(['P', 'pim', []]);
 });
 
-test('MGM-OWN-02 INT-001 a second protocol is refused; the owner stays and IGMP sees no disable', async () => {
+test('a second protocol is refused; the owner stays and IGMP sees no disable (MGM-OWN-02, INT-001)', async () => {
   const bed = new Bed();
   await bed.client('pim', [bed.eth1]);
   await bed.igmp([bed.eth1]);
@@ -24,7 +24,7 @@ test('MGM-OWN-02 INT-001 a second protocol is refused; the owner stays and IGMP 
   expect([bed.owner(bed.eth1), bed.heard('igmp')]).toEqual(['pim', []]);
 });
 
-test('MGM-OWN-03 INT-001 IGMP takes an owned interface and both are on it', async () => {
+test('IGMP takes an owned interface and both are on it (MGM-OWN-03, INT-001)', async () => {
   const bed = new Bed();
   await bed.client('pim', [bed.eth1]);
   const igmp = await bed.igmp();
@@ -32,7 +32,7 @@ test('MGM-OWN-03 INT-001 IGMP takes an owned interface and both are on it', asyn
   expect([bed.state(bed.eth1), bed.owner(bed.eth1)]).toEqual(['PG', 'pim']);
 });
 
-test('MGM-OWN-04 taking what one has already is refused without callbacks', async () => {
+test('taking what one has already is refused without callbacks (MGM-OWN-04)', async () => {
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1]);
   const igmp = await bed.igmp([bed.eth1]);
@@ -42,34 +42,34 @@ test('MGM-OWN-04 taking what one has already is refused without callbacks', asyn
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-OWN-05 with an owner and IGMP on it, the owner is the protocol on the interface', async () => {
+test('with an owner and IGMP on it, the owner is the protocol on the interface (MGM-OWN-05)', async () => {
   const bed = new Bed();
   await bed.client('pim', [bed.eth1]);
   await bed.igmp([bed.eth1]);
   expect(bed.manager.getProtocolOnInterface(bed.eth1)).toMatchObject({ code: 'NO_ERROR', name: 'pim', igmp: true });
 });
 
-test("MGM-OWN-06 with IGMP alone on it, IGMP's ids are answered", async () => {
+test("with IGMP alone on it, IGMP's ids are answered (MGM-OWN-06)", async () => {
   const bed = new Bed();
   await bed.igmp([bed.eth1]);
   const answer = bed.manager.getProtocolOnInterface(bed.eth1);
   expect(answer).toMatchObject({ code: 'NO_ERROR', protocolId: 10, componentId: 0, igmp: true });
 });
 
-test('MGM-OWN-07 when nobody is on an interface, the answer is ERROR_NOT_FOUND', () => {
+test('when nobody is on an interface, the answer is ERROR_NOT_FOUND (MGM-OWN-07)', () => {
   const { manager, eth1 } = new Bed();
   expect(manager.getProtocolOnInterface(eth1).code).toBe('ERROR_NOT_FOUND');
   expect(manager.getProtocolOnInterface(999 as Ifindex).code).toBe('ERROR_NOT_FOUND');
 });
 
-test('MGM-OWN-08 asking for the protocol on an interface needs no registration', async () => {
+test('asking for the protocol on an interface needs no registration (MGM-OWN-08)', async () => {
   const bed = new Bed();
   expect(bed.manager.getProtocolOnInterface(bed.eth1).code).toBe('ERROR_NOT_FOUND');
   await bed.client('pim', [bed.eth1]);
   expect(bed.manager.getProtocolOnInterface(bed.eth1).name).toBe('pim');
 });
 
-test('MGM-OWN-09 after a release another protocol can take the interface', async () => {
+test('after a release another protocol can take the interface (MGM-OWN-09)', async () => {
   const bed = new Bed();
   const [pim, dvmrp] = [await bed.client('pim', [bed.eth1]), await bed.client('dvmrp')];
   expect(now(pim.release(bed.eth1))).toBe('NO_ERROR');
@@ -78,7 +78,7 @@ test('MGM-OWN-09 after a release another protocol can take the interface', async
   expect(bed.owner(bed.eth1)).toBe('dvmrp');
 });
 
-test('MGM-OWN-10 releasing what one does not have is refused and changes nothing', async () => {
+test('releasing what one does not have is refused and changes nothing (MGM-OWN-10)', async () => {
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1]);
   const dvmrp = await bed.client('dvmrp');
@@ -90,7 +90,7 @@ test('MGM-OWN-10 releasing what one does not have is refused and changes nothing
   expect([bed.owner(bed.eth1), bed.owner(bed.eth2)]).toEqual(['pim', 'igmp']);
 });
 
-test('MGM-OWN-11 after the release of an iif without IGMP no entry with that iif is left', async () => {
+test('after the release of an iif without IGMP no entry with that iif is left (MGM-OWN-11)', async () => {
   // given a flow that pim decided
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth2]);
@@ -105,7 +105,7 @@ test('MGM-OWN-11 after the release of an iif without IGMP no entry with that iif
   expect(bed.entry(S2, G1)).toBeUndefined();
 });
 
-test('MGM-OWN-11 after the release of an iif with IGMP its entries were decided anew, without a packet lost', async () => {
+test('after the release of an iif with IGMP its entries were decided anew, without a packet lost (MGM-OWN-11)', async () => {
   // given the same with IGMP on the interface
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth2], { ack: 'when told' });
@@ -135,7 +135,7 @@ test('MGM-OWN-11 after the release of an iif with IGMP its entries were decided 
   expect(bed.kernel.timesDelivered(bed.eth1, ids)).toEqual(ids.map(() => 1));
 });
 
-test('MGM-OWN-12 after a release without IGMP the interface is in no outgoing list', async () => {
+test('after a release without IGMP the interface is in no outgoing list (MGM-OWN-12)', async () => {
   // given two flows that leave by the same interface, one of them by two
   const bed = new Bed();
   await bed.client('pim', [bed.eth2]);
@@ -150,7 +150,7 @@ test('MGM-OWN-12 after a release without IGMP the interface is in no outgoing li
   expect([bed.entry(S2, G1), bed.entry(S2, G2)]).toEqual(['eth2 -> ', 'eth2 -> eth3']);
 });
 
-test('MGM-OWN-12 after a release with IGMP the interface stays in exactly the lists whose keys IGMP re-adds, without a gap', async () => {
+test('after a release with IGMP the interface stays in exactly the lists whose keys IGMP re-adds, without a gap (MGM-OWN-12)', async () => {
   // given one group that a host wants, one that only the owner wants
   const bed = new Bed();
   await bed.client('pim', [bed.eth2]);
@@ -177,7 +177,7 @@ test('MGM-OWN-12 after a release with IGMP the interface stays in exactly the li
   expect([bed.entry(S2, G1), bed.entry(S2, G2)]).toEqual(['eth2 -> eth1', 'eth2 -> ']);
 });
 
-test('MGM-OWN-13 a release takes the entries of that interface only', async () => {
+test('a release takes the entries of that interface only (MGM-OWN-13)', async () => {
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1, bed.eth3]);
   await pim.add(any(G1), bed.eth1);
@@ -187,7 +187,7 @@ test('MGM-OWN-13 a release takes the entries of that interface only', async () =
   expect(bed.memberships()).toEqual(['(*,239.1.1.1) eth3 pim', '(*,239.1.1.2) eth3 pim']);
 });
 
-test('MGM-OWN-14 of two Takes that race exactly one wins, with one disable and one enable', async () => {
+test('of two Takes that race exactly one wins, with one disable and one enable (MGM-OWN-14)', async () => {
   // given IGMP on the interface, slow to answer
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1], { ack: 'when told' });
@@ -201,7 +201,7 @@ test('MGM-OWN-14 of two Takes that race exactly one wins, with one disable and o
   expect(bed.heard('igmp')).toEqual(['disable eth1', 'enable eth1']);
 });
 
-test('MGM-OWN-15 INT-021 when the owner dies its interfaces are released as by Release and its ids are free again', async () => {
+test('when the owner dies its interfaces are released as by Release and its ids are free again (MGM-OWN-15, INT-021)', async () => {
   // given an owner of two interfaces, IGMP on both, dying out of order of its takes
   const bed = new Bed();
   await bed.igmp([bed.eth1, bed.eth3]);
@@ -219,7 +219,7 @@ test('MGM-OWN-15 INT-021 when the owner dies its interfaces are released as by R
   expect(pim.register().code).toBe('NO_ERROR');
 });
 
-test('MGM-OWN-16 INT-018 when the interface vanishes its entries and mentions are gone and both clients hear of it', async () => {
+test('when the interface vanishes its entries and mentions are gone and both clients hear of it (MGM-OWN-16, INT-018)', async () => {
   // given an interface that is an output of one flow and the input of another
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1]);
@@ -247,7 +247,7 @@ test('MGM-OWN-16 INT-018 when the interface vanishes its entries and mentions ar
   expect(now(igmp.release(bed.eth1))).toBe('ERROR_INVALID_PARAMETER');
 });
 
-test('MGM-OWN-16 a vif number that is used again carries nothing of the interface that had it before', async () => {
+test('a vif number that is used again carries nothing of the interface that had it before (MGM-OWN-16)', async () => {
   // given a flow to an interface that vanished
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth2, bed.eth1]);
@@ -263,7 +263,7 @@ test('MGM-OWN-16 a vif number that is used again carries nothing of the interfac
   expect(outputs.flatMap((ifindex) => bed.kernel.timesDelivered(ifindex, [id]))).toEqual(outputs.map(() => 0));
 });
 
-test('MGM-OWN-16 link down is not removal: ownership, membership and entries stay', async () => {
+test('link down is not removal: ownership, membership and entries stay (MGM-OWN-16)', async () => {
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1, bed.eth2]);
   await pim.add(any(G1), bed.eth1);
@@ -276,7 +276,7 @@ test('MGM-OWN-16 link down is not removal: ownership, membership and entries sta
   expect(bed.kernel.timesDelivered(bed.eth1, [id])).toEqual([1]);
 });
 
-test('MGM-OWN-17 a next hop other than 0 is refused', async () => {
+test('a next hop other than 0 is refused (MGM-OWN-17)', async () => {
   const bed = new Bed();
   const pim = await bed.client('pim');
   const answer = bed.manager.takeInterface(pim.handle!, bed.eth1, ip('10.0.1.7'));

@@ -14,7 +14,7 @@ async function four() {
   return { bed, a, b, c };
 }
 
-test('MGM-PAL-01 INT-011 when the second-to-last client leaves, the remaining one alone hears of it', async () => {
+test('when the second-to-last client leaves, the remaining one alone hears of it (MGM-PAL-01, INT-011)', async () => {
   const { bed, a, c } = await four();
   await a.add(any(G1), bed.eth0);
   await c.add(any(G1), bed.eth3);
@@ -24,7 +24,7 @@ test('MGM-PAL-01 INT-011 when the second-to-last client leaves, the remaining on
   expect(bed.journal).toEqual(['c prune (*,239.1.1.1) TRUE']);
 });
 
-test('MGM-PAL-02 INT-011 when the last client leaves, all others hear of it', async () => {
+test('when the last client leaves, all others hear of it (MGM-PAL-02, INT-011)', async () => {
   const { bed, a } = await four();
   await a.add(any(G1), bed.eth0);
   await bed.forget();
@@ -33,7 +33,7 @@ test('MGM-PAL-02 INT-011 when the last client leaves, all others hear of it', as
   expect([...bed.journal].sort()).toEqual(['b', 'c', 'd'].map((name) => `${name} prune (*,239.1.1.1) TRUE`));
 });
 
-test('MGM-PAL-03 INT-011 INT-012 one of several interfaces, or one of three clients, alerts nobody', async () => {
+test('one of several interfaces, or one of three clients, alerts nobody (MGM-PAL-03, INT-011, INT-012)', async () => {
   const { bed, a, b, c } = await four();
   await a.add(any(G1), bed.eth0);
   await a.add(any(G1), bed.eth1);
@@ -49,7 +49,7 @@ test('MGM-PAL-03 INT-011 INT-012 one of several interfaces, or one of three clie
   expect(bed.journal).toEqual([]);
 });
 
-test('MGM-PAL-04 when the last (S,G) of anybody but the owner towards S goes, that owner alone hears, with the iif', async () => {
+test('when the last (S,G) of anybody but the owner towards S goes, that owner alone hears, with the iif (MGM-PAL-04)', async () => {
   const alerts: PruneAlert[] = [];
   const bed = new Bed();
   const a = await bed.client('a', [bed.eth0]);
@@ -71,7 +71,7 @@ test('MGM-PAL-04 when the last (S,G) of anybody but the owner towards S goes, th
   expect(alerts[0]).toMatchObject({ ifindex: bed.eth2, causeInterface: bed.eth3, memberDelete: true });
 });
 
-test('MGM-PAL-05 memberDelete is TRUE for the Delete and FALSE for the list that emptied, in this order', async () => {
+test('memberDelete is TRUE for the Delete and FALSE for the list that emptied, in this order (MGM-PAL-05)', async () => {
   const alerts: PruneAlert[] = [];
   const bed = new Bed();
   const a = await bed.client('a', [bed.eth0]);
@@ -98,7 +98,7 @@ async function emptied(reply: (alert: PruneAlert) => PruneReply | undefined | Pr
   return bed;
 }
 
-test('MGM-PAL-06 the time-out that the FALSE alert returns is the life of the entry, clamped to 10..86400 s', async () => {
+test('the time-out that the FALSE alert returns is the life of the entry, clamped to 10..86400 s (MGM-PAL-06)', async () => {
   for (const [asked, given] of [
     [120, 120],
     [10, 10],
@@ -116,28 +116,28 @@ test('MGM-PAL-06 the time-out that the FALSE alert returns is the life of the en
   }
 });
 
-test('MGM-PAL-06 the reply may come later', async () => {
+test('the reply may come later (MGM-PAL-06)', async () => {
   const bed = await emptied(async () => ({ timeoutSec: 60 }));
   expect(bed.mfe(S2, G1)?.timeout).toBe(60);
 });
 
-test('MGM-PAL-07 INT-007 without a time-out in the reply the entry stays 900 s', async () => {
+test('without a time-out in the reply the entry stays 900 s (MGM-PAL-07, INT-007)', async () => {
   const bed = await emptied(() => undefined);
   expect(bed.mfe(S2, G1)).toMatchObject({ timeout: 900, expiresIn: 900 });
 });
 
-test('MGM-PAL-07 a reply that never comes counts as none after 500 ms', async () => {
+test('a reply that never comes counts as none after 500 ms (MGM-PAL-07)', async () => {
   const bed = await emptied(({ memberDelete }) => (memberDelete ? undefined : new Promise(() => undefined)));
   await bed.clock.run(500);
   expect(bed.mfe(S2, G1)?.timeout).toBe(900);
 });
 
-test('MGM-PAL-08 a time-out returned by the TRUE alert is ignored', async () => {
+test('a time-out returned by the TRUE alert is ignored (MGM-PAL-08)', async () => {
   const bed = await emptied(({ memberDelete }) => (memberDelete ? { timeoutSec: 20 } : undefined));
   expect(bed.mfe(S2, G1)?.timeout).toBe(900);
 });
 
-test('MGM-PAL-09 the death of a protocol alerts as its Deletes would have', async () => {
+test('the death of a protocol alerts as its Deletes would have (MGM-PAL-09)', async () => {
   // given the same situation twice
   const situation = async () => {
     const at = await four();

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { settle } from '../../support/fake-clock.js';
 import { ALL, any, Bed, G1, S0, S2, said } from '../../support/manager-bed.js';
 
-test('MGM-OWN-11 an interface that is released while its owner still owes an RPF answer becomes nobody’s iif', async () => {
+test('an interface that is released while its owner still owes an RPF answer becomes nobody’s iif (MGM-OWN-11)', async () => {
   // given a packet whose RPF callback is not answered
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth2], { answers: { rpf: () => new Promise(() => undefined) } });
@@ -15,7 +15,7 @@ test('MGM-OWN-11 an interface that is released while its owner still owes an RPF
   expect(bed.entry(S2, G1)).toBeUndefined();
 });
 
-test('MGM-OWN-11 nor while a creation alert or the second look at an old entry is unanswered', async () => {
+test('nor while a creation alert or the second look at an old entry is unanswered (MGM-OWN-11)', async () => {
   for (const what of ['creation', 'expiry'] as const) {
     const bed = new Bed();
     let silent = what === 'creation';
@@ -36,7 +36,7 @@ test('MGM-OWN-11 nor while a creation alert or the second look at an old entry i
   }
 });
 
-test('MGM-OWN-19 when the new owner dies before IGMP has acknowledged, the old one still has the interface or knows that it has not', async () => {
+test('when the new owner dies before IGMP has acknowledged, the old one still has the interface or knows that it has not (MGM-OWN-19)', async () => {
   for (const igmpToo of [false, true]) {
     // given a handover that waits for IGMP
     const bed = new Bed();
@@ -64,7 +64,7 @@ test('MGM-OWN-19 when the new owner dies before IGMP has acknowledged, the old o
   }
 });
 
-test('D-OWN-13 a hand-over that waited is refused when the new owner has died meanwhile, and the old one keeps the interface', async () => {
+test('a hand-over that waited is refused when the new owner has died meanwhile, and the old one keeps the interface (D-OWN-13)', async () => {
   // given a hand-over that waits for IGMP, and the same once more behind it
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1]);
@@ -85,7 +85,7 @@ test('D-OWN-13 a hand-over that waited is refused when the new owner has died me
   expect(bed.heard('pim')).not.toContain('lost eth1');
 });
 
-test('D-MEM-2 an Add of everything whose owner has released and taken again meanwhile is refused, as nothing of it is left', async () => {
+test('an Add of everything whose owner has released and taken again meanwhile is refused, as nothing of it is left (D-MEM-2)', async () => {
   // given an entry that the owner of eth2 is asked about, because it wants everything, and does not answer
   const bed = new Bed();
   await bed.igmp([bed.eth0, bed.eth2]);
@@ -102,7 +102,7 @@ test('D-MEM-2 an Add of everything whose owner has released and taken again mean
   expect(bed.memberships()).toEqual([]);
 });
 
-test('D-CB-2 a client whose Take was queued hears that it has the interface before it hears that it lost it', async () => {
+test('a client whose Take was queued hears that it has the interface before it hears that it lost it (D-CB-2)', async () => {
   // given a Release that waits for IGMP, and behind it a Take and a handover to somebody else
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1]);

@@ -21,7 +21,7 @@ async function flowing(config: BedConfig = {}) {
   return { bed, pim, oif, entry };
 }
 
-test('F47 INT-027 an entry that somebody deletes is restored within a second, without waiting for a packet', async () => {
+test('an entry that somebody deletes is restored within a second, without waiting for a packet (F47, INT-027)', async () => {
   const { bed } = await flowing();
   bed.kernel.mroute.foreign.delMfc(S2, G1);
   await bed.clock.run(1_000);
@@ -29,14 +29,14 @@ test('F47 INT-027 an entry that somebody deletes is restored within a second, wi
   expect(bed.journal).toEqual([]);
 });
 
-test('F47 an entry that somebody overwrites is written as it was within a second', async () => {
+test('an entry that somebody overwrites is written as it was within a second (F47)', async () => {
   const { bed, entry } = await flowing();
   bed.kernel.mroute.foreign.addMfc(entry(G1, []));
   await bed.clock.run(1_000);
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
-test('F47 what changed while notifications were lost is found by a dump', async () => {
+test('what changed while notifications were lost is found by a dump (F47)', async () => {
   // given a kernel that tells nobody
   const { bed } = await flowing();
   bed.kernel.mroute.onChange(() => undefined);
@@ -49,7 +49,7 @@ test('F47 what changed while notifications were lost is found by a dump', async 
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
-test('F47 a notice that notifications were lost causes a dump at once', async () => {
+test('a notice that notifications were lost causes a dump at once (F47)', async () => {
   const { bed } = await flowing();
   let dumps = 0;
   const dump = bed.kernel.mroute.dump.bind(bed.kernel.mroute);
@@ -62,7 +62,7 @@ test('F47 a notice that notifications were lost causes a dump at once', async ()
   expect(dumps).toBeGreaterThan(0);
 });
 
-test('F02 a foreign entry is left, shown as foreign and logged once', async () => {
+test('a foreign entry is left, shown as foreign and logged once (F02)', async () => {
   const { bed, entry, oif } = await flowing();
   bed.kernel.mroute.foreign.addMfc(entry(G2, [oif]));
   await bed.clock.run(120_000);
@@ -75,7 +75,7 @@ test('F02 a foreign entry is left, shown as foreign and logged once', async () =
   expect(bed.log.complaints()).toHaveLength(1);
 });
 
-test('F02 a foreign entry is removed when the configuration says so', async () => {
+test('a foreign entry is removed when the configuration says so (F02)', async () => {
   const { bed, entry, oif } = await flowing({ foreign: 'remove' });
   bed.kernel.mroute.foreign.addMfc(entry(G2, [oif]));
   await bed.clock.run(1_000);
@@ -83,7 +83,7 @@ test('F02 a foreign entry is removed when the configuration says so', async () =
   expect(bed.entry(S2, G1)).toBe('eth2 -> eth1');
 });
 
-test('F02 an entry of ours that goes while the kernel is being read is not taken for a foreign one', async () => {
+test('an entry of ours that goes while the kernel is being read is not taken for a foreign one (F02)', async () => {
   // given a kernel whose answer was made before the entry went
   const { bed, pim } = await flowing();
   const dump = bed.kernel.mroute.dump.bind(bed.kernel.mroute);

@@ -6,13 +6,13 @@ import { any, Bed, G1, now, S2, said } from '../../support/manager-bed.js';
 
 const PIM: Registration = { protocolId: PROTOCOL.pimSm, componentId: 1, name: 'pim', callbacks: {} };
 
-test('MGM-REG-01 a new pair of ids gets NO_ERROR and a handle', () => {
+test('a new pair of ids gets NO_ERROR and a handle (MGM-REG-01)', () => {
   const { manager } = new Bed();
   const { code, handle } = manager.register(PIM);
   expect([code, typeof handle]).toEqual(['NO_ERROR', 'number']);
 });
 
-test('MGM-REG-02 the same pair again gets ERROR_ALREADY_EXISTS and the first registration is untouched', () => {
+test('the same pair again gets ERROR_ALREADY_EXISTS and the first registration is untouched (MGM-REG-02)', () => {
   // given a registered protocol
   const { manager, eth1 } = new Bed();
   const { handle } = manager.register(PIM);
@@ -23,7 +23,7 @@ test('MGM-REG-02 the same pair again gets ERROR_ALREADY_EXISTS and the first reg
   expect(now(manager.takeInterface(handle!, eth1))).toBe('NO_ERROR');
 });
 
-test('MGM-REG-03 the same protocol with another component id is a second instance', () => {
+test('the same protocol with another component id is a second instance (MGM-REG-03)', () => {
   const { manager, eth1, eth2 } = new Bed();
   const first = manager.register(PIM);
   const second = manager.register({ ...PIM, componentId: 2, name: 'pim2' });
@@ -34,7 +34,7 @@ test('MGM-REG-03 the same protocol with another component id is a second instanc
   expect(manager.getProtocolOnInterface(eth2)).toMatchObject({ protocolId: PROTOCOL.pimSm, componentId: 2 });
 });
 
-test('MGM-REG-04 a client that owns nothing can deregister; its handle is dead then and is not given out again', async () => {
+test('a client that owns nothing can deregister; its handle is dead then and is not given out again (MGM-REG-04)', async () => {
   const { manager, eth1 } = new Bed();
   const { handle } = manager.register(PIM);
   expect(manager.deregister(handle!).code).toBe('NO_ERROR');
@@ -46,7 +46,7 @@ test('MGM-REG-04 a client that owns nothing can deregister; its handle is dead t
   expect(again.handle).not.toBe(handle);
 });
 
-test('MGM-REG-04 deregistering ends the enumerations of the client', () => {
+test('deregistering ends the enumerations of the client (MGM-REG-04)', () => {
   const { manager } = new Bed();
   const { handle } = manager.register(PIM);
   const { enumeration } = manager.groupEnumerationStart(handle!, 'ALL_SOURCES');
@@ -54,7 +54,7 @@ test('MGM-REG-04 deregistering ends the enumerations of the client', () => {
   expect(manager.groupEnumerationGetNext(enumeration!, 10).code).toBe('ERROR_INVALID_PARAMETER');
 });
 
-test('MGM-REG-05 a client that owns an interface cannot deregister; handle, interface and entries stay', async () => {
+test('a client that owns an interface cannot deregister; handle, interface and entries stay (MGM-REG-05)', async () => {
   // given an owner with a membership
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1]);
@@ -68,7 +68,7 @@ test('MGM-REG-05 a client that owns an interface cannot deregister; handle, inte
   expect(now(pim.add(any(G1), bed.eth1))).toBe('NO_ERROR');
 });
 
-test('MGM-REG-05 a client whose Take is still under way cannot deregister (D-OWN-12)', async () => {
+test('a client whose Take is still under way cannot deregister (MGM-REG-05, D-OWN-12)', async () => {
   // given a Take that waits for IGMP
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1], { ack: 'when told' });
@@ -82,7 +82,7 @@ test('MGM-REG-05 a client whose Take is still under way cannot deregister (D-OWN
   expect(await said(take)).toBe('NO_ERROR');
 });
 
-test('MGM-REG-06 every function with a handle refuses an unknown one', async () => {
+test('every function with a handle refuses an unknown one (MGM-REG-06)', async () => {
   const { manager, eth1 } = new Bed();
   const nobody = 4711 as Handle;
   const answers = [
@@ -99,7 +99,7 @@ test('MGM-REG-06 every function with a handle refuses an unknown one', async () 
   );
 });
 
-test('MGM-REG-07 IGMP without disable or without enable is refused', () => {
+test('IGMP without disable or without enable is refused (MGM-REG-07)', () => {
   const { manager } = new Bed();
   const igmp = { protocolId: PROTOCOL.igmp, componentId: 0, name: 'igmp' };
   const both = { disableIgmp: () => undefined, enableIgmp: () => undefined };
@@ -112,7 +112,7 @@ test('MGM-REG-07 IGMP without disable or without enable is refused', () => {
   expect(manager.register({ ...igmp, callbacks: both }).code).toBe('NO_ERROR');
 });
 
-test('MGM-REG-08 a second IGMP is refused whatever its component id', () => {
+test('a second IGMP is refused whatever its component id (MGM-REG-08)', () => {
   const { manager } = new Bed();
   const callbacks = { disableIgmp: () => undefined, enableIgmp: () => undefined };
   manager.register({ protocolId: PROTOCOL.igmp, componentId: 0, name: 'igmp', callbacks });
@@ -120,7 +120,7 @@ test('MGM-REG-08 a second IGMP is refused whatever its component id', () => {
   expect(second.code).toBe('ERROR_ALREADY_EXISTS');
 });
 
-test('MGM-REG-09 a late client gets no join alert for what is joined already, but the prune alert of the last leave', async () => {
+test('a late client gets no join alert for what is joined already, but the prune alert of the last leave (MGM-REG-09)', async () => {
   // given a group joined before the client came
   const bed = new Bed();
   const pim = await bed.client('pim', [bed.eth1]);
@@ -135,7 +135,7 @@ test('MGM-REG-09 a late client gets no join alert for what is joined already, bu
   expect(bed.heard('late')).toEqual(['prune (*,239.1.1.1) TRUE']);
 });
 
-test('MGM-REG-10 a client that is not IGMP never gets its disable and enable callbacks', async () => {
+test('a client that is not IGMP never gets its disable and enable callbacks (MGM-REG-10)', async () => {
   // given IGMP on the interface and a protocol that brings both callbacks
   const bed = new Bed();
   await bed.igmp([bed.eth1]);
@@ -154,7 +154,7 @@ test('MGM-REG-10 a client that is not IGMP never gets its disable and enable cal
   ]);
 });
 
-test('MGM-REG-11 an absent notification callback is skipped without an error', async () => {
+test('an absent notification callback is skipped without an error (MGM-REG-11)', async () => {
   // given two clients without a single callback, one on the way to the source
   const bed = new Bed();
   const bare = { callbacks: {}, protocolId: 1001 };

@@ -65,7 +65,7 @@ test('static overrides come first, then protocols by preference; one behind the 
   expect(await iifOf('172.18.0.1')).toBe('eth3 -> '); // the kernel's comes before last's
 });
 
-test('INT-016 a change of the view moves the iif to another component: one hears a prune, the other RPF and a join; nothing is doubled', async () => {
+test('a change of the view moves the iif to another component: one hears a prune, the other RPF and a join; nothing is doubled (INT-016)', async () => {
   const { bed, dense, sparse } = await two();
   // given a flow that comes in on dense's eth0 and leaves by sparse's eth2 and dense's eth1
   await dense.feeds('172.16.0.0/12', bed.eth0, '10.0.0.7');
@@ -90,7 +90,7 @@ test('INT-016 a change of the view moves the iif to another component: one hears
   expect(bed.kernel.timesDelivered(bed.eth2, ids)).toEqual([0, 1]);
 });
 
-test('INT-017 a change inside one component is an RPF question and nothing else', async () => {
+test('a change inside one component is an RPF question and nothing else (INT-017)', async () => {
   const { bed, dense, sparse } = await two();
   await dense.feeds('172.16.0.0/12', bed.eth0, '10.0.0.7');
   await sparse.add(any(G1), bed.eth2);

@@ -24,7 +24,7 @@ test("an owner's own (*,*) shows it every existing entry before the kernel is to
   expect(bed.manager.snapshot().counters()['kernel.mfc-writes']).toBe(writes + 1);
 });
 
-test('MGM-OWN-18 a dense protocol that gets an interface with hosts is asked when they have been heard again, and nothing is lost', async () => {
+test('a dense protocol that gets an interface with hosts is asked when they have been heard again, and nothing is lost (MGM-OWN-18)', async () => {
   // given a stream to a host on eth1, owned by a static-like client, and a flow that nobody wants
   const bed = new Bed();
   const igmp = await bed.igmp([bed.eth1]);

@@ -21,7 +21,7 @@ async function streaming(bed: Bed): Promise<void> {
   bed.calls();
 }
 
-test('F43 a downstream with members that goes to another protocol and back: no call, no write, the stream stays', async () => {
+test('a downstream with members that goes to another protocol and back: no call, no write, the stream stays (F43)', async () => {
   const bed = await new Bed({ leaveDelayMs: 0 }).serve();
   await bed.client('red');
   await streaming(bed);
@@ -60,7 +60,7 @@ test('a downstream where IGMP was first: what hosts said before the Take is aske
   expect(await bed.flows(S0, G, bed.eth0)).toBe('eth0 -> eth1');
 });
 
-test('IGMP-150 an upstream that goes to another protocol: joined on the next one first, and left after the pause', async () => {
+test('an upstream that goes to another protocol: joined on the next one first, and left after the pause (IGMP-150)', async () => {
   const bed = new Bed(TWO);
   await bed.serve(bed.eth0, bed.eth3);
   await bed.client('red');
@@ -88,7 +88,7 @@ test('an upstream that comes by hand-over: sources behind it that others want al
   expect(bed.calls()).toEqual([`leave eth0 ${G}`]);
 });
 
-test('F08 an upstream that is deleted and created anew gets its groups again, under its new number', async () => {
+test('an upstream that is deleted and created anew gets its groups again, under its new number (F08)', async () => {
   const bed = await new Bed().serve();
   await streaming(bed);
   bed.kernel.deleteDevice(bed.eth0);

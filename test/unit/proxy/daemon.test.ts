@@ -107,7 +107,7 @@ test('without the section there is no proxy and no view of it', async () => {
   expect(rows('igmp.proxy')).toBeUndefined();
 });
 
-test('IGMP-151 mgmctl join of any source in a configured source-specific range is refused', async () => {
+test('mgmctl join of any source in a configured source-specific range is refused (IGMP-151)', async () => {
   await given(`${CONFIG}\nigmp: { ssmRanges: [239.7.0.0/16] }\n`);
   const { operator } = daemon!;
   expect(operator.join('iptv', ip('239.7.1.1'), undefined)).toMatchObject({ code: 'ERROR_INVALID_PARAMETER' });
@@ -115,7 +115,7 @@ test('IGMP-151 mgmctl join of any source in a configured source-specific range i
   expect(operator.join('iptv', ip('239.7.1.1'), ip('10.0.0.9'))).toMatchObject({ code: 'NO_ERROR' });
 });
 
-test('IGMP-145 mgmctl take puts no IGMP router on an upstream, and says why', async () => {
+test('mgmctl take puts no IGMP router on an upstream, and says why (IGMP-145)', async () => {
   const { rows } = await given();
   const { code, message } = await daemon!.operator.take('iptv', 'igmp');
   expect(code).toBe('ERROR_INVALID_PARAMETER');

@@ -38,7 +38,7 @@ function databaseOf(...states: readonly string[]): Database {
   return database;
 }
 
-describe('IGMP-140 the table of igmp.md section 15.2', () => {
+describe('the table of igmp.md section 15.2 (IGMP-140)', () => {
   for (const { states, merged } of [
     { states: ['v2', 'IN ab'], merged: 'EX' },
     { states: ['IN a', 'IN b'], merged: 'IN ab' },
@@ -80,7 +80,7 @@ test('a source that is both wanted and refused is wanted', () => {
   expect(wishes.wants(a, G, false)).toBe(true);
 });
 
-test('IGMP-151 any source of a source-specific group is no wish, its named sources are', () => {
+test('any source of a source-specific group is no wish, its named sources are (IGMP-151)', () => {
   const database = databaseOf();
   const wishes = downstream('v2', SSM);
   database.add(wishes);

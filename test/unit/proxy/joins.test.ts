@@ -57,7 +57,7 @@ test('changes of one turn are one call, and those that cancel out are none', () 
   expect(joins.dueMs(1)).toBeUndefined();
 });
 
-test('IGMP-150 on a change of upstream everything is joined before anything is left', () => {
+test('on a change of upstream everything is joined before anything is left (IGMP-150)', () => {
   const { want, run, world, joins } = given();
   const groups = [G, ip('239.1.1.2')];
   want(ANY, ...groups);
@@ -72,7 +72,7 @@ test('IGMP-150 on a change of upstream everything is joined before anything is l
   ]);
 });
 
-test('F20 a group is left after the delay, counted from the last wish, and at once when its upstream goes', () => {
+test('a group is left after the delay, counted from the last wish, and at once when its upstream goes (F20)', () => {
   const { want, run, world, joins } = given();
   want(ANY, G);
   run(0);

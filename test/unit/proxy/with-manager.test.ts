@@ -8,7 +8,7 @@ import { Bed, G, H, settle, SSM, TWO, upstream } from './bed.js';
 const SSDP = '239.255.255.250';
 const [s0, s1, s7] = ['10.0.0.9', '10.0.1.9', '10.7.7.7'];
 
-test('IGMP-141 the first member is asked for upstream, and after the last one the group is left', async () => {
+test('the first member is asked for upstream, and after the last one the group is left (IGMP-141)', async () => {
   const bed = await new Bed().serve();
   expect(bed.calls()).toEqual([]);
   await bed.hears(bed.eth1, reportV2(G));
@@ -25,7 +25,7 @@ test('IGMP-141 the first member is asked for upstream, and after the last one th
   expect(bed.log.complaints()).toEqual([]);
 });
 
-test('IGMP-142 a second member of the group, on the same downstream or another, causes no call', async () => {
+test('a second member of the group, on the same downstream or another, causes no call (IGMP-142)', async () => {
   const bed = await new Bed().serve();
   await bed.hears(bed.eth1, reportV2(G));
   bed.calls();
@@ -38,7 +38,7 @@ test('IGMP-142 a second member of the group, on the same downstream or another, 
   expect(bed.calls()).toEqual([]);
 });
 
-test('IGMP-143 modes and sources of several downstreams appear upstream merged, whenever they change', async () => {
+test('modes and sources of several downstreams appear upstream merged, whenever they change (IGMP-143)', async () => {
   const bed = await new Bed().serve();
   await bed.hears(bed.eth1, reportV3(isIn(G, s0)));
   expect(bed.calls()).toEqual([`join eth0 ${G} include ${s0}`]);
@@ -54,7 +54,7 @@ test('IGMP-143 modes and sources of several downstreams appear upstream merged, 
   expect(bed.held()).toEqual([`eth0 ${G} include ${s0},${s1},${s7}`]);
 });
 
-test('IGMP-146 data from upstream reaches downstreams that want it and where we are querier, and stops when the role is lost', async () => {
+test('data from upstream reaches downstreams that want it and where we are querier, and stops when the role is lost (IGMP-146)', async () => {
   const bed = await new Bed().serve();
   await bed.hears(bed.eth1, reportV2(G));
   expect(await bed.flows(S0, G, bed.eth0)).toBe('eth0 -> eth1');
@@ -73,7 +73,7 @@ test('IGMP-146 data from upstream reaches downstreams that want it and where we 
   expect(bed.shown(S0, H)).toBe('eth0 -> eth1');
 });
 
-test('IGMP-148 a thousand entries follow a change of upstream, in turns of their own', async () => {
+test('a thousand entries follow a change of upstream, in turns of their own (IGMP-148)', async () => {
   const bed = await new Bed(TWO).serve();
   await bed.proxy.take(bed.eth3);
   const groups = Array.from({ length: 1000 }, (_, n) => ipv4(0xef02_0000 + n));
@@ -88,14 +88,14 @@ test('IGMP-148 a thousand entries follow a change of upstream, in turns of their
   expect([...shown()]).toEqual(['eth1 -> eth3']);
 });
 
-test('IGMP-146 without requireQuerier a link that another router asks on is served all the same', async () => {
+test('without requireQuerier a link that another router asks on is served all the same (IGMP-146)', async () => {
   const bed = await new Bed({ requireQuerier: false }).serve();
   await bed.queriedBy('10.0.1.2', bed.eth1);
   await bed.hears(bed.eth1, reportV2(G));
   expect(await bed.flows(S0, G, bed.eth0)).toBe('eth0 -> eth1');
 });
 
-test('IGMP-147 data from a downstream always goes upstream, to downstreams that want it, and never back', async () => {
+test('data from a downstream always goes upstream, to downstreams that want it, and never back (IGMP-147)', async () => {
   const bed = await new Bed().serve();
   expect(await bed.flows(S1, G, bed.eth1)).toBe('eth1 -> eth0');
   await bed.hears(bed.eth2, reportV2(G));
@@ -104,7 +104,7 @@ test('IGMP-147 data from a downstream always goes upstream, to downstreams that 
   expect(await bed.flows(S2, G, bed.eth2)).toBe('eth2 -> eth0,eth1');
 });
 
-test('IGMP-148 a join opens existing entries in its turn, a leave closes them in its turn', async () => {
+test('a join opens existing entries in its turn, a leave closes them in its turn (IGMP-148)', async () => {
   const bed = await new Bed().serve();
   expect(await bed.flows(S0, G, bed.eth0)).toBe('eth0 -> ');
   await bed.hears(bed.eth1, reportV3(toEx(G)));
@@ -118,7 +118,7 @@ test('IGMP-148 a join opens existing entries in its turn, a leave closes them in
   expect(bed.held()).toEqual([`eth0 ${G} exclude`]);
 });
 
-test('IGMP-150 when the upstream is down its groups are joined on the next one before they are left on it, and entries move', async () => {
+test('when the upstream is down its groups are joined on the next one before they are left on it, and entries move (IGMP-150)', async () => {
   const bed = new Bed(TWO);
   await bed.serve(bed.eth0, bed.eth3);
   await bed.hears(bed.eth1, reportV2(G));
@@ -168,7 +168,7 @@ test('groups are split over upstreams by their filters, in both directions (F32)
   expect(await bed.flows(S3, G, bed.eth0)).toBe('eth0 -> eth1');
 });
 
-test('IGMP-151 any source of a source-specific group is not asked upstream, but counted and told, and its sources are', async () => {
+test('any source of a source-specific group is not asked upstream, but counted and told, and its sources are (IGMP-151)', async () => {
   const bed = await new Bed().serve();
   const other = await bed.client('pim', [bed.eth3]);
   await other.add(any(ip(SSM)), bed.eth3);
@@ -183,7 +183,7 @@ test('IGMP-151 any source of a source-specific group is not asked upstream, but 
   expect(await bed.flows(S0, SSM, bed.eth0)).toContain('eth1');
 });
 
-test('F20 zapping back within the delay costs no call, and after it the group is left once', async () => {
+test('zapping back within the delay costs no call, and after it the group is left once (F20)', async () => {
   const bed = await new Bed({}, { fastLeave: true }).serve();
   await bed.hears(bed.eth1, reportV2(G));
   bed.calls();
@@ -214,7 +214,7 @@ test('without a delay a group is left in the turn after the last leave', async (
   expect(bed.calls()).toEqual([`join eth0 ${G} exclude`, `leave eth0 ${G}`]);
 });
 
-test('INT-015 a (*,G) join of another client reaches the proxy although a dense client holds (*,*), and so does its leave', async () => {
+test('a (*,G) join of another client reaches the proxy although a dense client holds (*,*), and so does its leave (INT-015)', async () => {
   const bed = await new Bed({ wildcardGroups: [ip(H)] }).serve();
   const dense = await bed.client('dense', [bed.eth3]);
   await dense.add(ALL, bed.eth3);
@@ -259,7 +259,7 @@ test('a source that somebody wants already is asked as soon as the upstream towa
   expect(bed.calls()).toEqual([`leave eth0 ${G}`]);
 });
 
-test('F45 a group that a downstream and another protocol want stays joined until neither does', async () => {
+test('a group that a downstream and another protocol want stays joined until neither does (F45)', async () => {
   const bed = await new Bed().serve();
   const other = await bed.client('static', [bed.eth3]);
   await other.add(any(ip(G)), bed.eth3);
@@ -276,7 +276,7 @@ test('F45 a group that a downstream and another protocol want stays joined until
   expect(bed.calls()).toEqual([]);
 });
 
-test("IGMP-145 an upstream has no router side: nothing is sent there, and what hosts report there is nobody's wish", async () => {
+test("an upstream has no router side: nothing is sent there, and what hosts report there is nobody's wish (IGMP-145)", async () => {
   const bed = await new Bed().serve();
   await bed.hears(bed.eth0, reportV2(G));
   await bed.clock.run(300_000);
@@ -289,14 +289,14 @@ test("IGMP-145 an upstream has no router side: nothing is sent there, and what h
   expect(bed.held()).toEqual([]);
 });
 
-test('F31 link-local groups are never asked upstream', async () => {
+test('link-local groups are never asked upstream (F31)', async () => {
   const bed = await new Bed().serve();
   await bed.hears(bed.eth1, reportV2('224.0.0.251'));
   expect(bed.calls()).toEqual([]);
   expect(bed.proxy.groups()).toEqual([]);
 });
 
-test('F17 a flow whose source no route covers moves with it', async () => {
+test('a flow whose source no route covers moves with it (F17)', async () => {
   const bed = await new Bed().serve();
   await bed.hears(bed.eth1, reportV2(G));
   await bed.hears(bed.eth2, reportV2(G));

@@ -18,7 +18,7 @@ function flow(source: string, group: string): RpfRequest {
   };
 }
 
-test('MGM-REG-03 an instance registers as static with the component id and name of its configuration', () => {
+test('an instance registers as static with the component id and name of its configuration (MGM-REG-03)', () => {
   const { module, mgm } = bed();
   expect(module.start().code).toBe('NO_ERROR');
   expect(mgm.registration).toMatchObject({ protocolId: PROTOCOL.static, componentId: 2, name: 'static2' });
@@ -55,7 +55,7 @@ test('a Take that is answered later adds its memberships when the answer comes',
   expect(mgm.calls).toEqual(['take 3', ...ROUTES_ON_RECV]);
 });
 
-test('D-OWN-9 a release deletes no membership itself, so that the manager can make before it breaks', () => {
+test('a release deletes no membership itself, so that the manager can make before it breaks (D-OWN-9)', () => {
   const { module, mgm } = started();
   void module.take(RECV.ifindex);
   mgm.calls.length = 0;
@@ -80,7 +80,7 @@ test('what hosts join by IGMP is forwarded: local joins and creation alerts take
   expect(callbacks.creationAlert).toBeUndefined();
 });
 
-test('D-OWN-13 a granted interface gets its memberships, then the manager hears that the resync is done', () => {
+test('a granted interface gets its memberships, then the manager hears that the resync is done (D-OWN-13)', () => {
   const { mgm, callbacks } = started();
   callbacks.interfaceGranted!(RECV.ifindex);
   expect(mgm.calls).toEqual([...ROUTES_ON_RECV, 'resyncDone 3']);
