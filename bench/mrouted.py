@@ -3,7 +3,7 @@ MGMD_MROUTED=/path/to/mrouted python3 bench/mrouted.py [DIRECTORY]
 
 As root, by hand: a line of four namespaces, S - R1 - R2 - H, with mgmd and a real mrouted in both orders. A stream, a join, a leave, a join,
 the end of mrouted and its return, the end of mgmd. Prints what H got, and writes what both sent on the link in the middle to
-DIRECTORY (default .), in the form of test/fixtures/packets/mrouted-4.6-*.hex. Takes two minutes; docs/interop.md tells what was seen.
+DIRECTORY (default .), in the form of test/fixtures/packets/mrouted-4.6-*.hex. Takes two minutes; docs/tested-with.md tells what was seen.
 """
 import json, os, re, signal, socket, struct, subprocess, sys, tempfile, time
 

@@ -73,7 +73,7 @@ export function check(values: FileValues, file: string, defaultSocket: string): 
   return { config, errors: checker.errors, warnings: [...checker.warnings, ...idle] };
 }
 
-/** The configuration of interfaces that get IGMP by the tool and not by the file: all defaults of section 18 of the IGMP specification. */
+/** The configuration of interfaces that get IGMP by the tool and not by the file: all defaults of igmp.md section 18. */
 export function defaultIgmpConfig(
   { ssmRanges }: Pick<IgmpGlobalConfig, 'ssmRanges'> = { ssmRanges: SSM_RANGES },
   boundary: readonly Prefix[] = [],

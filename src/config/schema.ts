@@ -1,7 +1,7 @@
 /**
  * The shape of the configuration file. Structure (which keys, which lists) is zod's business; every single value is a
  * leaf of ours, because an operator wants to read what fits and not which check of a library failed. What depends on
- * more than one value is in check.ts. Bounds and defaults of IGMP: section 18 of its specification.
+ * more than one value is in check.ts. Bounds and defaults of IGMP: igmp.md section 18.
  */
 import { z } from 'zod';
 import {
@@ -322,7 +322,7 @@ const igmpSwitch = z.preprocess((raw) => {
   return raw === true || raw === null ? {} : raw;
 }, igmpSchema.optional());
 
-/** Bounds and defaults of DVMRP: section 16 of its specification. */
+/** Bounds and defaults of DVMRP (dvmrp.md section 16). */
 export const dvmrpInterfaceSchema = keyed({
   metric: integer(1, 31).default(1),
   advertisedOffset: integer(0, 31).default(0),

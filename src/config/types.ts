@@ -15,7 +15,7 @@ export interface Config {
   readonly restart: { readonly windowMs: number };
   readonly rpf: RpfConfig;
   readonly mfe: {
-    /** D-MFE-1. */
+    /** Whether an entry that carries traffic is refreshed at its end (D-MFE-1). */
     readonly expiry: 'refresh' | 'strict';
     /** How many forwarding entries there may be. */
     readonly maxEntries: number;
@@ -30,7 +30,7 @@ export interface Config {
   readonly igmp: IgmpGlobalConfig;
   /** Undefined: DVMRP is mentioned nowhere, so that there is none. */
   readonly dvmrp: DvmrpConfig | undefined;
-  /** Whose joins and leaves wait while an interface changes its owner (design section 4). */
+  /** Whose joins and leaves wait while an interface changes its owner (docs/adr/0007-pausing-the-whole-host.md). */
   readonly pause: { readonly scope: PauseScope };
 }
 
@@ -73,7 +73,7 @@ export interface InterfaceConfig {
   readonly boundary: readonly Prefix[];
 }
 
-/** Section 18 of the IGMP specification. */
+/** How IGMP behaves on one interface (igmp.md section 18). */
 export interface IgmpInterfaceConfig {
   readonly version: 1 | 2 | 3;
   /** 1..7. */
@@ -155,7 +155,7 @@ export interface ProxyUpstream {
   readonly version: 'auto' | 1 | 2 | 3;
 }
 
-/** Section 16 of the DVMRP specification: what holds for the whole protocol. */
+/** What holds for the whole of DVMRP (dvmrp.md section 16). */
 export interface DvmrpConfig {
   /** Among the feeders of the multicast view of the routing table: smaller first, 1..255; the kernel's routes are 200. */
   readonly preference: number;
@@ -179,7 +179,7 @@ export interface DvmrpConfig {
   readonly neighbors2: 'off' | 'on-link' | 'any';
   /** The default route is told with this metric; undefined: it is not. */
   readonly originateDefault: number | undefined;
-  /** Whoever sends to a group inside is taken to want it from outside too (interop.md section 6). */
+  /** Whoever sends to a group inside is taken to want it from outside too (coexistence.md section 6). */
   readonly membersAreSenders: boolean;
   /** Groups that are always asked for outside. */
   readonly pullGroups: readonly IpAddress[];

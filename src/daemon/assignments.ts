@@ -1,7 +1,7 @@
 /**
  * Who should be on which interface, by NAME: at first what the configuration says, then what operators changed. Applied
  * when an interface appears, however often (F07, F08): first the owner, then IGMP, so that IGMP's memberships reach the
- * owner as local joins and nobody is told to wait (section 4.6 of the manager's specification).
+ * owner as local joins and nobody is told to wait (manager.md section 4.6).
  */
 import { LogLimiter } from '../base/log-limiter.js';
 import { linkName } from '../base/link-name.js';

@@ -1,5 +1,5 @@
 /**
- * Sockets that outlive the process (design.md section 5): the multicast routing socket and the pools of memberships, as
+ * Sockets that outlive the process (docs/adr/0009-a-restart-keeps-the-sockets.md): the multicast routing socket and the pools of memberships, as
  * numbers with names. They come from whoever started us, in the way of systemd (sd_listen_fds(3)), or from a predecessor
  * over a Unix socket; they go to the service manager, to a successor, or to the next life in
  * this process.

@@ -1,7 +1,7 @@
 /**
  * Which Reports go out, and when (dvmrp.md section 6.4): all routes once per report interval, a part of them every 5 s;
  * changed routes in flash updates that are at least 5 s apart; everything to a neighbour that is new; everything as unreachable
- * at the end (section 7.7). Interfaces without neighbours hear nothing. Whatever is long goes out in parts, between other work.
+ * at the end (dvmrp.md section 7.7). Interfaces without neighbours hear nothing. Whatever is long goes out in parts, between other work.
  */
 import type { IpAddress, Prefix } from '../base/ip.js';
 import type { Ifindex } from '../port/kernel.js';

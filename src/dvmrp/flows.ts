@@ -21,7 +21,7 @@ export class Flow implements MembershipKey {
   branch: Branch | undefined;
   /** Packets on the right interface at the last look. */
   packets = 0;
-  /** The group is asked for elsewhere on behalf of this flow (interop.md section 6). */
+  /** The group is asked for elsewhere on behalf of this flow (coexistence.md section 6). */
   pulls: Ifindex | undefined;
   #iif: Ifindex;
   #empty = true;

@@ -111,7 +111,7 @@ export class Forwarding {
     return asked.filter((ifindex) => !this.#settling.decide(flow, ifindex));
   }
 
-  /** D-LJ-2: a member has come; of these entries, those that must not leave there for all that. */
+  /** A member has come; of these entries, those that must not leave there for all that (D-LJ-2). */
   memberJoined(
     nowMs: number,
     ifindex: Ifindex,
@@ -176,7 +176,7 @@ export class Forwarding {
 
   // What neighbours say; the caller knows them to be two-way
 
-  /** Section 10.2 from step 3 on. */
+  /** Takes a Prune of a neighbour, once its header is good (dvmrp.md section 10.2 from step 3 on). */
   pruneReceived(nowMs: number, from: Upstream, prune: Prune, maskLength: number | undefined): PruneDrop | undefined {
     const { ifindex, neighbor } = from;
     const route = this.#routeMeant(prune.source, maskLength);
@@ -203,7 +203,7 @@ export class Forwarding {
     return prunes.total >= maxPrunes || prunes.of(ifindex, neighbor) >= maxPrunesPerNeighbor;
   }
 
-  /** Section 11.3 from step 4 on; the acknowledgement is the caller's. */
+  /** Takes a Graft of a neighbour (dvmrp.md section 11.3 from step 4 on); the acknowledgement is the caller's. */
   graftReceived(nowMs: number, { ifindex, neighbor }: Upstream, graft: Graft, maskLength: number | undefined): void {
     const route = this.#routeMeant(graft.source, maskLength);
     if (!route) return;
@@ -216,7 +216,7 @@ export class Forwarding {
     else this.#pruning.reconsider(nowMs, branch);
   }
 
-  /** Section 11.4. True: a graft was pending for it. */
+  /** A Graft of ours is acknowledged (dvmrp.md section 11.4). True: one was pending. */
   ackReceived(from: Upstream, { source, group }: Graft): boolean {
     for (const branch of this.#table.branchesWith(source, group)) {
       if (!branch.upstream.acknowledge(source, from)) continue;
@@ -226,7 +226,7 @@ export class Forwarding {
     return false;
   }
 
-  /** It has started anew: its prunes are gone, and what we asked of it is forgotten (section 4). */
+  /** It has started anew: its prunes are gone, and what we asked of it is forgotten (dvmrp.md section 4). */
   neighborRestarted(nowMs: number, neighbor: Upstream): void {
     const subject = `restarted ${neighbor.ifindex} ${neighbor.neighbor}`;
     this.#settling.everyBranch(nowMs, subject, (branch) => {
@@ -237,7 +237,7 @@ export class Forwarding {
     });
   }
 
-  /** Section 5.2 step 4: nothing that was asked of it is waited for. */
+  /** Nothing that was asked of it is waited for (dvmrp.md section 5.2 step 4). */
   upstreamLost(neighbor: Upstream): void {
     this.#settling.everyBranch(this.#settling.nowMs, `lost ${neighbor.ifindex} ${neighbor.neighbor}`, (branch) => {
       if (!sameUpstream(branch.upstream.to, neighbor)) return;
@@ -381,7 +381,7 @@ export class Forwarding {
     return this.#config.ssmRanges.some((range) => prefixContains(range, group));
   }
 
-  /** Section 10.2 step 3: the longest match of the source, or what exactly the mask names. */
+  /** The longest match of the source, or what exactly the mask names (dvmrp.md section 10.2 step 3). */
   #routeMeant(source: IpAddress, maskLength: number | undefined): DeliveryRoute | undefined {
     if (maskLength === undefined || maskLength === HOST_LENGTH) return this.#around.route(source);
     return this.#around.routeFor(prefixOf(source, maskLength));

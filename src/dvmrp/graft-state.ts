@@ -24,7 +24,7 @@ const LONGEST_INTERVAL_MS = 300_000;
 const LONGEST_GUESS_MS = 8 * GRAFT_RETRANSMIT_MS;
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** Downwards only: an upstream may clamp what is longer than two hours (section 10.3). */
+/** Downwards only: an upstream may clamp what is longer than two hours (dvmrp.md section 10.3). */
 export function randomLifetimeMs(configuredMs: number, random: Random): number {
   return configuredMs * (0.5 + 0.5 * random.next());
 }

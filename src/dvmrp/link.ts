@@ -1,6 +1,6 @@
 /**
  * One interface of ours between the wire and the rest of the protocol: reception with its checks (dvmrp.md section 17), its
- * neighbours, what it sends (section 2). What an interface cannot decide alone goes to the router.
+ * neighbours, what it sends (dvmrp.md section 2). What an interface cannot decide alone goes to the router.
  */
 import { formatIp, type IpAddress, isMulticast, maskOf, type Prefix, toU32 } from '../base/ip.js';
 import { hasNetwork, type InterfaceAddress, linkNetworkOf, usableAddresses } from '../base/link-address.js';
@@ -71,7 +71,7 @@ export interface Message {
   readonly payload: Uint8Array;
 }
 
-/** What an interface asks of the router; the neighbour's steps of section 5.2 go through unchanged. */
+/** What an interface asks of the router; the neighbour's steps of dvmrp.md section 5.2 go through unchanged. */
 export interface LinkOutput {
   send(on: RouterLink, destination: IpAddress, payload: Uint8Array): void;
   report(on: RouterLink, neighbor: Neighbor, entries: ReportEntries): void;
@@ -139,7 +139,7 @@ export class RouterLink implements NeighborOutput {
     this.neighbors = new Neighbors(ifindex, { ...config.dvmrp, ...compat }, this);
   }
 
-  /** The device is as told; a change of the addresses is down and up (section 12). */
+  /** The device is as told; a change of the addresses is down and up (dvmrp.md section 12). */
   setState(nowMs: number, random: Random, state: LinkState): void {
     const [primary] = state.addresses;
     const usable = state.running && primary !== undefined;
@@ -173,13 +173,13 @@ export class RouterLink implements NeighborOutput {
     this.#output.down(this);
   }
 
-  /** The group's scope ends here, or there is nobody yet at the other end of a point-to-point link (section 5.1). */
+  /** The group's scope ends here, or there is nobody yet at the other end of a point-to-point link (dvmrp.md section 5.1). */
   passes(group: IpAddress): boolean {
     if (!this.isUp || (this.pointToPoint && this.neighbors.isLeaf)) return false;
     return !this.config.boundary.some(({ network, length }) => contains(network, length, group));
   }
 
-  /** The ends of a tunnel, whose Prunes, Grafts and acknowledgements may come beside it (section 13). */
+  /** The ends of a tunnel, whose Prunes, Grafts and acknowledgements may come beside it (dvmrp.md section 13). */
   isTunnelBetween(local: IpAddress, remote: IpAddress): boolean {
     return this.pointToPoint && this.address === local && this.neighbors.upNeighbor(remote) !== undefined;
   }
@@ -246,7 +246,7 @@ export class RouterLink implements NeighborOutput {
     if (reason) this.drop(reason, source);
   }
 
-  /** Section 11.3: whatever comes of it, a neighbour's Graft is acknowledged. */
+  /** Whatever comes of it, a neighbour's Graft is acknowledged (dvmrp.md section 11.3). */
   #graft(source: IpAddress, payload: Uint8Array): void {
     const neighbor = this.neighbors.upNeighbor(source);
     if (!neighbor) return this.drop('unknownNeighbor', source);
@@ -266,7 +266,7 @@ export class RouterLink implements NeighborOutput {
     if (!this.#output.graftAck(this, neighbor, ack.value)) this.drop('unmatchedAck', source);
   }
 
-  /** An answer is larger than its question, so a stranger gets few (section 14). */
+  /** An answer is larger than its question, so a stranger gets few (dvmrp.md section 14). */
   #answer(nowMs: number, asker: IpAddress): void {
     this.#answers ??= new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, nowMs);
     if (this.#answers.take(nowMs) === undefined) return this.drop('notAnswered', asker);
@@ -300,7 +300,7 @@ export class RouterLink implements NeighborOutput {
     return this.neighbors.get(to)?.takesMasks ? maskOf(network.length) : undefined;
   }
 
-  /** To one neighbour, or on a point-to-point link to all (section 2). */
+  /** To one neighbour, or on a point-to-point link to all (dvmrp.md section 2). */
   #send(to: IpAddress, code: Code, length: number): void {
     count(this.sent, NAMES.get(code)!);
     this.#output.send(this, this.pointToPoint ? ALL_DVMRP_ROUTERS : to, this.#out.subarray(0, length));

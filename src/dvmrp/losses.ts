@@ -1,5 +1,5 @@
 /**
- * What all routes lose with a neighbour (dvmrp.md section 5.2, steps 1, 2 and 5) or an interface (section 12). There may be fifty
+ * What all routes lose with a neighbour (dvmrp.md section 5.2, steps 1, 2 and 5) or an interface (dvmrp.md section 12). There may be fifty
  * thousand, so they are visited in slices, the first at once when nothing waits; whoever finds a route before its turn finds it as it is after
  * all losses so far.
  */

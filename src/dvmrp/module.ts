@@ -2,10 +2,10 @@
  * DVMRP version 3 as a client of the manager: the only file of this folder that touches ports. One clock timer serves all of
  * it.
  *
- * Follows dvmrp.md (draft-ietf-idmr-dvmrp-v3-11 with the choices of its section 18), of interop.md sections 4 to 7, and of the
+ * Follows dvmrp.md (draft-ietf-idmr-dvmrp-v3-11 with the choices of dvmrp.md section 18), of coexistence.md sections 4 to 7, and of the
  * manager's specification 2.3 and 2.4 (take, release), 2.6 (a (*,*) on every interface), 3 (callbacks), D-FLAG-1 (FORWARD
  * for later changes of mind), D-LJ-2 (a member's entries may be refused), D-OWN-8 and D-OWN-13 (interface gone, hand-over).
- * Not supported: making tunnels (section 13: ordinary ipip and GRE devices are point-to-point interfaces here), own
+ * Not supported: making tunnels (dvmrp.md section 13: ordinary ipip and GRE devices are point-to-point interfaces here), own
  * aggregates (7.6), AH.
  */
 import { type Answer, isLater, whenAnswered } from '../base/answer.js';
@@ -187,7 +187,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
     return state;
   }
 
-  /** Section 7.7, then releases in ascending order and deregisters. Harmless when not started. */
+  /** Says goodbye to every neighbour (dvmrp.md section 7.7), releases in ascending order and deregisters. Harmless when not started. */
   stop(): Answer<MgmStatus> {
     this.#unsubscribe();
     if (this.#handle === undefined) return DONE;
@@ -277,7 +277,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
     };
   }
 
-  /** Section 19: the upstream of the route; without a route the source is refused, unless an override says otherwise. */
+  /** The upstream of the route; without a route the source is refused, unless an override says otherwise (dvmrp.md section 19). */
   #rpf({ source, group, ifindex, arrival, feeder }: RpfRequest): RpfReply | undefined {
     const route = this.router.route(source);
     const known = route?.iif !== undefined || feeder === 'static';
@@ -304,7 +304,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
 
   // Interfaces
 
-  /** Ours: everything first, so that we are asked about every flow; then the link (section 12). */
+  /** Ours: everything first, so that we are asked about every flow; then the link (dvmrp.md section 12). */
   #serve(ifindex: Ifindex): Answer<unknown> {
     const link = this.#parts.links.byIndex(ifindex);
     if (!link || this.#handle === undefined) return undefined;
@@ -317,7 +317,7 @@ export class DvmrpModule implements Protocol, RouterOutput {
     return added;
   }
 
-  /** D-OWN-13: by hand-over; the manager sweeps what was not added by `resyncDone`. */
+  /** By hand-over; the manager sweeps what was not added by `resyncDone` (D-OWN-13). */
   #granted(ifindex: Ifindex): void {
     const handle = this.#handle;
     if (handle === undefined) return;

@@ -24,8 +24,8 @@ export type NeighborEvent =
   | 'stop';
 
 /**
- * 'go-up': everything it says counts from now on, and it gets the full table. 'go-down': the steps of section 5.2 but for
- * the deletion. 'restart': its prunes are void (section 4), and it gets the full table.
+ * 'go-up': everything it says counts from now on, and it gets the full table. 'go-down': the steps of dvmrp.md section 5.2 but for
+ * the deletion. 'restart': its prunes are void (dvmrp.md section 4), and it gets the full table.
  */
 export type NeighborEffect = 'start-timer' | 'send-probe' | 'go-up' | 'go-down' | 'restart' | 'delete';
 

@@ -44,11 +44,11 @@ export interface NeighborOutput {
   sendProbe(): void;
   /** It counts from now on. */
   neighborUp(neighbor: Neighbor): void;
-  /** Section 6.4: it is new or has restarted. */
+  /** It is new or has restarted (dvmrp.md section 6.4). */
   sendTable(neighbor: Neighbor): void;
-  /** Section 4: its prunes are void; graft where a prune of ours was due to them; forget what was sent to it as upstream. */
+  /** Its prunes are void; graft where a prune of ours was due to them; forget what was sent to it as upstream (dvmrp.md section 4). */
   neighborRestarted(neighbor: Neighbor): void;
-  /** Section 5.2 step 1. */
+  /** The routes that came from it are lost (dvmrp.md section 5.2 step 1). */
   loseRoutes(neighbor: Neighbor): void;
   /** Step 2. */
   reelectForwarders(neighbor: Neighbor): void;
@@ -64,7 +64,7 @@ export interface NeighborOutput {
   neighborDown(neighbor: Neighbor, why: NeighborEvent): void;
   neighborRefused(neighbor: Neighbor, why: Refusal): void;
   dropped(reason: NeighborDrop, source: IpAddress): void;
-  /** Whether another interface has a neighbour of this address (section 17: the first one stays). */
+  /** Whether another interface has a neighbour of this address (dvmrp.md section 17: the first one stays). */
   isElsewhere(address: IpAddress): boolean;
 }
 
@@ -334,7 +334,7 @@ export class Neighbors {
     this.#output.sendTable(neighbor);
   }
 
-  /** Section 5.2, its steps in its order. */
+  /** Undoes everything that rested on the neighbour, in the order of dvmrp.md section 5.2. */
   #goDown(neighbor: Neighbor, event: NeighborEvent): void {
     const output = this.#output;
     output.loseRoutes(neighbor);
@@ -348,7 +348,7 @@ export class Neighbors {
 }
 
 /**
- * A generation id that an interface has not had: one more than last time (section 4), or 32 random bits when nothing is
+ * A generation id that an interface has not had: one more than last time (dvmrp.md section 4), or 32 random bits when nothing is
  * remembered. A wall clock does not do: a router without a battery comes back with the second that it had before.
  */
 export function nextGenerationId(last: number | undefined, random: Random): number {

@@ -48,7 +48,7 @@ export function encodePrune(out: Uint8Array, prune: Prune): number {
   return sealed(out, PRUNE_LENGTH + 4);
 }
 
-/** How long a received prune holds: clamped to `maxMs`; undefined when it is too short to be kept (section 10.2). */
+/** How long a received prune holds: clamped to `maxMs`; undefined when it is too short to be kept (dvmrp.md section 10.2). */
 export function acceptedLifetimeMs(lifetimeMs: number, maxMs: number): number | undefined {
   return lifetimeMs <= SHORTEST_LIFETIME_MS ? undefined : Math.min(lifetimeMs, maxMs);
 }

@@ -13,7 +13,7 @@ import type { LocalMembers } from './members.js';
 import type { SavedRequest } from './saved-state.js';
 import type { DeliveryRoute, ForwardingConfig, ForwardingOutput, Surroundings } from './surroundings.js';
 
-/** Data this recent is worth a prune when the last output goes (section 10.3). */
+/** Data this recent is worth a prune when the last output goes (dvmrp.md section 10.3). */
 const RECENT_MS = 30_000;
 /** Flows of a branch whose counters are read at a time; each is a system call. */
 const SAMPLES = 64;
@@ -79,7 +79,7 @@ export class Pruning {
     const route = around.routeFor(branch.prefix);
     const to = upstreamOf(route);
     const { upstream } = branch;
-    // A new upstream knows nothing of what was asked of the old one (section 7.5), a lost one can do nothing (5.2).
+    // A new upstream knows nothing of what was asked of the old one (dvmrp.md section 7.5), a lost one can do nothing (5.2).
     if (upstream.state !== 'none' && !sameUpstream(upstream.to, to)) upstream.reset();
     if (route && to) {
       if (this.isWanted(branch, route)) this.graft(nowMs, branch);
@@ -140,7 +140,7 @@ export class Pruning {
     return (flows.size === 0 && wishes.wantsAny(group)) || wishes.waitsFor(prefix, group);
   }
 
-  /** Section 10.3. */
+  /** Tells the upstream that nobody here wants the flow (dvmrp.md section 10.3). */
   #prune(nowMs: number, branch: Branch, to: Upstream): void {
     const { upstream, group, prefix } = branch;
     const { latest } = branch;
@@ -154,7 +154,7 @@ export class Pruning {
     this.#parts.output.sendPrune(to, { source, group, lifetimeMs }, prefix);
   }
 
-  /** Section 11.2: only where a prune of ours is in force. */
+  /** Only where a prune of ours is in force (dvmrp.md section 11.2). */
   graft(nowMs: number, branch: Branch): void {
     const { upstream, group, prefix } = branch;
     const { to, source } = upstream;

@@ -1,5 +1,5 @@
 /**
- * Groups that are asked for at the router's other components, which cannot be asked for "everything" (interop.md section 6):
+ * Groups that are asked for at the router's other components, which cannot be asked for "everything" (coexistence.md section 6):
  * those somebody inside sends to ("members are senders"), and those the configuration names. A (*,G) membership of ours
  * on an interface says so; several reasons for it are one membership.
  */

@@ -5,7 +5,7 @@
 import { type IpAddress, ipv4, isUnicast, maskOf, type Prefix, toU32 } from '../base/ip.js';
 import { BODY_LIMIT, CODE, type DecodeError, HEADER_LENGTH, sealed, writeHeader } from './header.js';
 
-/** As large as a metric gets (section 6.2); this much more means "I depend on you". */
+/** As large as a metric gets (dvmrp.md section 6.2); this much more means "I depend on you". */
 export const INFINITY = 32;
 const METRIC_LIMIT = 2 * INFINITY;
 const LAST = 0x80;

@@ -15,7 +15,7 @@ import type { SavedBranch, SavedLink, SavedPrune, SavedRequest, SavedRoute, Save
 const NEVER = Number.POSITIVE_INFINITY;
 /** Links that do not come up for so long have no neighbours any more that would remember us. */
 const PATIENCE_MS = 60_000;
-/** "We depend on you": which metric it was does not matter (section 6.3). */
+/** "We depend on you": which metric it was does not matter (dvmrp.md section 6.3). */
 const POISON = INFINITY + 1;
 
 /** Where what was known belongs. */

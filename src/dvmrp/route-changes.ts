@@ -32,7 +32,7 @@ export interface Before {
 export interface RouteOutput extends ReportOutput, DependentOutput, ForwarderOutput {
   /** The way to a network is new or different (its metric too), or, with undefined, there is none any more. */
   routeChanged(prefix: Prefix, route: Route | undefined): void;
-  /** Section 7.5 steps 2, 3 and 5: after dependents and forwarders have been told, before `routeChanged`. */
+  /** After dependents and forwarders have been told, before `routeChanged` (dvmrp.md section 7.5 steps 2, 3 and 5). */
   upstreamChanged(route: Route, before: Before): void;
   /** The route goes into hold-down: entries that follow it are void. Before `routeChanged`. */
   lost(route: Route): void;
@@ -110,7 +110,7 @@ export class RouteChanges {
     route.timerMs = this.nowMs + this.#expiryMs;
   }
 
-  /** The way is lost: unreachable for everybody until the hold-down ends (section 7.4). */
+  /** The way is lost: unreachable for everybody until the hold-down ends (dvmrp.md section 7.4). */
   hold(route: Route): void {
     if (!route.isUp) return;
     route.state = 'hold';
@@ -123,7 +123,7 @@ export class RouteChanges {
     this.advertiser.changed(route, this.nowMs);
   }
 
-  /** Somebody else's offer while held down; the best of them is remembered (section 7.4). */
+  /** Somebody else's offer while held down; the best of them is remembered (dvmrp.md section 7.4). */
   offerWhileHeld(route: Route, peer: Peer, metric: number): void {
     const { candidate } = route;
     const better =
@@ -227,7 +227,7 @@ export class RouteChanges {
     expireDependents(route, NEVER, this.#output);
   }
 
-  /** Section 7.5 steps 1 and 2: who depended on us where the route comes from now does not any more. */
+  /** Who depended on us where the route comes from now does not any more (dvmrp.md section 7.5 steps 1 and 2). */
   #moveIif(route: Route, before: Before & { readonly metric: number }, wasUp: boolean): void {
     if (route.iif !== undefined) this.forgetInterface(route, route.iif);
     // The old upstream goes on offering the route there, and is perhaps the better forwarder.

@@ -12,7 +12,7 @@ export interface RouteInterfaceConfig {
   readonly advertisedOffset: number;
   readonly filterIn: RouteFilter;
   readonly filterOut: RouteFilter;
-  /** Everything to 224.0.0.4, also what is for one neighbour (section 2). */
+  /** Everything to 224.0.0.4, also what is for one neighbour (dvmrp.md section 2). */
   readonly pointToPoint: boolean;
 }
 
@@ -33,7 +33,7 @@ export class RouteInterface {
   }
 }
 
-/** What a received metric of 1..31 means here: 1..32 (section 6.2). */
+/** What a received metric of 1..31 means here: 1..32 (dvmrp.md section 6.2). */
 export function adjustedMetric(on: RouteInterface, metric: number): number {
   return Math.min(metric + on.config.metric, INFINITY);
 }
@@ -42,7 +42,7 @@ export function adjustedMetric(on: RouteInterface, metric: number): number {
 export const OMIT = 0;
 
 /**
- * The metric to tell on an interface, or OMIT: the table of section 6.3. A poison entry passes the filter: it is no offer, and
+ * The metric to tell on an interface, or OMIT: the table of dvmrp.md section 6.3. A poison entry passes the filter: it is no offer, and
  * without it the upstream would not send us the data.
  */
 export function advertisedMetric(route: Route, on: RouteInterface): number {

@@ -42,7 +42,7 @@ export class RouteStore {
     return this.#byLength[length]?.get(network);
   }
 
-  /** The route that data from `source` follows: the longest match among those that are up (section 8.1). */
+  /** The route that data from `source` follows: the longest match among those that are up (dvmrp.md section 8.1). */
   lookup(source: IpAddress): Route | undefined {
     const id = this.#reachable.lookup(source);
     return id === NO_MATCH ? undefined : this.#routes[id];

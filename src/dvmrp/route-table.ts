@@ -65,7 +65,7 @@ export class RouteTable {
     return this.#changes.lookup(source);
   }
 
-  /** Whether this router forwards the route's data onto an interface other than the route's own (section 7.3). */
+  /** Whether this router forwards the route's data onto an interface other than the route's own (dvmrp.md section 7.3). */
   isForwarder(route: Route, ifindex: Ifindex): boolean {
     return isForwarder(route, ifindex);
   }
@@ -79,7 +79,7 @@ export class RouteTable {
     return route.dependents ?? NO_DEPENDENTS;
   }
 
-  /** What is told of the route on an interface: 0 nothing, otherwise as on the wire (section 6.3). */
+  /** What is told of the route on an interface: 0 nothing, otherwise as on the wire (dvmrp.md section 6.3). */
   advertised(route: Route, ifindex: Ifindex): number {
     const on = this.#changes.interfaces.get(ifindex);
     return on === undefined ? OMIT : advertisedMetric(route, on);
@@ -95,7 +95,7 @@ export class RouteTable {
     this.#changes.advertiser.start(nowMs);
   }
 
-  /** Section 12: the networks of the interface become routes. */
+  /** The networks of the interface become routes (dvmrp.md section 12). */
   interfaceUp(
     nowMs: number,
     ifindex: Ifindex,
@@ -110,7 +110,7 @@ export class RouteTable {
     for (const subnet of subnets) this.#connect(on, subnet);
   }
 
-  /** Section 12; its neighbours have been lost before. */
+  /** The networks of the interface are routes no more (dvmrp.md section 12); its neighbours have been lost before. */
   interfaceDown(nowMs: number, ifindex: Ifindex): void {
     this.#changes.nowMs = nowMs;
     if (!this.#changes.interfaces.delete(ifindex)) return;
@@ -148,7 +148,7 @@ export class RouteTable {
     this.#changes.interfaces.get(ifindex)?.peers.delete(address);
   }
 
-  /** Section 5.2 step 1: what came from the neighbour is held down. */
+  /** What came from the neighbour is held down (dvmrp.md section 5.2 step 1). */
   loseRoutes(nowMs: number, ifindex: Ifindex, address: IpAddress): void {
     this.#changes.nowMs = nowMs;
     this.#forEachRoute(ifindex, address, (route, peer) => {
@@ -157,12 +157,12 @@ export class RouteTable {
     });
   }
 
-  /** Section 5.2 step 2: it forwards nothing any more. */
+  /** It forwards nothing any more (dvmrp.md section 5.2 step 2). */
   reelectWithout(ifindex: Ifindex, address: IpAddress): void {
     this.#forEachRoute(ifindex, address, (route, peer) => this.#changes.dropOffer(route, peer));
   }
 
-  /** Section 5.2 step 5: it depends on us no more. */
+  /** It depends on us no more (dvmrp.md section 5.2 step 5). */
   dropDependencies(ifindex: Ifindex, address: IpAddress): void {
     this.#forEachRoute(ifindex, address, (route, peer) => this.#changes.removeDependent(route, peer));
   }
@@ -220,13 +220,13 @@ export class RouteTable {
     if (adjusted < INFINITY) this.#changes.createHeld(prefix, peer, adjusted, untilMs);
   }
 
-  /** Section 7.7 on one interface that DVMRP is about to leave. */
+  /** Tells one link that DVMRP is about to leave that nothing is reachable through us (dvmrp.md section 7.7). */
   withdraw(ifindex: Ifindex): void {
     const on = this.#changes.interfaces.get(ifindex);
     if (on !== undefined) this.#changes.advertiser.withdraw(on);
   }
 
-  /** Section 7.7: every neighbour hears that nothing is reachable through us, in slices. Nothing is sent after that. */
+  /** Every neighbour hears that nothing is reachable through us, in slices. Nothing is sent after that (dvmrp.md section 7.7). */
   shutdown(): void {
     this.#changes.advertiser.stop();
     for (const on of this.#changes.interfaces.values()) this.#changes.advertiser.withdraw(on);

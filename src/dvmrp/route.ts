@@ -6,7 +6,7 @@ import type { Ifindex } from '../port/kernel.js';
 /** 'originated': put in by the configuration; its sources are reached by another protocol. */
 export type Origin = 'learned' | 'connected' | 'originated';
 
-/** 'hold': lost, and advertised as such until the hold-down ends (section 7.4). */
+/** 'hold': lost, and advertised as such until the hold-down ends (dvmrp.md section 7.4). */
 export type RouteState = 'up' | 'hold';
 
 /** A neighbour that counts, as routes point to it. When it is lost and comes back, it is another object. */
@@ -25,13 +25,13 @@ export interface Candidate {
   readonly expiryMs: number;
 }
 
-/** A neighbour that expects the network's data from us (section 7.2). */
+/** A neighbour that expects the network's data from us (dvmrp.md section 7.2). */
 export interface Dependent {
   readonly peer: Peer;
   expiryMs: number;
 }
 
-/** The best that others offer on an interface; who is better, they or we, is the forwarder there (section 7.3). */
+/** The best that others offer on an interface; who is better, they or we, is the forwarder there (dvmrp.md section 7.3). */
 export interface Offer {
   readonly ifindex: Ifindex;
   address: IpAddress;

@@ -113,7 +113,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     });
   }
 
-  /** Section 7.7: every neighbour hears that nothing is reachable through us any more, until `isLeaving` is false. */
+  /** Every neighbour hears that nothing is reachable through us any more, until `isLeaving` is false (dvmrp.md section 7.7). */
   shutdown(nowMs: number): void {
     this.#nowMs = nowMs;
     this.#ending = true;
@@ -152,7 +152,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     this.#step(nowMs, () => this.links.get(ifindex)?.setState(nowMs, this.#random, state));
   }
 
-  /** DVMRP leaves the interface: its neighbours hear 32 for everything (section 12 and 7.7). */
+  /** DVMRP leaves the interface: its neighbours hear 32 for everything (dvmrp.md section 12 and 7.7). */
   removeLink(nowMs: number, ifindex: Ifindex): void {
     const link = this.links.get(ifindex);
     if (!link) return;
@@ -171,7 +171,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     this.#step(nowMs, () => link?.receive(nowMs, message, alien));
   }
 
-  /** Section 13: mrouted sends what is for one neighbour to the far end of a tunnel, not through it. */
+  /** Mrouted sends what is for one neighbour to the far end of a tunnel, not through it (dvmrp.md section 13). */
   #besideTunnel(ifindex: Ifindex, { source, destination, payload }: Message): RouterLink | undefined {
     if (!BESIDE_TUNNELS.includes(payload[1]) || this.links.get(ifindex)?.neighbors.get(source)) return undefined;
     for (const link of this.links.values()) if (link.isTunnelBetween(destination, source)) return link;
@@ -400,7 +400,7 @@ export class Router implements LinkOutput, RouteTableOutput, Surroundings, Forwa
     return this.forwarding.ackReceived(upstreamOf(neighbor), graft);
   }
 
-  /** Section 14: it tells strangers the topology, so not everybody is answered. */
+  /** It tells strangers the topology, so not everybody is answered (dvmrp.md section 14). */
   neighborsAnswer(on: RouterLink, asker: IpAddress): readonly InterfaceBlock[] | undefined {
     const { neighbors2 } = this.#config;
     if (neighbors2 === 'off' || (neighbors2 === 'on-link' && !on.onLink.contains(asker))) return undefined;

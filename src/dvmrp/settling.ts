@@ -197,7 +197,7 @@ export class Settling {
     this.#parts.pruning.reconsider(this.#work.nowMs, branch);
   }
 
-  /** Section 8.2 for one flow and one interface of ours. */
+  /** Whether a flow leaves by an interface of ours (dvmrp.md section 8.2). */
   #leaves({ source, group, branch, iif }: Flow, ifindex: Ifindex): boolean {
     if (ifindex === iif || !this.#parts.around.passes(ifindex, group)) return false;
     const route = branch && this.#parts.around.routeFor(branch.prefix);

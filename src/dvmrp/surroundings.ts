@@ -13,7 +13,7 @@ export interface DeliveryRoute {
   readonly iif: Ifindex | undefined;
   /** Undefined: the sources are on the link. */
   readonly upstream: IpAddress | undefined;
-  /** We forward to local members there (section 7.3). */
+  /** We forward to local members there (dvmrp.md section 7.3). */
   isDesignated(ifindex: Ifindex): boolean;
   /** Who gets the sources' data from us there. */
   dependents(ifindex: Ifindex): Iterable<IpAddress>;

@@ -29,7 +29,7 @@ export class Telling {
 }
 
 /**
- * Section 7.7: what has ever been told there, also to those we depend on, ends. Their routes may be lost by then, the interface gone.
+ * dvmrp.md section 7.7: what has ever been told there, also to those we depend on, ends. Their routes may be lost by then, the interface gone.
  */
 export function withdrawnMetric(route: Route, on: RouteInterface): number {
   const isOwn = route.iif === on.ifindex;

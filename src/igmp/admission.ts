@@ -1,6 +1,6 @@
 /**
  * What hosts may ask for on an interface: address ranges (igmp.md section 13), the boundary (13.3), and the filters for groups
- * and sources (section 18). Nothing here allocates: it is asked for every record and every source of one.
+ * and sources (igmp.md section 18). Nothing here allocates: it is asked for every record and every source of one.
  */
 import { type IpAddress, isLinkLocalGroup, isMulticast, type Prefix, prefixContains } from '../base/ip.js';
 import { admits, type PrefixFilter } from '../base/prefix-filter.js';

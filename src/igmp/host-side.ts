@@ -1,6 +1,6 @@
 /**
  * What this router joins as a host on its IGMP interfaces: the configured `joinGroups`, and with `pull` the groups that are
- * wanted elsewhere, so that routers and switches of a link where IGMP is alone send them (interop.md section 5, "IGMP-only
+ * wanted elsewhere, so that routers and switches of a link where IGMP is alone send them (coexistence.md section 5, "IGMP-only
  * link"; INT-031). The kernel does the host side itself; this file only says which groups.
  */
 import { ANY4, type IpAddress, isAny, isLinkLocalGroup } from '../base/ip.js';
@@ -79,7 +79,7 @@ export class Pull {
     this.#output = output;
   }
 
-  /** Another client wants the key, or no client any more. Of (*,*) no group can be named (interop.md section 5). */
+  /** Another client wants the key, or no client any more. Of (*,*) no group can be named (coexistence.md section 5). */
   alerted(source: IpAddress, group: IpAddress, wanted: boolean): void {
     if (isAny(group)) return;
     const wish = this.#alerted.get(group) ?? new SourceWish();

@@ -1,6 +1,6 @@
 /**
- * IGMP on one interface: the receive pipeline (igmp.md section 4), the querier and its queries (section 8), versions
- * (section 11.1), and the groups. Knows no ports: time and messages come in by calls, everything else leaves by the output.
+ * IGMP on one interface: the receive pipeline (igmp.md section 4), the querier and its queries (igmp.md section 8), versions
+ * (igmp.md section 11.1), and the groups. Knows no ports: time and messages come in by calls, everything else leaves by the output.
  */
 import { ANY4, type IpAddress, isAny, isMulticast } from '../base/ip.js';
 import type { InterfaceAddress } from '../base/link-address.js';

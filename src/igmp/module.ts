@@ -5,7 +5,7 @@
  *
  * Follows igmp.md sections 1-4 (messages, reception), 5 and 6 (variables, state), 7 (state tables), 8 (queries), 10
  * (election), 11 (versions), 12 (leaving quickly), 13 (ranges), 16 (as a client), 17 (robustness) and 18 (configuration),
- * interop.md section 5 (the IGMP-only link), and of the manager's specification D-CB-3, D-EN-1, D-EN-2 (pause and resync) and
+ * coexistence.md section 5 (the IGMP-only link), and of the manager's specification D-CB-3, D-EN-1, D-EN-2 (pause and resync) and
  * D-OWN-8 (interface gone). Not here: 14 (host side: the kernel's) and 15 (proxy: its own protocol).
  */
 import { type Answer, whenAnswered } from '../base/answer.js';

@@ -37,7 +37,7 @@ export interface NativeIgmpSocket {
   duplicate(): number;
 }
 
-/** MRT_* options on an IgmpSocket's descriptor (facts A). */
+/** MRT_* options on an IgmpSocket's descriptor (linux.md A). */
 export interface NativeMroute {
   /** MRT_TABLE when the table is not 253, then MRT_INIT. */
   init(): number;
@@ -60,7 +60,7 @@ export interface NativeMroute {
   vifCounters(vif: number, out: Float64Array): number;
 }
 
-/** A pool of UDP sockets that hold memberships, 20 on each (facts C2). Slots are the pool's business, not JavaScript's. */
+/** A pool of UDP sockets that hold memberships, 20 on each (linux.md C2). Slots are the pool's business, not JavaScript's. */
 export interface NativeMembershipSocket {
   join(ifindex: number, group: number): number;
   leave(ifindex: number, group: number): number;

@@ -1,4 +1,4 @@
-/** Bridges with IGMP snooping (facts I), read from the kernel when somebody asks: nothing is watched or kept. */
+/** Bridges with IGMP snooping (linux.md I), read from the kernel when somebody asks: nothing is watched or kept. */
 import type { KernelError } from '../base/errors.js';
 import { ok, type Result } from '../base/result.js';
 import type { BridgePort, BridgeState, Ifindex } from '../port/kernel.js';

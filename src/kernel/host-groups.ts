@@ -1,5 +1,5 @@
 /**
- * The groups this host has joined, from the kernel (RTM_GETMULTICAST, RTNLGRP_IPV4_MCADDR; facts C4): what mgmd joined and
+ * The groups this host has joined, from the kernel (RTM_GETMULTICAST, RTNLGRP_IPV4_MCADDR; linux.md C4): what mgmd joined and
  * what every other program did. Kernels before 6.15 answer no IPv4 dump; there /proc/net/igmp is read when somebody asks.
  */
 import type { KernelError } from '../base/errors.js';

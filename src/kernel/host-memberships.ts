@@ -1,5 +1,5 @@
 /**
- * The memberships of all programs on this host, as /proc/net/igmp and /proc/net/mcfilter tell them (facts C4): how many a group
+ * The memberships of all programs on this host, as /proc/net/igmp and /proc/net/mcfilter tell them (linux.md C4): how many a group
  * has on an interface and how many of them include or exclude each source, but not whose they are.
  */
 import { readFileSync } from 'node:fs';

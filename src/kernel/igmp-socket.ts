@@ -1,5 +1,5 @@
 /**
- * Raw IGMP (IP protocol 2) and the upcalls of the multicast forwarding code, which share one socket (facts A5, E).
+ * Raw IGMP (IP protocol 2) and the upcalls of the multicast forwarding code, which share one socket (linux.md A5, E).
  * Sorts only: IP protocol 0 is an upcall, the first byte of IGMP picks the subscriber. It checks no checksum, length, TTL
  * or source, and drops nothing for what it says; that is the subscriber's business.
  */

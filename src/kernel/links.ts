@@ -1,7 +1,7 @@
 /**
  * The network interfaces and their IPv4 addresses: complete when `open` returns, then kept up by netlink events.
  * Links change event by event, because an interface that goes and one that comes with the same ifindex are two
- * (facts J); addresses are read again as a whole after a batch of events, because only a dump shows their order.
+ * (linux.md J); addresses are read again as a whole after a batch of events, because only a dump shows their order.
  */
 import type { KernelError } from '../base/errors.js';
 import { err, ok, type Result } from '../base/result.js';

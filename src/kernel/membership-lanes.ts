@@ -1,5 +1,5 @@
 /**
- * The memberships themselves: one pool of sockets (the addon's; 20 memberships on each socket, facts C2), and a further one,
+ * The memberships themselves: one pool of sockets (the addon's; 20 memberships on each socket, linux.md C2), and a further one,
  * called a lane, for the rare group that needs several memberships on an interface, because a pool holds each only once.
  * Every system call is counted here.
  */
@@ -34,7 +34,7 @@ export class MembershipLanes {
     if (typeof pool === 'number') return kernelError('opening', 'a socket for memberships', pool);
     let errno = this.#join(pool, ifindex, group, filter);
     if (errno === EADDRINUSE || errno === EADDRNOTAVAIL) {
-      // The dead slot of an interface that had this ifindex before; nobody told us that it had gone (facts J).
+      // The dead slot of an interface that had this ifindex before; nobody told us that it had gone (linux.md J).
       this.#leave(pool, ifindex, group);
       errno = this.#join(pool, ifindex, group, filter);
     }
@@ -76,7 +76,7 @@ export class MembershipLanes {
 
   /**
    * With sources, the first one is joined and the whole list set over it: no report shows more than what is wanted, and an
-   * exclude list never lets its sources through for a moment (facts D6).
+   * exclude list never lets its sources through for a moment (linux.md D6).
    */
   #join(pool: NativeMembershipSocket, ifindex: Ifindex, group: IpAddress, filter: MembershipFilter): number {
     const first = filter.sources[0];

@@ -30,7 +30,7 @@ interface GatedGroup {
   readonly wishes: Map<string, MembershipFilter>;
   /** What the kernel holds, by lane. */
   readonly lanes: (MembershipFilter | undefined)[];
-  /** When it was joined: the kernel finds the newest membership of an interface first (facts C2). */
+  /** When it was joined: the kernel finds the newest membership of an interface first (linux.md C2). */
   serial: number;
   /** What the kernel answered last when it refused. */
   refusal: string | undefined;
@@ -141,7 +141,7 @@ export class MembershipGate implements MembershipPort {
 
   /**
    * The kernel keeps memberships of a deleted interface as dead slots, and they would stand in the way when its ifindex
-   * is given to another one (facts J): call this before anything is wished for the new one.
+   * is given to another one (linux.md J): call this before anything is wished for the new one.
    */
   interfaceGone(ifindex: Ifindex): void {
     const gated = this.#interfaces.get(ifindex);

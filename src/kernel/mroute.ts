@@ -1,5 +1,5 @@
 /**
- * The multicast routing socket of one table, and what netlink tells of that table (facts A, B).
+ * The multicast routing socket of one table, and what netlink tells of that table (linux.md A, B).
  * Writing goes through the socket, one call an entry; reading back and noticing foreign writes goes through netlink.
  */
 import type { KernelError } from '../base/errors.js';
@@ -102,7 +102,7 @@ export class Mroute implements MroutePort {
 
   /**
    * Takes the table and brings it into a known state: empty (unless inherited), asserts on, PIM mode off; the last two
-   * are properties of the table that outlive sockets (facts A4).
+   * are properties of the table that outlive sockets (linux.md A4).
    */
   static open(
     addon: Addon,

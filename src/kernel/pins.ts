@@ -1,5 +1,5 @@
 /**
- * The pins of one interface in one pause (facts D6): for each group somebody else is a member of, one more membership with the
+ * The pins of one interface in one pause (linux.md D6): for each group somebody else is a member of, one more membership with the
  * filter that the interface has anyway. While it is there, no close and no death of others changes what the interface
  * receives; with the last pin of a group goes out what had been held back. Pinning itself sends nothing and changes nothing.
  */
@@ -61,7 +61,7 @@ export class Pins {
     return this.#refused.size > 0 ? { groups: this.#refused.size, errno: this.#errno } : undefined;
   }
 
-  /** In the order of the kernel's list, where it finds each at once when others are gone (facts D6). */
+  /** In the order of the kernel's list, where it finds each at once when others are gone (linux.md D6). */
   release(): void {
     for (const [group, filters] of this.#pins) for (const lane of filters.keys()) this.#leave(lane, group);
     this.close();
@@ -112,7 +112,7 @@ export class Pins {
     return 0;
   }
 
-  /** Silent whatever the filter: an exclude list is never without its sources, not for a moment (facts D6). */
+  /** Silent whatever the filter: an exclude list is never without its sources, not for a moment (linux.md D6). */
   #join(lane: number, group: IpAddress, filter: MembershipFilter): number {
     const pool = this.#pool(lane);
     if (typeof pool === 'number') return pool;

@@ -20,7 +20,7 @@ import { type Leftovers, Mroute } from './mroute.js';
 import { openPauseGate, type PauseScope, sayThatThereIsNoGate } from './pause-gate.js';
 import { MAIN_TABLE, Routes } from './routes.js';
 
-/** Bounded on purpose: each waiting upcall makes the next one dearer for the kernel (facts B6). Holds about 5,000. */
+/** Bounded on purpose: each waiting upcall makes the next one dearer for the kernel (linux.md B6). Holds about 5,000. */
 const RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024;
 
 export interface KernelOptions {

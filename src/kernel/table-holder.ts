@@ -1,6 +1,6 @@
 /**
  * Who holds the multicast routing table? The kernel does not say. What it shows is who has a raw IGMP socket open in this
- * network namespace (facts A1), and a routing daemon is one of those; so these are suspects, not culprits (F01).
+ * network namespace (linux.md A1), and a routing daemon is one of those; so these are suspects, not culprits (F01).
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 

@@ -148,7 +148,7 @@ export class Tour {
     return calls;
   }
 
-  /** Section 4 of the design: what was held comes after the pause, each net difference as one call. */
+  /** What was held back comes after the pause, each net difference as one call (D-OWN-9). */
   async #wishesCame(wishes: Wishes, callsBefore: number): Promise<void> {
     const untilMs = monotonicMs() + (this.#parts.patienceMs ?? PATIENCE_MS);
     for (let missing = await this.#missing(wishes); missing.length > 0; missing = await this.#missing(wishes)) {

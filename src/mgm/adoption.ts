@@ -232,7 +232,7 @@ export class Adoption {
 
   /**
    * Writes an entry as the dump shows it: outputs on interfaces that are gone are hidden there but still in the kernel, and
-   * would lead to whoever gets their vif next (facts J4).
+   * would lead to whoever gets their vif next (linux.md J4).
    */
   #claim(seen: DumpedMfc): void {
     const { source, group } = seen;

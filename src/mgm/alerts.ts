@@ -1,5 +1,5 @@
 /**
- * Who hears of which join and leave (section 5.3), by the derived invariant: client X is alerted for key k exactly when
+ * Who hears of which join and leave (manager.md section 5.3), by the derived invariant: client X is alerted for key k exactly when
  * J(k) without X is not empty. Every change of a key or an entry ends here; what was signalled last is kept beside it, so
  * one comparison gives the alerts of every case, of ownership changes too. While an interface is in T or R the comparison
  * is put off to the end of R (D-OWN-5).

@@ -122,7 +122,7 @@ export interface RpfReply {
   readonly outputs?: readonly Ifindex[];
 }
 
-/** Extension (interop.md section 7): a protocol's route, for the multicast view of the routing table. */
+/** Extension (coexistence.md section 7): a protocol's route, for the multicast view of the routing table. */
 export interface FedRoute {
   readonly prefix: Prefix;
   /** Where data of sources in `prefix` comes in; an interface that the client owns. Undefined: the route is withdrawn. */
@@ -343,7 +343,7 @@ export interface MgmClient {
     nextHop?: IpAddress,
   ): Answer<MgmStatus>;
   /**
-   * Extension (interop.md section 7): changes of the client's routes. Forgotten when the client deregisters or dies; a route
+   * Extension (coexistence.md section 7): changes of the client's routes. Forgotten when the client deregisters or dies; a route
    * does not count while the client does not own its interface. Entries whose source is covered are decided again (D-MFE-4).
    */
   feedRoutes(handle: Handle, changes: readonly FedRoute[]): Answer<MgmStatus>;

@@ -14,7 +14,7 @@ import { EntryTable, MembershipTable } from './tables.js';
 import { VifTable } from './vif-table.js';
 
 export interface ManagerConfig {
-  /** D-MFE-1: refresh a positive entry that carries traffic in place, or delete every entry at its end. */
+  /** Refresh a positive entry that carries traffic in place, or delete every entry at its end (D-MFE-1). */
   readonly mfeExpiry: 'refresh' | 'strict';
   /** How many forwarding entries there may be (D-MFE-7). */
   readonly maxEntries: number;

@@ -12,9 +12,9 @@ import type { Client } from './state.js';
 
 export type Outcome = 'answered' | 'failed' | 'late' | 'dead';
 
-/** D-CB-1: for RPF, creation, local join and prune answers. */
+/** For RPF, creation, local join and prune answers (D-CB-1). */
 export const DECISION_LIMIT_MS = 500;
-/** D-CB-1: for disable, enable and offers. */
+/** For disable, enable and offers (D-CB-1). */
 export const ACKNOWLEDGE_LIMIT_MS = 2000;
 /** Deliveries in one go before other work of the event loop gets its turn. */
 const DELIVERIES_PER_TURN = 2048;

@@ -1,5 +1,5 @@
 /**
- * From a packet without an entry to the entry (section 5.1), and the same decisions again in place: at the end of a
+ * From a packet without an entry to the entry (manager.md section 5.1), and the same decisions again in place: at the end of a
  * life time, after a route change, after the owner of the incoming interface changed.
  */
 import { type Answer, isLater, whenAnswered } from '../base/answer.js';
@@ -15,7 +15,7 @@ import { clampedLifetimeSec, DEFAULT_TIMEOUT_SEC, type Lifetimes } from './lifet
 import type { Rpf, Towards } from './rpf.js';
 import { type Client, Entry, type Interface, type NamedOutputs } from './state.js';
 
-/** D-RPF-3: seconds a flow is silenced whose source lies behind an interface that nobody serves. */
+/** Seconds a flow is silenced whose source lies behind an interface that nobody serves (D-RPF-3). */
 const UNOWNED_TIMEOUT_SEC = 60;
 const NO_PACKET = new Uint8Array(0);
 
@@ -183,7 +183,7 @@ export class Creation {
     entry.unowned = true;
     const isKept = this.#budget.admits(entry, false);
     if (isKept) this.#core.entries.set(entry);
-    // The kernel gets its answer in any case: what waits there for one slows every new flow down (facts B6).
+    // The kernel gets its answer in any case: what waits there for one slows every new flow down (linux.md B6).
     this.#forwarding.write(entry);
     if (!isKept) return this.#forwarding.remove(entry);
     this.#lifetimes.restart(entry, timeoutSec);

@@ -7,7 +7,7 @@
  *
  * Many negative entries live shorter; of many wanted ones those without traffic end early. A wanted flow that is refused gets a
  * negative entry for a few seconds, so that it does not ask again with each packet. The kernel always gets an answer, because
- * each flow that waits for one makes every further new flow slower (facts B6).
+ * each flow that waits for one makes every further new flow slower (linux.md B6).
  */
 import { KernelError } from '../base/errors.js';
 import { keptOf, mayTake } from '../base/fair-share.js';

@@ -1,4 +1,4 @@
-/** Enumeration of joined groups (sections 2.15 to 2.17, D-ENUM-3, D-ENUM-4) and paging (D-ENUM-1). */
+/** Enumeration of joined groups (manager.md sections 2.15 to 2.17, D-ENUM-3, D-ENUM-4) and paging (D-ENUM-1). */
 import { ANY4, isAny } from '../base/ip.js';
 import type { EnumerationType, MaskedKey, MembershipKey, MfePage, MgmStatus } from './client.js';
 import { ALL_ONES, DONE, hostMask, invalid, status } from './keys.js';
@@ -60,7 +60,7 @@ export class Enumerations {
     return this.#running.delete(enumeration) ? DONE : invalid('badHandle');
   }
 
-  /** D-REG-3. */
+  /** A client that deregisters or dies has no open enumerations (D-REG-3). */
   endAllOf(client: Client): void {
     for (const [enumeration, running] of this.#running)
       if (running.client === client) this.#running.delete(enumeration);

@@ -120,7 +120,7 @@ export class Forwarding {
     return found;
   }
 
-  /** Interfaces with any membership for the key's flow, the iif excepted: candidates of a new entry (section 5.1 step 5). */
+  /** Interfaces with any membership for the key's flow, the iif excepted: candidates of a new entry (manager.md section 5.1 step 5). */
   candidates(key: MembershipKey, iif: Ifindex): Interface[] {
     const found = new Set<Interface>();
     for (const record of this.#core.memberships.matching(key)) {

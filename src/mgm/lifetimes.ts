@@ -1,5 +1,5 @@
 /**
- * The life of forwarding entries (section 5.6): a fixed time-out each, checked by one timer armed for the earliest end.
+ * The life of forwarding entries (manager.md section 5.6): a fixed time-out each, checked by one timer armed for the earliest end.
  * At its end an entry that carried traffic is decided anew in place (D-MFE-1), any other is deleted (D-MFE-2).
  */
 import type { Timer } from '../port/clock.js';
@@ -8,7 +8,7 @@ import { carriedTraffic } from './entry-budget.js';
 import type { Entry } from './state.js';
 
 export const DEFAULT_TIMEOUT_SEC = 900;
-/** D-PA-2: bounds of what a client may ask for. */
+/** Bounds of what a client may ask for (D-PA-2). */
 const [SHORTEST_SEC, LONGEST_SEC] = [10, 86_400];
 /** Ends handled in one turn; each costs a counter reading and perhaps callbacks. */
 const PER_TURN = 256;

@@ -1,6 +1,6 @@
 /**
  * The multicast group manager: every function of its specification, each check in one place, and the wiring of the parts
- * that do the work. Sections 2 (functions) and 8 (Linux) of the specification; the parts name theirs.
+ * that do the work. manager.md sections 2 (functions) and 8 (Linux) of the specification; the parts name theirs.
  *
  * ownership.ts, ownership-runner.ts, vifs.ts  who is on an interface, and how that changes without a gap
  * members.ts, alerts.ts                    who wants what, and who hears of it
@@ -299,7 +299,7 @@ export class Manager implements MgmClient {
     return client ? this.#courier.perform(() => this.#rib.feed(client, changes)) : invalid('badHandle');
   }
 
-  /** D-SET-1: only the client that decides for the entry's iif; a new iif must be one it decides for as well. */
+  /** Only the client that decides for the entry's iif; a new iif must be one it decides for as well (D-SET-1). */
   setMfe(handle: Handle, key: MembershipKey, change: { upstreamNeighbor?: IpAddress; iif?: Ifindex }): MgmStatus {
     const client = this.#caller(handle);
     if (!client) return invalid('badHandle');
@@ -450,7 +450,7 @@ export class Manager implements MgmClient {
     }
   }
 
-  /** A flow whose upcall was lost or read by a predecessor: its packets wait in the kernel (facts A6). */
+  /** A flow whose upcall was lost or read by a predecessor: its packets wait in the kernel (linux.md A6). */
   #answerFromDump(seen: DumpedMfc): void {
     const found = this.#rpf.towards(seen.source);
     const arrival = found && found !== 'local' ? this.#core.interfaces.get(found.ifindex) : undefined;

@@ -186,7 +186,7 @@ export class Members {
     for (const entry of this.#core.entries) if (entry.iif !== on) yield this.#admit(entry, on);
   }
 
-  /** D-LJ-2: the owner may keep existing entries off the interface before the kernel is touched. */
+  /** The owner may keep existing entries off the interface before the kernel is touched (D-LJ-2). */
   #askOwner(owner: Client, record: KeyRecord, member: Member): Answer<MgmStatus> {
     const { on } = member;
     const { source, group } = record;
@@ -280,7 +280,7 @@ export class Members {
     return statusOf(this.#update(entry, client, on));
   }
 
-  /** D-MFE-3: an entry that turns positive or negative begins a new life. */
+  /** An entry that turns positive or negative begins a new life (D-MFE-3). */
   #update(entry: Entry, by: Client | undefined, on: Interface): KernelError | undefined {
     const { turned, error } = this.#forwarding.update(entry);
     if (turned) {

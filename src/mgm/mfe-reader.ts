@@ -1,4 +1,4 @@
-/** Reading forwarding entries and their statistics (sections 2.9 to 2.14); any program may, no handle is needed. */
+/** Reading forwarding entries and their statistics (manager.md sections 2.9 to 2.14); any program may, no handle is needed. */
 import { ANY4 } from '../base/ip.js';
 import { KernelError } from '../base/errors.js';
 import {

@@ -65,7 +65,7 @@ export class OwnershipRunner {
     return this.#request({ kind: isIgmp(client) ? 'igmp-releases' : 'owner-releases', client }, ifindex);
   }
 
-  /** D-OWN-13; `to` has accepted. */
+  /** Moves the interface from one owner to another, who has accepted (D-OWN-13). */
   handover(from: Client, to: Client, ifindex: Ifindex): Answer<MgmStatus> {
     return this.#request({ kind: 'handover', client: from, to }, ifindex);
   }
@@ -124,7 +124,7 @@ export class OwnershipRunner {
     return this.#grant(on, request);
   }
 
-  /** D-OWN-4: one change per interface at a time, in the order of arrival. */
+  /** One change per interface at a time, in the order of arrival (D-OWN-4). */
   #wait(on: Interface, request: Request, ifindex: Ifindex): Promise<MgmStatus> {
     const { client } = request;
     client.requests++;

@@ -1,6 +1,6 @@
 /**
  * Compares what the manager holds with what the kernel holds, both ways, at intervals and when a notification does not
- * fit (F02, F03, F47). The kernel lets anybody with CAP_NET_ADMIN change the owner's table (facts A2), so this is not
+ * fit (F02, F03, F47). The kernel lets anybody with CAP_NET_ADMIN change the owner's table (linux.md A2), so this is not
  * paranoia. What changed while the dump was read is left for the next time.
  */
 import { KernelError } from '../base/errors.js';

@@ -1,4 +1,4 @@
-/** Registration of clients (sections 2.1, 2.2): who is there, under which handle. */
+/** Registration of clients (manager.md sections 2.1, 2.2): who is there, under which handle. */
 import { type Handle, type MgmStatus, PROTOCOL, type Registration } from './client.js';
 import type { Core } from './core.js';
 import { cannotComplete, DONE, invalid, status } from './keys.js';
@@ -33,7 +33,7 @@ export class Registry {
     return { ...DONE, handle };
   }
 
-  /** Refused, with nothing changed, while the client holds an interface or a request of it is under way (section 4.8). */
+  /** Refused, with nothing changed, while the client holds an interface or a request of it is under way (manager.md section 4.8). */
   deregister(client: Client): MgmStatus {
     const held = [...this.#core.interfaces.values()].filter((on) => on.owner === client || on.igmp === client);
     if (held.length > 0)

@@ -1,5 +1,5 @@
 /**
- * Routes that protocols feed into the multicast view of the routing table (interop.md section 7), and what follows from a
+ * Routes that protocols feed into the multicast view of the routing table (coexistence.md section 7), and what follows from a
  * change of any route: entries whose source is covered are looked up again (D-MFE-4), alerts of (s,g) keys move (D-ALERT-3).
  */
 import { formatIp, formatPrefix, type IpAddress, maskOf, type Prefix } from '../base/ip.js';

@@ -1,6 +1,6 @@
 /**
- * The multicast view of the routing table: where data from a source is expected (spec section 5.1 step 3, D-LIN-8, and
- * interop.md section 7). Longest match within each feeder; of the feeders static overrides come first, then the routes of
+ * The multicast view of the routing table: where data from a source is expected (spec manager.md section 5.1 step 3, D-LIN-8, and
+ * coexistence.md section 7). Longest match within each feeder; of the feeders static overrides come first, then the routes of
  * protocols and the kernel's in the order of preference.
  */
 import { ANY4, type IpAddress, maskOf, type Prefix, prefixContains } from '../base/ip.js';

@@ -6,7 +6,7 @@ export interface InterfaceView {
   readonly ifindex: number;
   readonly name: string;
   readonly vif: number | null;
-  /** Section 4.1 of the manager's specification: U nobody, G IGMP alone, P an owner, PG an owner and IGMP. */
+  /** U nobody, G IGMP alone, P an owner, PG an owner and IGMP (manager.md section 4.1). */
   readonly state: 'U' | 'G' | 'P' | 'PG';
   /** T: changing owner, between IGMP's disable and enable; R: IGMP is adding its memberships again. */
   readonly phase: 'steady' | 'T' | 'R';

@@ -176,7 +176,7 @@ const NOBODY: readonly Client[] = [];
 /** A membership key with everybody who holds it. */
 export class KeyRecord implements MembershipKey {
   readonly members: Member[] = [];
-  /** J(k) as it was when alerts were last sent (section 5.3); for (s,g) keys `signalledTo` is used instead. */
+  /** J(k) as it was when alerts were last sent (manager.md section 5.3); for (s,g) keys `signalledTo` is used instead. */
   signalled: readonly Client[] = NOBODY;
   /** The owner of the interface towards s that has been told to join (D-ALERT-3). */
   signalledTo: Client | undefined;

@@ -1,6 +1,6 @@
 /**
  * The order in which the kernel's upcalls are served. What a member has asked for comes first; the rest is served newest first
- * (facts B6), some a turn, so that a flood of flows that nobody asked for does not delay a wanted one. The queue is short:
+ * (linux.md B6), some a turn, so that a flood of flows that nobody asked for does not delay a wanted one. The queue is short:
  * beyond it upcalls are served as they come, and the socket's buffer decides what is lost, at no cost.
  */
 import type { Upcall } from '../port/kernel.js';

@@ -1,6 +1,6 @@
 /**
  * Which vif number an interface gets (0..31). A number that entries in the kernel may still name must not come back
- * under another interface (facts J4, D-LIN-13): numbers never used since the start come first, then the one that was
+ * under another interface (linux.md J4, D-LIN-13): numbers never used since the start come first, then the one that was
  * given back longest ago. Pure bookkeeping; the manager makes the system calls and rewrites the entries.
  */
 import { type Vif, VIFS } from '../port/kernel.js';

@@ -25,7 +25,7 @@ export interface Mfc {
   readonly ttls: Uint8Array;
 }
 
-/** Totals since the entry was made; `packets` includes the wrong-interface ones (facts K-16). */
+/** Totals since the entry was made; `packets` includes the wrong-interface ones (K-16). */
 export interface MfcCounters {
   readonly packets: number;
   readonly bytes: number;
@@ -92,7 +92,7 @@ export interface MfcChange {
 export interface MroutePort {
   addVif(vif: Vif, ifindex: Ifindex): KernelError | undefined;
   delVif(vif: Vif): KernelError | undefined;
-  /** Adds or replaces; counters survive a replacement, no packet is lost (facts H). */
+  /** Adds or replaces; counters survive a replacement, no packet is lost (linux.md H). */
   addMfc(entry: Mfc): KernelError | undefined;
   delMfc(source: IpAddress, group: IpAddress): KernelError | undefined;
   /** Deletes what a foreign socket or an unresolved flow left; ENOENT is not an error here. */
@@ -110,7 +110,7 @@ export interface MroutePort {
   onVifChange(handler: () => void): void;
   /** True: who holds the same socket had given the table up; it is ours again, and empty. */
   reclaim(): boolean;
-  /** One handler; upcalls of one wake-up together, newest first (facts B6). */
+  /** One handler; upcalls of one wake-up together, newest first (linux.md B6). */
   onUpcalls(handler: (upcalls: readonly Upcall[]) => void): void;
   /** One handler; `undefined` means that notifications were lost and a dump is due. */
   onChange(handler: (change: MfcChange | undefined) => void): void;
@@ -139,7 +139,7 @@ export interface MembershipWish {
 }
 
 /**
- * The router's own host memberships (IP_ADD_MEMBERSHIP and friends) behind the membership gate (design.md section 4).
+ * The router's own host memberships (IP_ADD_MEMBERSHIP and friends) behind the membership gate (docs/adr/0007-pausing-the-whole-host.md).
  * Wishes are declarative; while an interface is paused no system call is made for it, at resume the net difference is.
  */
 export interface MembershipPort {
@@ -156,7 +156,7 @@ export interface MembershipPort {
    * turns, in the same order, unless the interface is paused again before; their errors go to `refused`.
    */
   resume(ifindex: Ifindex, refused?: (error: KernelError) => void): readonly KernelError[];
-  /** The interface was deleted: drops its dead slots (facts J) and forgets its wishes and pause. */
+  /** The interface was deleted: drops its dead slots (linux.md J) and forgets its wishes and pause. */
   interfaceGone(ifindex: Ifindex): void;
   counters(): MembershipCounters;
   list(): readonly MembershipWish[];
@@ -284,7 +284,7 @@ export interface HostGroup {
   readonly group: IpAddress;
 }
 
-/** The kernel's own list of joined groups: first joins and last leaves, without saying whose (facts C4). */
+/** The kernel's own list of joined groups: first joins and last leaves, without saying whose (linux.md C4). */
 export interface HostGroupPort {
   /** Read bit by bit. */
   listLater(): Promise<readonly HostGroup[]>;
@@ -292,7 +292,7 @@ export interface HostGroupPort {
   onChange(handler: (change: HostGroup & { readonly kind: 'joined' | 'left' }) => void): KernelError | undefined;
 }
 
-/** What a bridge with IGMP snooping knows of the LAN behind it (facts I). */
+/** What a bridge with IGMP snooping knows of the LAN behind it (linux.md I). */
 export interface BridgeState {
   /** The bridge itself. */
   readonly ifindex: Ifindex;

@@ -139,7 +139,7 @@ export class Others {
     database.add(this.#all);
   }
 
-  /** Returns the groups it is about: a proxy cannot pull everything, the configured ones stand for (*,*) (interop.md section 6). */
+  /** Returns the groups it is about: a proxy cannot pull everything, the configured ones stand for (*,*) (coexistence.md section 6). */
   join(key: MembershipKey): readonly IpAddress[] {
     if (isAny(key.group)) for (const group of this.#wildcardGroups) this.#all.join({ source: ANY4, group });
     else this.#named.join(key);

@@ -4,9 +4,9 @@
  * what hosts want there arrives as local joins. What other protocols want arrives as alerts, and nothing else is known of
  * them. The only file of this folder that touches ports.
  *
- * Follows igmp.md sections 13.2, 14.1 and 15, interop.md sections 5 and 6, and of the manager's specification 3.1 to 3.6,
+ * Follows igmp.md sections 13.2, 14.1 and 15, coexistence.md sections 5 and 6, and of the manager's specification 3.1 to 3.6,
  * D-LJ-2 (refusals at a local join), D-OWN-8 (interface gone), D-OWN-13 (hand-over), and ADR 6 (advice of IGMP). The host
- * side (section 14) is the kernel's.
+ * side (igmp.md section 14) is the kernel's.
  */
 import { type Answer, whenAnswered } from '../base/answer.js';
 import { ANY4, formatIp, type IpAddress, isAny, type Prefix, prefixContains } from '../base/ip.js';
@@ -336,7 +336,7 @@ export class ProxyModule implements Protocol {
     });
   }
 
-  /** D-OWN-13: what is not added by `resyncDone` is swept. */
+  /** What is not added by `resyncDone` is swept (D-OWN-13). */
   #granted(ifindex: Ifindex): void {
     void whenAnswered(this.#serve(ifindex), () => this.#parts.mgm.resyncDone(this.#handle!, ifindex));
   }

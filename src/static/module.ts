@@ -192,7 +192,7 @@ export class StaticModule implements Protocol {
     return route === undefined || (route.oifs.length > 0 && route.iifs.includes(name!));
   }
 
-  /** Section 3.1: the route's input, as long as this instance owns it (D-RPF-2), and its outputs; otherwise what the look-up gave. */
+  /** The route's input, as long as this instance owns it (D-RPF-2), and its outputs; otherwise what the look-up gave (manager.md section 3.1). */
   #rpf(flow: RpfRequest): RpfReply | undefined {
     const arrival = this.#nameOf(flow.arrival ?? this.#parts.mgm.getMfe(flow).mfe?.iif);
     const route = this.#routes.find(flow, [arrival, this.#nameOf(flow.ifindex)]);
@@ -239,7 +239,7 @@ export class StaticModule implements Protocol {
     return this.#owned.has(link.ifindex) ? 'down' : 'released';
   }
 
-  /** D-OWN-13: the interface came by hand-over; the manager sweeps what was not added by `resyncDone`. */
+  /** The interface came by hand-over; the manager sweeps what was not added by `resyncDone` (D-OWN-13). */
   #granted(ifindex: Ifindex): void {
     this.#asked.add(ifindex);
     const handle = this.#handle;

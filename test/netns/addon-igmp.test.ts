@@ -8,7 +8,7 @@ const V2_REPORT = 0x16;
 const V3_REPORT = 0x22;
 const typeIs = (type: number) => (message: Received) => message.payload[0] === type;
 
-/** A general query's 8 bytes, marked so that a test knows its own; the kernel checks nothing (facts E). */
+/** A general query's 8 bytes, marked so that a test knows its own; the kernel checks nothing (linux.md E). */
 function query(mark: number): Uint8Array {
   return Uint8Array.of(0x11, mark & 255, mark >> 8, 0, 0, 0, 0, 0);
 }
@@ -27,7 +27,7 @@ function burst(bed: Bed, from: NativeIgmpSocket, count: number, firstMark = 0): 
 addonTest(
   "a host's version 3 report arrives with router alert, TTL 1, addresses, ifindex and its record",
   async (bed) => {
-    // given the routing socket, and 224.0.0.22 joined on the interface (facts E)
+    // given the routing socket, and 224.0.0.22 joined on the interface (linux.md E)
     const { socket } = bed.mroute();
     const inbox = new Inbox(socket);
     const eth1 = bed.router.ifindex('eth1');

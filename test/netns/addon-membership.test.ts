@@ -68,7 +68,7 @@ addonTest('a filter replaces the whole one of a joined group, in either mode', (
 });
 
 addonTest(
-  'a join onto a group in exclude mode is swapped to include by a silent dummy source first (facts D6)',
+  'a join onto a group in exclude mode is swapped to include by a silent dummy source first (linux.md D6)',
   (bed) => {
     const pool = bed.memberships(bed.router);
     const eth1 = bed.router.ifindex('eth1');

@@ -94,7 +94,7 @@ addonTest(
     // when a host sends
     await bed.traffic(GROUP, 1);
     const upcall = await inbox.first('a NOCACHE upcall', upcallOf(NOCACHE));
-    // then the message is whole from its first byte (struct igmpmsg, facts A5)
+    // then the message is whole from its first byte (struct igmpmsg, linux.md A5)
     expect(upcall.flags).toBe(SLOT_UPCALL);
     expect(upcall.ifindex).toBe(bed.router.ifindex('eth1'));
     expect(upcall.payload).toEqual(upcall.packet);

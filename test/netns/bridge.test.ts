@@ -1,5 +1,5 @@
 /**
- * Bridges with IGMP snooping: as the router's own interface, and as a switch between router and hosts (facts I, F33, F34).
+ * Bridges with IGMP snooping: as the router's own interface, and as a switch between router and hosts (linux.md I; F33, F34).
  * The bridge's timers are short, so that what would end after 260 s ends after seconds here.
  */
 import { fileURLToPath } from 'node:url';

@@ -1,5 +1,5 @@
 /**
- * A dense and a sparse protocol in one router (interop.md section 6): DVMRP inside, the proxy's upstream outside, and a link
+ * A dense and a sparse protocol in one router (coexistence.md section 6): DVMRP inside, the proxy's upstream outside, and a link
  * where IGMP is alone. Real daemons, real packets; the judge on the upstream is tshark.
  */
 // needs: tshark tcpdump

@@ -57,7 +57,7 @@ netnsTest(
     const messages = wire.packets().filter(({ dvmrpCode }) => dvmrpCode > 0);
     expect(new Set(messages.map(({ source: from }) => from))).toEqual(new Set(['10.9.0.1', '10.9.0.2']));
     expect(new Set(messages.map(({ dvmrpCode }) => dvmrpCode))).toEqual(new Set([1, 2, 7, 8, 9]));
-    // what it remarks on a TTL of 1 to one address is the specification's choice (section 2)
+    // what it remarks on a TTL of 1 to one address is the specification's choice (dvmrp.md section 2)
     for (const { complaints, destination, checksumsGood, ttl, tos, routerAlert, headerBytes } of messages)
       expect({ complaints, checksumsGood, ttl, tos, routerAlert, headerBytes }).toEqual({
         complaints: destination === '224.0.0.4' ? '' : '"Time To Live" only 1',

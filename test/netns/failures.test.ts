@@ -54,7 +54,7 @@ async function serves(daemon: Daemon, name: string, state = 'PG'): Promise<Inter
   });
 }
 
-/** Writes the owner's table from another root process, as anybody with CAP_NET_ADMIN can (facts A2). */
+/** Writes the owner's table from another root process, as anybody with CAP_NET_ADMIN can (linux.md A2). */
 const FOREIGN_WRITE = `
 import socket, struct, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_IGMP)

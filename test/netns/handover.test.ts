@@ -13,7 +13,7 @@ interface Scene {
   readonly daemon: Daemon;
   readonly sender: Sender;
   readonly receiver: Receiver;
-  /** Packets dropped while the entries were made: the kernel keeps four per new flow (facts B5). */
+  /** Packets dropped while the entries were made: the kernel keeps four per new flow (linux.md B5). */
   readonly lostBefore: number;
 }
 

@@ -55,7 +55,7 @@ async function streams({ first, second }: Scene, group = G): Promise<void> {
   await second.sender({ from: S2, groups: [group], ratePerSec: 100 });
 }
 
-/** Once a stream is steady: the kernel keeps four packets while an entry is made (facts B5), so some may miss before. */
+/** Once a stream is steady: the kernel keeps four packets while an entry is made (linux.md B5), so some may miss before. */
 async function steady(host: Member, source = S1): Promise<Flow> {
   return host.gets(source, G);
 }

@@ -1,4 +1,4 @@
-/** What the kernel's bridges are asked for, against a bridge that really has ports, a querier and members (facts I). */
+/** What the kernel's bridges are asked for, against a bridge that really has ports, a querier and members (linux.md I). */
 import { afterEach, expect, test } from 'vitest';
 import { formatIp } from '../../src/base/ip.js';
 import { loadAddon } from '../../src/kernel/addon.js';

@@ -140,7 +140,7 @@ test('an interface that is deleted and made again is another one (F08)', async (
   expect(changes.find(({ link }) => link.ifindex === second)?.kind).toBe('added');
 });
 
-test('an interface made again with the same ifindex is removed and added (facts J)', async () => {
+test('an interface made again with the same ifindex is removed and added (linux.md J)', async () => {
   ip('link add name wan index 4242 type veth peer name wan-peer');
   await upToDate();
   changes.length = 0;

@@ -89,7 +89,7 @@ test('filters of two holders and changes of mode end where the wishes say (F27)'
   });
 });
 
-test('an interface that came back under the same ifindex is joined anew (facts J)', async () => {
+test('an interface that came back under the same ifindex is joined anew (linux.md J)', async () => {
   await withKernel(({ kernel: { membership } }) => {
     ip('link add wan index 4242 type veth peer name wan-peer');
     ip('link set wan up');

@@ -200,7 +200,7 @@ test('the router’s own packets to new groups are reported together, the newest
     const batches: (readonly Upcall[])[] = [];
     kernel.mroute.onUpcalls((upcalls) => batches.push(upcalls));
     expect(kernel.start()).toBeUndefined();
-    // what the router itself sends asks for an entry as any other packet does (facts A5)
+    // what the router itself sends asks for an entry as any other packet does (linux.md A5)
     const sender = createSocket('udp4');
     await new Promise<void>((bound) => sender.bind(0, bound));
     sender.setMulticastInterface('10.1.0.1');

@@ -1,6 +1,6 @@
 /**
  * The group state machine beside a naive model of its tables; igmp-hosts.test.ts has the model of the hosts (IGMP-063). The model computes with sets exactly as the tables are printed
- * (specification sections 7.1 to 7.3) and counts its timers down second by second.
+ * (igmp.md sections 7.1 to 7.3) and counts its timers down second by second.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

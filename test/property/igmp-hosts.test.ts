@@ -16,7 +16,7 @@ const GMI_SEC = 270;
 const LMQT_MS = 2000;
 const TICK_MS = 250;
 
-/** What routing was told: joins, leaves and refusals, as they came (section 7.4 of the specification). */
+/** What routing was told: joins, leaves and refusals, as they came (igmp.md section 7.4 of the specification). */
 class Advice {
   readonly #held = new Set<string>();
   readonly #refused = new Set<string>();

@@ -1,4 +1,4 @@
-/** Who is alerted, for any series of joins and leaves: the derived invariant of section 5.3 beside a model. */
+/** Who is alerted, for any series of joins and leaves: the derived invariant of manager.md section 5.3 beside a model. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { MembershipKey } from '../../src/mgm/client.js';

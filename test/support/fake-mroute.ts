@@ -143,7 +143,7 @@ export class FakeMroute implements MroutePort {
     const refused = this.#called('delVif', 'MRT_DEL_VIF', `vif ${vif}`);
     if (refused) return refused;
     if (!this.#vifs[vif]) return kernelError('MRT_DEL_VIF', `vif ${vif}`, 'EADDRNOTAVAIL');
-    this.#vifs[vif] = undefined; // entries that name the number stay as they are (facts J4)
+    this.#vifs[vif] = undefined; // entries that name the number stay as they are (linux.md J4)
     return undefined;
   }
 
@@ -255,7 +255,7 @@ export class FakeMroute implements MroutePort {
     return vif < 0 ? undefined : (vif as Vif);
   }
 
-  /** A process that does not own the table but may write it (facts M4): its entries are static. */
+  /** A process that does not own the table but may write it (failures.md M4): its entries are static. */
   readonly foreign = {
     addMfc: (entry: Mfc): KernelError | undefined => this.#addMfc(entry, true),
     delMfc: (source: IpAddress, group: IpAddress): KernelError | undefined => this.#delMfc(source, group),

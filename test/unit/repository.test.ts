@@ -43,7 +43,7 @@ function linesThatMatch(files: readonly string[], pattern: RegExp): readonly str
 const manifest = JSON.parse(text('package.json')) as Manifest;
 const lock = JSON.parse(text('package-lock.json')) as Lock;
 const code = CODE.flatMap(filesBelow).filter((file) => !['.hex', '.pyc'].includes(extname(file)));
-const documents = ['', 'docs', 'docs/adr', 'bench', 'packaging']
+const documents = ['', 'docs', 'docs/adr', 'docs/spec', 'bench', 'packaging']
   .flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(folder, name)))
   .filter((file) => file.endsWith('.md'));
 

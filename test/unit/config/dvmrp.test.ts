@@ -1,4 +1,4 @@
-/** The DVMRP sections of the configuration: section 16 of its specification. */
+/** The DVMRP sections of the configuration: dvmrp.md section 16. */
 import { expect, test } from 'vitest';
 import { ip, parsePrefix, type Prefix } from '../../../src/base/ip.js';
 import { formatComplaint, parseConfig } from '../../../src/config/parse.js';
@@ -29,7 +29,7 @@ test('there is a DVMRP when a section, an owner or an interface speaks of it, an
   expect(read('interfaces: { eth0: { dvmrp: { metric: 2 } } }').dvmrp).toBeDefined();
 });
 
-test('the defaults are those of section 16', () => {
+test('the defaults are those of dvmrp.md section 16', () => {
   const { dvmrp, interfaces } = read('interfaces: { eth0: { owner: dvmrp, dvmrp: {} } }');
   const perInterface = {
     metric: 1,

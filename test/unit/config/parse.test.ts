@@ -175,7 +175,7 @@ test('a proxy with nothing but its upstream has the defaults of RFC 4605, and wi
   expect(parsed('proxy:\n').proxy).toBeUndefined();
 });
 
-test('what an IGMP section leaves out follows from what it says, else from section 18 of the specification', () => {
+test('what an IGMP section leaves out follows from what it says, else from igmp.md section 18', () => {
   const igmp = parsed(FULL).interfaces[1]!.igmp!;
   expect(igmp).toMatchObject({
     queryIntervalMs: 60_000,

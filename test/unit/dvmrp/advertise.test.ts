@@ -1,4 +1,4 @@
-/** What is told on which interface, when, and to whom (sections 6.3, 6.4 and 7.7). */
+/** What is told on which interface, when, and to whom (dvmrp.md sections 6.3, 6.4 and 7.7). */
 import { describe, expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { A, B, C, INTERFACE, N, prefix, TableBed } from './table-bed.js';

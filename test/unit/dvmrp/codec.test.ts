@@ -1,4 +1,4 @@
-/** The codecs against the byte vectors of the specification (section 20) and against bytes built by other code. */
+/** The codecs against the byte vectors of the specification (dvmrp.md section 20) and against bytes built by other code. */
 import { expect, test } from 'vitest';
 import { formatIp, formatPrefix, ip, ipv4, type Prefix } from '../../../src/base/ip.js';
 import { decodeGraft, encodeGraft } from '../../../src/dvmrp/graft.js';

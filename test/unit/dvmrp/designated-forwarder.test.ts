@@ -1,4 +1,4 @@
-/** Who forwards onto an interface (section 7.3), as the table tells it. */
+/** Who forwards onto an interface (dvmrp.md section 7.3), as the table tells it. */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { A, B, C, INTERFACE, N, TableBed } from './table-bed.js';

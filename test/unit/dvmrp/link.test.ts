@@ -124,7 +124,7 @@ test('unicast Prunes, Grafts and acknowledgements with TTL 255, as mrouted sends
   const S = ip('10.1.0.10');
   await world.sends(lan, S, GROUP);
   expect(router.entry(S, GROUP)).toBe('eth0 -> eth1');
-  // section 21: with a mask of the network, without one, and with the network's address in the source field
+  // dvmrp.md section 21: with a mask of the network, without one, and with the network's address in the source field
   const unicast = { destination: '10.9.0.1', ttl: 255 };
   for (const payload of [
     made.prune('10.1.0.10', G, 7200, '255.255.255.0'),

@@ -1,4 +1,4 @@
-/** Neighbours of one interface: the table of section 5.1, versions, limits, Probes, loss in six steps. */
+/** Neighbours of one interface: the table of dvmrp.md section 5.1, versions, limits, Probes, loss in six steps. */
 import { describe, expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { decodeHeader } from '../../../src/dvmrp/header.js';

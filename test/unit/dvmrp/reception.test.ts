@@ -1,4 +1,4 @@
-/** Whose messages are listened to at all (section 17). */
+/** Whose messages are listened to at all (dvmrp.md section 17). */
 import { describe, expect, test } from 'vitest';
 import { ip, type IpAddress } from '../../../src/base/ip.js';
 import { OnLink } from '../../../src/base/on-link.js';

@@ -1,4 +1,4 @@
-/** What received entries do to the table: section 7.2, row by row, with hold-down, expiry and change of the upstream. */
+/** What received entries do to the table: dvmrp.md section 7.2, row by row, with hold-down, expiry and change of the upstream. */
 import { describe, expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { A, B, C, learned, N, TableBed } from './table-bed.js';

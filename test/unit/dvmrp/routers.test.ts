@@ -1,6 +1,6 @@
 /**
  * The whole protocol with the real manager: routers on LANs in memory (test/support/dvmrp-routers.ts). Scenarios of dvmrp.md
- * section 21, the callbacks of section 19, and the rules of interop.md that concern DVMRP.
+ * section 21, the callbacks of dvmrp.md section 19, and the rules of coexistence.md that concern DVMRP.
  */
 import { expect, test } from 'vitest';
 import { ANY4, ip } from '../../../src/base/ip.js';
@@ -39,7 +39,7 @@ async function add(router: TestRouter, handle: Handle, key: typeof ALL, ifindex:
   await settle();
 }
 
-test('section 21: neighbours, routes with their echoes, a prune, a graft with its acknowledgement, a prune again', async () => {
+test('dvmrp.md section 21: neighbours, routes with their echoes, a prune, a graft with its acknowledgement, a prune again', async () => {
   const { world, source, middle, host, r1, r2, r2Host, S } = await chain();
   expect(r1.neighbors()).toEqual(['10.9.0.2 two-way']);
   expect(r2.way('10.1.0.0/24')).toBe('2 from 10.9.0.1');
@@ -122,7 +122,7 @@ test('a link that went down and up has a new generation id there: prunes are voi
   expect(host.copies(wanted)).toEqual([1, 1, 1]);
 });
 
-test('section 21: a router that is killed is missed after 35 s: its route is held down, nothing goes to the link', async () => {
+test('dvmrp.md section 21: a router that is killed is missed after 35 s: its route is held down, nothing goes to the link', async () => {
   const { world, source, middle, r1, r2, r2Host, S } = await chain();
   await r2.hosts.joins(r2Host, GROUP);
   expect(middle.copies(await world.sends(source, S, GROUP))).toEqual([1]);
@@ -433,7 +433,7 @@ test('cacheLifetime: an entry lives that long and as long again with data; a pru
   expect(life()).toBe(120);
   await world.run(120);
   expect([r1.entry(S, GROUP), r2.entry(S, GROUP)]).toEqual([undefined, undefined]);
-  // what nobody wants is pruned upstream, and remembered for that long (section 8.4)
+  // what nobody wants is pruned upstream, and remembered for that long (dvmrp.md section 8.4)
   await world.sends(source, S, ip('239.7.7.7'));
   expect(r2.manager.getMfe({ source: S, group: ip('239.7.7.7') }).mfe?.timeout).toBe(5400);
 });

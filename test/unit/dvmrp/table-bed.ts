@@ -113,7 +113,7 @@ export class TableBed {
     this.table.peerUp(ifindex, ip(`${this.lan(ifindex)}.${last}`));
   }
 
-  /** Section 5.2, as the module does it. */
+  /** dvmrp.md section 5.2, as the module does it. */
   lose(ifindex: Ifindex, last: number): void {
     const address = ip(`${this.lan(ifindex)}.${last}`);
     this.table.loseRoutes(this.nowMs, ifindex, address);

@@ -1,4 +1,4 @@
-/** Older hosts and configured versions (specification section 11), fast leave (12.1), limits (17.2). */
+/** Older hosts and configured versions (igmp.md section 11), fast leave (12.1), limits (17.2). */
 import { expect, test } from 'vitest';
 import { ipv4 } from '../../../src/base/ip.js';
 import { LaterHosts } from '../../../src/igmp/later-hosts.js';

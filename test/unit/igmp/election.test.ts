@@ -1,4 +1,4 @@
-/** Querier election and what a non-querier does (specification sections 8.3, 10 and 11.1). */
+/** Querier election and what a non-querier does (igmp.md sections 8.3, 10 and 11.1). */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import {

@@ -1,4 +1,4 @@
-/** The codec against the byte vectors of the specification (section 19) and against bytes built by other code. */
+/** The codec against the byte vectors of the specification (igmp.md section 19) and against bytes built by other code. */
 import { expect, test } from 'vitest';
 import { formatIp, ip, ipv4 } from '../../../src/base/ip.js';
 import { decodeFloat, encodeFloat } from '../../../src/igmp/float-code.js';

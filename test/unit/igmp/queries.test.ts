@@ -1,4 +1,4 @@
-/** What the querier sends (specification section 8). */
+/** What the querier sends (igmp.md section 8). */
 import { expect, test } from 'vitest';
 import {
   allow,

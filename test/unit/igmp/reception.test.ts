@@ -1,4 +1,4 @@
-/** What is listened to, and what is counted when it is not (specification sections 4, 13 and 17.1). */
+/** What is listened to, and what is counted when it is not (igmp.md sections 4, 13 and 17.1). */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import {

@@ -1,4 +1,4 @@
-/** The four worked traces of the specification's section 20, timer expiry (7.3), and what routing is told meanwhile. */
+/** The four worked traces of the specification's igmp.md section 20, timer expiry (7.3), and what routing is told meanwhile. */
 import { expect, test } from 'vitest';
 import {
   allow,

@@ -100,7 +100,7 @@ test('what the kernel refuses in a later turn is told, and tried again by the ne
   expect(gate.list().every(({ held }) => held)).toBe(true);
 });
 
-test('an interface that is gone with many groups is left in turns; a new one of its number keeps what it joins (A5, facts J)', () => {
+test('an interface that is gone with many groups is left in turns; a new one of its number keeps what it joins (A5, linux.md J)', () => {
   const { clock, pool, gate } = paused();
   gate.resume(ETH1);
   clock.advance(1000);

@@ -232,7 +232,7 @@ test('when a pool cannot be opened the error says what is short', () => {
   expect(error?.message).toContain('LimitNOFILE');
 });
 
-test('an interface that is gone has its dead slots dropped, its wishes and its pause forgotten (facts J)', () => {
+test('an interface that is gone has its dead slots dropped, its wishes and its pause forgotten (linux.md J)', () => {
   const { gate, pools, takeCalls } = bed();
   gate.set('proxy', ETH1, G1, ANY_SOURCE_FILTER);
   gate.set('proxy', ETH1, G2, include(1));

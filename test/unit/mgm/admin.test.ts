@@ -1,4 +1,4 @@
-/** Reading entries and statistics: sections 2.9 to 2.14 of the manager's specification. */
+/** Reading entries and statistics: manager.md sections 2.9 to 2.14. */
 import { expect, test } from 'vitest';
 import { formatIp, type IpAddress, ip } from '../../../src/base/ip.js';
 import { MFE_STATS_0, MFE_STATS_1, type MembershipKey, type MfePage } from '../../../src/mgm/client.js';

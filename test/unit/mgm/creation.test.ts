@@ -1,4 +1,4 @@
-/** What a packet without an entry sets in motion: sections 3.1, 3.2, 3.6, 5.1 and 5.5 of the manager's specification. */
+/** What a packet without an entry sets in motion: manager.md sections 3.1, 3.2, 3.6, 5.1 and 5.5. */
 import { expect, test } from 'vitest';
 import { ANY4, formatIp, ip } from '../../../src/base/ip.js';
 import type { CreationRequest, RpfRequest } from '../../../src/mgm/client.js';

@@ -1,4 +1,4 @@
-/** Listing what is joined: sections 2.15 to 2.17 of the manager's specification. */
+/** Listing what is joined: manager.md sections 2.15 to 2.17. */
 import { expect, test } from 'vitest';
 import { ANY4, ip, ipv4, isAny } from '../../../src/base/ip.js';
 import type { EnumerationType, Handle } from '../../../src/mgm/client.js';

@@ -1,4 +1,4 @@
-/** Disable and enable around an ownership change: sections 3.7, 3.8 and 4 of the manager's specification. */
+/** Disable and enable around an ownership change: manager.md sections 3.7, 3.8 and 4. */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { settle } from '../../support/fake-clock.js';

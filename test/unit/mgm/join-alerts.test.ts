@@ -1,4 +1,4 @@
-/** Who hears that receivers appeared: sections 3.3 and 5.3 of the manager's specification. */
+/** Who hears that receivers appeared: manager.md sections 3.3 and 5.3. */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { settle } from '../../support/fake-clock.js';

@@ -1,4 +1,4 @@
-/** What the owner hears of IGMP: sections 3.5, 5.2 and 5.4 of the manager's specification. */
+/** What the owner hears of IGMP: manager.md sections 3.5, 5.2 and 5.4. */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { FORWARD, type LocalJoin } from '../../../src/mgm/client.js';

@@ -1,4 +1,4 @@
-/** Adding and deleting membership: sections 1.2, 1.3, 2.6, 2.7 and 5.2 of the manager's specification. */
+/** Adding and deleting membership: manager.md sections 1.2, 1.3, 2.6, 2.7 and 5.2. */
 import { describe, expect, test } from 'vitest';
 import { ANY4, ip, ipv4 } from '../../../src/base/ip.js';
 import { FORWARD, JOIN, type MaskedKey } from '../../../src/mgm/client.js';

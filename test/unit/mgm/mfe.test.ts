@@ -1,4 +1,4 @@
-/** The life of a forwarding entry: sections 2.8 and 5.6 of the manager's specification. */
+/** The life of a forwarding entry: manager.md sections 2.8 and 5.6. */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { settle } from '../../support/fake-clock.js';

@@ -1,4 +1,6 @@
 /** The tables of a change of owner, walked along every way through them; nothing runs. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import {
   CHANGE,
@@ -102,4 +104,33 @@ test('an interface can vanish in every phase that is not over (D-OWN-8)', () => 
 test('IGMP can die while it is asked, and is off the interface at once (D-OWN-7)', () => {
   expect(CHANGE.pausing['igmp-died']).toEqual({ next: 'pausing', effects: ['drop-igmp'] });
   expect(CHANGE.enabling['igmp-died']).toEqual({ next: 'enabling', effects: ['drop-igmp'] });
+});
+
+test('the requests are those of manager.md section 4.2, line by line', () => {
+  const REQUEST: Readonly<Record<string, OwnershipRequest>> = {
+    'IGMP takes': 'igmp-takes',
+    'IGMP releases': 'igmp-releases',
+    'IGMP dies': 'igmp-dies',
+    'C takes': 'owner-takes',
+    'C releases': 'owner-releases',
+    'handover C to D': 'handover',
+  };
+  const text = readFileSync(join(import.meta.dirname, '../../../docs/spec/manager.md'), 'utf8');
+  const section = text.slice(text.indexOf('### 4.2 '), text.indexOf('### 4.3 '));
+  const told = [
+    ...section.matchAll(/^\| ([UGP, ]+) \| ([^|]+) \| ([UGP, ]+) \| (\**yes\**|PG: yes|no)[^|]* \|/gm),
+  ].flatMap(([, from, event, to, asked]) => {
+    const request = REQUEST[event!.trim()];
+    const next = to!.trim().split(', ');
+    return request === undefined
+      ? []
+      : from!.split(', ').map((state, n) => {
+          const pauses = asked!.includes('yes') && (!asked!.startsWith('PG') || state === 'PG');
+          return `${state} ${request} ${next[n]} ${pauses}`;
+        });
+  });
+  const built = CELLS.map(
+    ([state, request, { next, begins }]) => `${state} ${request} ${next} ${begins === 'pausing'}`,
+  );
+  expect(told.sort()).toEqual(built.sort());
 });

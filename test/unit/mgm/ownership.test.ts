@@ -1,4 +1,4 @@
-/** Who owns an interface: sections 2.3 to 2.5 and 4 of the manager's specification. */
+/** Who owns an interface: manager.md sections 2.3 to 2.5 and 4. */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import type { Ifindex } from '../../../src/port/kernel.js';

@@ -1,4 +1,4 @@
-/** Who hears that receivers went away: sections 3.4 and 5.3 of the manager's specification. */
+/** Who hears that receivers went away: manager.md sections 3.4 and 5.3. */
 import { expect, test } from 'vitest';
 import type { PruneAlert, PruneReply } from '../../../src/mgm/client.js';
 import { settle } from '../../support/fake-clock.js';

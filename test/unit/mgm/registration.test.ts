@@ -1,4 +1,4 @@
-/** Registration: sections 2.1 and 2.2 of the manager's specification. */
+/** Registration: manager.md sections 2.1 and 2.2. */
 import { expect, test } from 'vitest';
 import { type Handle, JOIN, PROTOCOL, type Registration } from '../../../src/mgm/client.js';
 import { settle } from '../../support/fake-clock.js';

@@ -1,4 +1,4 @@
-/** The multicast view of the routing table with several feeders: interop.md section 7. */
+/** The multicast view of the routing table with several feeders: coexistence.md section 7. */
 import { expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { FORWARD, PROTOCOL, type RpfRequest } from '../../../src/mgm/client.js';
