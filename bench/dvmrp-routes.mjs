@@ -7,9 +7,9 @@
  */
 import { ip, ipv4, maskOf, toU32 } from '../dist/base/ip.js';
 import { Lpm } from '../dist/base/lpm.js';
-import { decodeHeader } from '../dist/dvmrp/header.js';
-import { compareRoutes, decodeReport, ReportEntries, ReportWriter } from '../dist/dvmrp/report.js';
-import { RouteTable } from '../dist/dvmrp/route-table.js';
+import { decodeHeader } from '../dist/dvmrp/wire/header.js';
+import { compareRoutes, decodeReport, ReportEntries, ReportWriter } from '../dist/dvmrp/wire/report.js';
+import { RouteTable } from '../dist/dvmrp/routes/route-table.js';
 
 const ROUTES = 10_000;
 const PREFIXES = 100_000;

@@ -11,7 +11,7 @@ import type { Ifindex, Link, LinkChange, LinkPort, MembershipPort } from '../por
 import type { Clock, Timer } from '../port/clock.js';
 import type { Log } from '../port/log.js';
 import { flagProblem, portProblem, vrfAdvice } from './link-problems.js';
-import type { SavedAssignment, SavedJob } from './state-file.js';
+import type { SavedAssignment, SavedJob } from './state/state-file.js';
 
 export interface AssignmentsParts {
   readonly links: LinkPort;

@@ -4,7 +4,7 @@ import { err, ok, type Result } from '../base/result.js';
 import { formatComplaint, type ParsedConfig, parseConfig } from '../config/parse.js';
 import { MAX_BYTES } from '../config/source.js';
 import type { Clock } from '../port/clock.js';
-import { readPipe, readRegular } from './files.js';
+import { readPipe, readRegular } from './state/files.js';
 
 const LINE_FEED = 0x0a;
 /** What a program that makes the configuration may take. */

@@ -16,7 +16,7 @@ import {
   type MembershipPort,
 } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
-import type { SavedJoin } from './state-file.js';
+import type { SavedJoin } from './state/state-file.js';
 
 /** The holder's name behind the membership gate. */
 const HOLDER = 'manual';

@@ -11,28 +11,28 @@ import type { Config } from '../config/types.js';
 import { ok } from '../base/result.js';
 import { loadAddon } from '../kernel/addon.js';
 import type { Kernel } from '../kernel/system.js';
-import type { AdoptionResult } from '../mgm/adoption.js';
+import type { AdoptionResult } from '../mgm/entries/adoption.js';
 import type { Log } from '../port/log.js';
-import type { Arguments } from './arguments.js';
+import type { Arguments } from './process/arguments.js';
 import {
   DescriptorNames,
   type NamedDescriptor,
   passedByParent,
   type Predecessor,
   predecessorOf,
-} from './descriptors.js';
-import { EXIT, type ExitCode } from './exit-codes.js';
-import { HandoffServer, SERVING_MS, Successor } from './handoff.js';
-import { openServiceManager, type ServiceManager } from './notify.js';
+} from './state/descriptors.js';
+import { EXIT, type ExitCode } from './process/exit-codes.js';
+import { HandoffServer, SERVING_MS, Successor } from './state/handoff.js';
+import { openServiceManager, type ServiceManager } from './process/notify.js';
 import type { LogThreshold } from './pino-log.js';
-import { runtimeFolder } from './runtime-folder.js';
-import { isServiceStopping } from './service-job.js';
-import type { Signals } from './signals.js';
+import { runtimeFolder } from './state/runtime-folder.js';
+import { isServiceStopping } from './process/service-job.js';
+import type { Signals } from './process/signals.js';
 import { groupIdOf, obtainKernel, peerUidReader, reportLeftovers } from './start.js';
-import { StateFile } from './state-file.js';
-import { StateSaver } from './state-saver.js';
-import { SystemClock } from './system-clock.js';
-import { type Takeover, takeOver } from './takeover.js';
+import { StateFile } from './state/state-file.js';
+import { StateSaver } from './state/state-saver.js';
+import { SystemClock } from './process/system-clock.js';
+import { type Takeover, takeOver } from './state/takeover.js';
 import { Daemon } from './wiring.js';
 
 /** How often the status line is told, and the state saved. */

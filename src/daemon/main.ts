@@ -3,7 +3,7 @@
  * `mgmd`: listens to signals before anything else is loaded, because until then one of them opens a debugger and others end
  * the process. Then it runs, and ends.
  */
-import { Signals } from './signals.js';
+import { Signals } from './process/signals.js';
 
 /** EX_OSERR of sysexits.h; exit-codes.ts may be what cannot be loaded. */
 const OS_ERROR = 71;

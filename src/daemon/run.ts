@@ -2,16 +2,16 @@
 import { readFileSync } from 'node:fs';
 import { formatComplaint, type ParsedConfig } from '../config/parse.js';
 import type { Log } from '../port/log.js';
-import { HELP, readArguments } from './arguments.js';
+import { HELP, readArguments } from './process/arguments.js';
 import { checkConfigFile, readConfigFile } from './config-file.js';
-import { EXIT, type ExitCode } from './exit-codes.js';
+import { EXIT, type ExitCode } from './process/exit-codes.js';
 import { live } from './life.js';
 import { LimitedLog } from './limited-log.js';
-import { Output } from './output.js';
+import { Output } from './process/output.js';
 import { isJournal, LogThreshold, PinoLog } from './pino-log.js';
-import { runtimeFolder } from './runtime-folder.js';
-import { closeDebugger, type Signals } from './signals.js';
-import { SystemClock } from './system-clock.js';
+import { runtimeFolder } from './state/runtime-folder.js';
+import { closeDebugger, type Signals } from './process/signals.js';
+import { SystemClock } from './process/system-clock.js';
 
 /** A stop that hangs is a fault; the service manager would wait much longer. */
 const STOP_LIMIT_MS = 5000;

@@ -8,10 +8,10 @@ import { type Kernel, type KernelOptions, openKernel } from '../kernel/system.js
 import { suspects } from '../kernel/table-holder.js';
 import type { Clock } from '../port/clock.js';
 import type { Fields, Log } from '../port/log.js';
-import { discard, type Predecessor } from './descriptors.js';
-import { type ExitCode, exitCodeOf, isTableInUse } from './exit-codes.js';
-import { readRegular } from './files.js';
-import { abortableSleep } from './sleep.js';
+import { discard, type Predecessor } from './state/descriptors.js';
+import { type ExitCode, exitCodeOf, isTableInUse } from './process/exit-codes.js';
+import { readRegular } from './state/files.js';
+import { abortableSleep } from './process/sleep.js';
 
 const WAIT_MS = 1000;
 const GROUPS_MAX_BYTES = 16 * 1024 * 1024;

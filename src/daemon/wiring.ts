@@ -12,7 +12,7 @@ import { type ControlProblem, ControlServer } from '../control/server.js';
 import { DvmrpModule } from '../dvmrp/module.js';
 import type { LinkConfig } from '../dvmrp/link.js';
 import { IgmpModule } from '../igmp/module.js';
-import type { AdoptionResult } from '../mgm/adoption.js';
+import type { AdoptionResult } from '../mgm/entries/adoption.js';
 import type { MgmStatus, Protocol, SavedProtocolState } from '../mgm/client.js';
 import { Manager } from '../mgm/manager.js';
 import type { Clock } from '../port/clock.js';
@@ -34,8 +34,8 @@ import { Assignments } from './assignments.js';
 import { HostJoins } from './host-joins.js';
 import { DaemonOperator } from './operator.js';
 import type { LogThreshold } from './pino-log.js';
-import type { LoadedState, SavedState } from './state-file.js';
-import { viewsOf } from './views.js';
+import type { LoadedState, SavedState } from './state/state-file.js';
+import { viewsOf } from './views/views.js';
 
 /** The kernel as a daemon needs it. */
 export interface KernelPorts {

@@ -46,11 +46,11 @@ import {
 } from '../port/kernel.js';
 import type { Fields, Log } from '../port/log.js';
 import type { Random } from '../port/random.js';
-import { DVMRP_TYPE } from './header.js';
+import { DVMRP_TYPE } from './wire/header.js';
 import { type Drop, type LinkConfig, linkStateOf, type RouterLink } from './link.js';
-import { type Neighbor, REFUSAL_TEXTS, type Refusal } from './neighbor.js';
+import { type Neighbor, REFUSAL_TEXTS, type Refusal } from './neighbors/neighbor.js';
 import { ALL_DVMRP_ROUTERS } from './reception.js';
-import type { Route } from './route.js';
+import type { Route } from './routes/route.js';
 import { Router, type RouterOutput } from './router.js';
 import { readState, type SavedState } from './saved-state.js';
 import { Saving } from './saving.js';

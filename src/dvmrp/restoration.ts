@@ -7,9 +7,9 @@
  */
 import type { IpAddress, Prefix } from '../base/ip.js';
 import type { Ifindex } from '../port/kernel.js';
-import type { Upstream } from './graft-state.js';
+import type { Upstream } from './trees/graft-state.js';
 import type { RouterLink } from './link.js';
-import { INFINITY } from './report.js';
+import { INFINITY } from './wire/report.js';
 import type { SavedBranch, SavedLink, SavedPrune, SavedRequest, SavedRoute, SavedState } from './saved-state.js';
 
 const NEVER = Number.POSITIVE_INFINITY;

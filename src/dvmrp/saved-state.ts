@@ -8,9 +8,9 @@
  */
 import { type Fields, fieldsOf } from '../base/fields.js';
 import { type IpAddress, isMulticast, isUnicast, parseIp, parsePrefix, type Prefix } from '../base/ip.js';
-import type { UpstreamState } from './graft-state.js';
-import type { NeighborState } from './neighbor-fsm.js';
-import { INFINITY } from './report.js';
+import type { UpstreamState } from './trees/graft-state.js';
+import type { NeighborState } from './neighbors/neighbor-fsm.js';
+import { INFINITY } from './wire/report.js';
 
 export const FORMAT = 1;
 

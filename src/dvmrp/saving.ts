@@ -3,10 +3,10 @@
  * written beforehand, some at a time, as text with an age, and what is asked for at once is made of these.
  */
 import { formatIp, formatPrefix, type IpAddress } from '../base/ip.js';
-import type { Branch } from './flows.js';
+import type { Branch } from './trees/flows.js';
 import type { RouterLink } from './link.js';
-import type { Neighbor } from './neighbor.js';
-import type { Route } from './route.js';
+import type { Neighbor } from './neighbors/neighbor.js';
+import type { Route } from './routes/route.js';
 import type { Router } from './router.js';
 import { FORMAT } from './saved-state.js';
 

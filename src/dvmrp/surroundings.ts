@@ -2,9 +2,9 @@
 import type { IpAddress, Prefix } from '../base/ip.js';
 import type { MembershipKey } from '../mgm/client.js';
 import type { Ifindex } from '../port/kernel.js';
-import type { Graft } from './graft.js';
-import type { Upstream } from './graft-state.js';
-import type { Prune } from './prune.js';
+import type { Graft } from './wire/graft.js';
+import type { Upstream } from './trees/graft-state.js';
+import type { Prune } from './wire/prune.js';
 
 /** What forwarding needs to know of a route that is up. */
 export interface DeliveryRoute {

@@ -2,7 +2,7 @@
 import { formatIp, formatPrefix, type IpAddress } from '../base/ip.js';
 import type { Ifindex } from '../port/kernel.js';
 import type { RouterLink } from './link.js';
-import type { Route } from './route.js';
+import type { Route } from './routes/route.js';
 import type { Router } from './router.js';
 
 export interface DvmrpInterfaceRow {

@@ -3,7 +3,7 @@
  * goes down with ten thousands of groups, of sources that run out together, of one report that changes thousands.
  */
 import type { IpAddress } from '../base/ip.js';
-import type { MembershipChanges } from './group.js';
+import type { MembershipChanges } from './groups/group.js';
 
 export type Call = keyof MembershipChanges;
 

@@ -1,7 +1,7 @@
 /** What is counted per interface. A message or record that changed nothing has exactly one reason (igmp.md section 4). */
-import type { GroupDrop } from './group-table.js';
-import type { DecodeError } from './packet.js';
-import type { ReceptionDrop } from './reception.js';
+import type { GroupDrop } from './groups/group-table.js';
+import type { DecodeError } from './wire/packet.js';
+import type { ReceptionDrop } from './wire/reception.js';
 
 export type DropReason =
   | DecodeError['kind']

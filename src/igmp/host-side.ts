@@ -6,8 +6,8 @@
 import { ANY4, type IpAddress, isAny, isLinkLocalGroup } from '../base/ip.js';
 import type { GroupWish, IgmpInterfaceConfig } from '../config/types.js';
 import type { Ifindex, MembershipFilter } from '../port/kernel.js';
-import { isWithin } from './admission.js';
-import type { Group } from './group.js';
+import { isWithin } from './groups/admission.js';
+import type { Group } from './groups/group.js';
 
 /** Any source, or only some. */
 export class SourceWish {

@@ -7,12 +7,12 @@ import type { InterfaceAddress } from '../base/link-address.js';
 import { OnLink } from '../base/on-link.js';
 import type { IgmpInterfaceConfig } from '../config/types.js';
 import { type Counters, type DropReason, newCounters } from './counters.js';
-import type { Group, MembershipChanges } from './group.js';
-import type { SavedGroup } from './group-memory.js';
-import { type GroupOutput, GroupTable } from './group-table.js';
+import type { Group, MembershipChanges } from './groups/group.js';
+import type { SavedGroup } from './groups/group-memory.js';
+import { type GroupOutput, GroupTable } from './groups/group-table.js';
 import { heardQueryTimeMs } from './intervals.js';
-import { LaterHosts } from './later-hosts.js';
-import type { SharedBudgets } from './limits.js';
+import { LaterHosts } from './queries/later-hosts.js';
+import type { SharedBudgets } from './groups/limits.js';
 import {
   checkMessage,
   decodeGroupMessage,
@@ -24,9 +24,9 @@ import {
   sourcesPerQuery,
   TYPE,
   walkGroupRecords,
-} from './packet.js';
-import { Querier } from './querier.js';
-import { ALL_SYSTEMS, type Message, refusal } from './reception.js';
+} from './wire/packet.js';
+import { Querier } from './queries/querier.js';
+import { ALL_SYSTEMS, type Message, refusal } from './wire/reception.js';
 import type { SavedInterface } from './saved-state.js';
 
 export interface InterfaceOutput {

@@ -6,8 +6,8 @@
  */
 import type { IpAddress } from '../base/ip.js';
 import { Backlog, type Call } from './backlog.js';
-import type { Group, MembershipChanges } from './group.js';
-import type { StaticGroups } from './static-groups.js';
+import type { Group, MembershipChanges } from './groups/group.js';
+import type { StaticGroups } from './groups/static-groups.js';
 
 /** 'resync': calls are made again, and all memberships are being added once more. */
 export type Phase = 'open' | 'paused' | 'resync';

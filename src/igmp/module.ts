@@ -25,10 +25,10 @@ import type { Log } from '../port/log.js';
 import { Duplicates } from './duplicates.js';
 import { Pull } from './host-side.js';
 import { KernelJoins } from './kernel-joins.js';
-import { Budget, type SharedBudgets } from './limits.js';
-import { TYPE } from './packet.js';
+import { Budget, type SharedBudgets } from './groups/limits.js';
+import { TYPE } from './wire/packet.js';
 import type { IgmpModuleParts } from './parts.js';
-import type { OtherQuerier } from './querier.js';
+import type { OtherQuerier } from './queries/querier.js';
 import { type LeftInterface, packState, readInterfaces, readQueriers, type SavedInterface } from './saved-state.js';
 import { ServedInterface } from './served-interface.js';
 import {

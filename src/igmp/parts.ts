@@ -7,7 +7,7 @@ import type { AddressWatchPort, IgmpPort, LinkPort, MembershipPort, RoutePort } 
 import type { Log } from '../port/log.js';
 import type { Pull } from './host-side.js';
 import type { KernelJoins } from './kernel-joins.js';
-import type { SharedBudgets } from './limits.js';
+import type { SharedBudgets } from './groups/limits.js';
 
 export interface IgmpModuleParts {
   readonly mgm: MgmClient;

@@ -9,8 +9,8 @@
 import { fieldsOf } from '../base/fields.js';
 import { formatIp, isUnicast, parseIp } from '../base/ip.js';
 import type { SavedProtocolState } from '../mgm/client.js';
-import { type SavedGroup, unpackGroup } from './group-memory.js';
-import type { OtherQuerier } from './querier.js';
+import { type SavedGroup, unpackGroup } from './groups/group-memory.js';
+import type { OtherQuerier } from './queries/querier.js';
 
 /** Until then the messages of hosts wait in the socket. */
 const FOLLOWS_AT_ONCE_MS = 3000;

@@ -12,20 +12,20 @@ import { JOIN, type MgmStatus, PROTOCOL } from '../mgm/client.js';
 import type { Timer } from '../port/clock.js';
 import type { Ifindex, IgmpPacket, Link } from '../port/kernel.js';
 import type { Fields, Log } from '../port/log.js';
-import { admitsSource, groupRefusal } from './admission.js';
+import { admitsSource, groupRefusal } from './groups/admission.js';
 import type { DropReason } from './counters.js';
 import { LIMIT_MESSAGES, REFUSAL_MESSAGES } from './drop-texts.js';
-import type { Group, MembershipChanges } from './group.js';
-import { packGroup, type SavedGroup } from './group-memory.js';
+import type { Group, MembershipChanges } from './groups/group.js';
+import { packGroup, type SavedGroup } from './groups/group-memory.js';
 import { joinedGroups, type PullInterface } from './host-side.js';
 import { IgmpInterface, type InterfaceOutput, type LinkState } from './interface.js';
 import { CALLS_PER_STEP, MembershipSync, type SyncOutput } from './membership-sync.js';
 import type { SharedParts } from './parts.js';
-import type { OtherQuerier } from './querier.js';
+import type { OtherQuerier } from './queries/querier.js';
 import type { LeftInterface, SavedInterface } from './saved-state.js';
-import { StaticGroups } from './static-groups.js';
+import { StaticGroups } from './groups/static-groups.js';
 import type { Named } from './view.js';
-import { Withdrawal, type WithdrawalOutput } from './withdrawal.js';
+import { Withdrawal, type WithdrawalOutput } from './groups/withdrawal.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
 

@@ -1,12 +1,12 @@
 /** What operators see of IGMP: plain rows, times in milliseconds from now, addresses as text. */
 import { ANY4, formatIp, type IpAddress, isAny } from '../base/ip.js';
-import { compatMode } from './compatibility.js';
+import { compatMode } from './groups/compatibility.js';
 import type { DropReason } from './counters.js';
-import type { Group } from './group.js';
-import type { TrackedHost } from './host-table.js';
+import type { Group } from './groups/group.js';
+import type { TrackedHost } from './groups/host-table.js';
 import type { IgmpInterface } from './interface.js';
 import type { Phase } from './membership-sync.js';
-import type { StaticGroups } from './static-groups.js';
+import type { StaticGroups } from './groups/static-groups.js';
 
 export interface IgmpInterfaceRow {
   readonly ifindex: number;

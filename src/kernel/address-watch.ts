@@ -8,7 +8,7 @@ import type { Clock, Timer } from '../port/clock.js';
 import type { AddressUse, AddressWatchPort, Ifindex, LinkPort } from '../port/kernel.js';
 import type { Addon, NativePacketWatch, WatchedPacket } from './addon.js';
 import { type InterfaceName, kernelError, numbered, refusal } from './errno.js';
-import { hardwareAddress } from './link-messages.js';
+import { hardwareAddress } from './netlink/link-messages.js';
 
 /** From one look at a socket to the next. What comes meanwhile and does not fit into its small buffer is lost. */
 const REST_MS = 1000;

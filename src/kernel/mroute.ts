@@ -31,7 +31,7 @@ import {
   MFC_ATTRIBUTES,
   mfcDumpRequest,
   vifDumpRequest,
-} from './mroute-messages.js';
+} from './netlink/mroute-messages.js';
 import {
   Attributes,
   RTM_DELROUTE,
@@ -40,9 +40,9 @@ import {
   RTM_NEWROUTE,
   RTNLGRP_IPV4_MROUTE,
   RTNLGRP_IPV4_NETCONF,
-} from './netlink.js';
-import { type DecodeMessage, dumpLater, NetlinkQuestions } from './netlink-ask.js';
-import { NetlinkEvents } from './netlink-events.js';
+} from './netlink/netlink.js';
+import { type DecodeMessage, dumpLater, NetlinkQuestions } from './netlink/netlink-ask.js';
+import { NetlinkEvents } from './netlink/netlink-events.js';
 import { formatSuspects, suspects } from './table-holder.js';
 
 /** The table that a kernel without further tables has. */

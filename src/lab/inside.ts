@@ -1,10 +1,10 @@
 /** The first process inside the laboratory's namespaces (`inside.js SECONDS keep|end user|root`): everything ends when it ends. */
 import { existsSync } from 'node:fs';
-import { lastWords } from './crew.js';
-import { Screen } from './display.js';
+import { lastWords } from './machines/crew.js';
+import { Screen } from './tour/display.js';
 import { Laboratory } from './laboratory.js';
-import { RUN } from './plan.js';
-import { buildTopology } from './topology.js';
+import { RUN } from './machines/plan.js';
+import { buildTopology } from './machines/topology.js';
 
 /** sysexits.h: the system refused something. */
 const EX_OSERR = 71;

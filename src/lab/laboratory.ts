@@ -1,15 +1,15 @@
 /** Runs the laboratory: starts everybody, waits until the streams flow, makes the tour, drains, judges. */
 import type { ManagerEvent } from '../mgm/snapshot.js';
-import { type Host, startDaemon, startHost } from './crew.js';
-import { clockText, ownerLine, picture, type Screen, streamsLine, verdictLines } from './display.js';
-import { exploreHints } from './hints.js';
+import { type Host, startDaemon, startHost } from './machines/crew.js';
+import { clockText, ownerLine, picture, type Screen, streamsLine, verdictLines } from './tour/display.js';
+import { exploreHints } from './tour/hints.js';
 import { monotonicMs, sleep } from './time.js';
-import type { FromHost, OtherGroups, ToReceiver, ToSender } from './messages.js';
-import { Observations } from './observations.js';
-import { HOSTS, type RouterInterface, SENDER } from './plan.js';
-import { connectRouter, type Router } from './router.js';
-import { Tour } from './tour.js';
-import { judge } from './verdict.js';
+import type { FromHost, OtherGroups, ToReceiver, ToSender } from './traffic/messages.js';
+import { Observations } from './tour/observations.js';
+import { HOSTS, type RouterInterface, SENDER } from './machines/plan.js';
+import { connectRouter, type Router } from './machines/router.js';
+import { Tour } from './tour/tour.js';
+import { judge } from './tour/verdict.js';
 
 export interface LaboratoryOptions {
   /** What the whole run is to take, start and end included; 0: no tour. */
@@ -99,9 +99,9 @@ export class Laboratory {
     const heard = (message: FromHost) => this.#seen.heard(message);
     const gone = (sentence: string) => this.#fail(sentence);
     const receivers = Object.values(HOSTS).map(({ namespace }) =>
-      startHost<ToReceiver>(namespace, './receiver.js', heard, gone),
+      startHost<ToReceiver>(namespace, 'receiver', heard, gone),
     );
-    const sender = startHost<ToSender>(SENDER.namespace, './sender.js', heard, gone);
+    const sender = startHost<ToSender>(SENDER.namespace, 'sender', heard, gone);
     this.#receivers.push(...(await Promise.all(receivers)));
     this.#sender = await sender;
     for (const receiver of this.#receivers) receiver.tell({ kind: 'join-streams' });

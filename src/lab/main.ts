@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Flags, parseFlags, USAGE } from './flags.js';
-import { findNamespaces, spawnInside } from './namespaces.js';
+import { findNamespaces, spawnInside } from './machines/namespaces.js';
 
 /** sysexits.h */
 const EX_USAGE = 64;

@@ -6,12 +6,12 @@ import type { Events, MonitorEvt } from '../port/events.js';
 import type { Ifindex, LinkPort, MembershipPort, MroutePort, RoutePort, Vif } from '../port/kernel.js';
 import type { Log } from '../port/log.js';
 import type { Handle, MembershipKey } from './client.js';
-import type { MembershipLimits } from './membership-budget.js';
-import type { RpfOverride } from './rpf.js';
+import type { MembershipLimits } from './clients/membership-budget.js';
+import type { RpfOverride } from './entries/rpf.js';
 import type { ManagerEvent } from './snapshot.js';
 import type { Client, Interface } from './state.js';
 import { EntryTable, MembershipTable } from './tables.js';
-import { VifTable } from './vif-table.js';
+import { VifTable } from './ownership/vif-table.js';
 
 export interface ManagerConfig {
   /** Refresh a positive entry that carries traffic in place, or delete every entry at its end (D-MFE-1). */

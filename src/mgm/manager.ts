@@ -11,8 +11,8 @@ import type { Answer } from '../base/answer.js';
 import { type IpAddress, isAny } from '../base/ip.js';
 import type { Events } from '../port/events.js';
 import type { DumpedMfc, Ifindex, LinkChange, Upcall } from '../port/kernel.js';
-import { Adoption, type Predecessor } from './adoption.js';
-import { Alerts } from './alerts.js';
+import { Adoption, type Predecessor } from './entries/adoption.js';
+import { Alerts } from './clients/alerts.js';
 import {
   type EnumerationType,
   type FedRoute,
@@ -30,29 +30,29 @@ import {
   type Registration,
 } from './client.js';
 import { Core, type ManagerConfig, type ManagerPorts } from './core.js';
-import { Courier } from './courier.js';
-import { Creation } from './creation.js';
-import { EntryBudget } from './entry-budget.js';
-import { Enumerations } from './enumeration.js';
-import { Forwarding } from './forwarding.js';
-import { Handovers } from './handovers.js';
+import { Courier } from './clients/courier.js';
+import { Creation } from './entries/creation.js';
+import { EntryBudget } from './entries/entry-budget.js';
+import { Enumerations } from './clients/enumeration.js';
+import { Forwarding } from './entries/forwarding.js';
+import { Handovers } from './ownership/handovers.js';
 import { cannotComplete, DONE, flagsProblem, invalid, keyProblem, notFound } from './keys.js';
-import { Lifetimes } from './lifetimes.js';
-import { Members } from './members.js';
-import { MfeReader } from './mfe-reader.js';
-import { Reconciler } from './reconciler.js';
-import { OwnershipRunner } from './ownership-runner.js';
-import { Registry } from './registry.js';
-import { Rib } from './rib.js';
-import { Rpf } from './rpf.js';
+import { Lifetimes } from './entries/lifetimes.js';
+import { Members } from './clients/members.js';
+import { MfeReader } from './entries/mfe-reader.js';
+import { Reconciler } from './entries/reconciler.js';
+import { OwnershipRunner } from './ownership/ownership-runner.js';
+import { Registry } from './clients/registry.js';
+import { Rib } from './entries/rib.js';
+import { Rpf } from './entries/rpf.js';
 import { Slices } from './slices.js';
 import type { HandoverView, ManagerSnapshot } from './snapshot.js';
 import { type Client, type Entry, type Interface } from './state.js';
-import { TableWatch } from './table-watch.js';
-import { UpcallQueue } from './upcall-queue.js';
+import { TableWatch } from './entries/table-watch.js';
+import { UpcallQueue } from './entries/upcall-queue.js';
 import { Views } from './views.js';
-import { Vifs } from './vifs.js';
-import { WrongInputs } from './wrong-inputs.js';
+import { Vifs } from './ownership/vifs.js';
+import { WrongInputs } from './entries/wrong-inputs.js';
 
 export type ManagerOptions = ManagerPorts & { readonly config: ManagerConfig };
 

@@ -2,7 +2,7 @@
 import type { Answer } from '../base/answer.js';
 import type { Timer } from '../port/clock.js';
 import type { Core } from './core.js';
-import type { Courier } from './courier.js';
+import type { Courier } from './clients/courier.js';
 
 /** How long one slice may hold the event loop, and how many steps it has at most. */
 const SLICE_MS = 5;

@@ -14,7 +14,7 @@ import {
   PROTOCOL,
   type RouteUsed,
 } from './client.js';
-import { type ChangePhase, type OwnershipRequest, type OwnershipState, stateOf } from './ownership.js';
+import { type ChangePhase, type OwnershipRequest, type OwnershipState, stateOf } from './ownership/ownership.js';
 
 export interface Client {
   readonly handle: Handle;

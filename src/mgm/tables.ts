@@ -2,7 +2,7 @@
 import type { IpAddress } from '../base/ip.js';
 import { ANY4, isAny } from '../base/ip.js';
 import type { MembershipKey } from './client.js';
-import { EntryAges } from './entry-ages.js';
+import { EntryAges } from './entries/entry-ages.js';
 import { OrderedKeys } from './ordered-keys.js';
 import { type Client, type Entry, type Interface, isIgmp, isStale, KeyRecord, type Member } from './state.js';
 

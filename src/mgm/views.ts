@@ -3,9 +3,9 @@ import { KernelError } from '../base/errors.js';
 import { formatIp } from '../base/ip.js';
 import type { DumpedMfc } from '../port/kernel.js';
 import { type Core, keyFields } from './core.js';
-import type { Forwarding } from './forwarding.js';
-import type { Reconciler } from './reconciler.js';
-import type { Rib } from './rib.js';
+import type { Forwarding } from './entries/forwarding.js';
+import type { Reconciler } from './entries/reconciler.js';
+import type { Rib } from './entries/rib.js';
 import type {
   ClientView,
   CountersView,

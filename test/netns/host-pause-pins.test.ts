@@ -6,8 +6,8 @@
 import { expect } from 'vitest';
 import { ip, toU32 } from '../../src/base/ip.js';
 import { type Addon, loadAddon } from '../../src/kernel/addon.js';
-import { HostMembershipReader } from '../../src/kernel/host-memberships.js';
-import { Pins } from '../../src/kernel/pins.js';
+import { HostMembershipReader } from '../../src/kernel/membership/host-memberships.js';
+import { Pins } from '../../src/kernel/membership/pins.js';
 import { Daemon } from '../support/daemon.js';
 import { twice } from '../support/igmp-reports.js';
 import { type PausedLan, pausedLanTest } from '../support/paused-lan.js';

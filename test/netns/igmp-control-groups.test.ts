@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { formatIp, type IpAddress, ip, ipv4, toU32 } from '../../src/base/ip.js';
 import { defaultIgmpConfig } from '../../src/config/check.js';
 import { IgmpModule } from '../../src/igmp/module.js';
-import { IP_HEADER_LENGTH, readSource, TYPE, walkGroupRecords } from '../../src/igmp/packet.js';
+import { IP_HEADER_LENGTH, readSource, TYPE, walkGroupRecords } from '../../src/igmp/wire/packet.js';
 import { PROTOCOL } from '../../src/mgm/client.js';
 import { ANY_SOURCE_FILTER } from '../../src/port/kernel.js';
 import { eventually } from '../support/eventually.js';

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { formatIp } from '../../src/base/ip.js';
 import { loadAddon } from '../../src/kernel/addon.js';
-import { Bridges } from '../../src/kernel/bridges.js';
+import { Bridges } from '../../src/kernel/host/bridges.js';
 import type { Ifindex } from '../../src/port/kernel.js';
 import { eventually } from '../support/eventually.js';
 import { ifindexOf, ip, removeDevices, run, veth } from './own-namespace.js';

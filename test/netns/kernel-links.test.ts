@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { formatIp } from '../../src/base/ip.js';
 import { linkNetworkOf, usableAddresses } from '../../src/base/link-address.js';
 import { loadAddon } from '../../src/kernel/addon.js';
-import { Links } from '../../src/kernel/links.js';
+import { Links } from '../../src/kernel/host/links.js';
 import type { Link, LinkChange } from '../../src/port/kernel.js';
 import { eventually } from '../support/eventually.js';
 import { RecordingLog } from '../support/recording-log.js';

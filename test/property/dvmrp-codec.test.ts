@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ipv4, type IpAddress, maskOf, toU32 } from '../../src/base/ip.js';
-import { decodeGraft, encodeGraft } from '../../src/dvmrp/graft.js';
-import { CODE, decodeHeader } from '../../src/dvmrp/header.js';
-import { encodeNeighbors2, type InterfaceBlock, walkNeighbors2 } from '../../src/dvmrp/neighbors2.js';
-import { decodeProbe, encodeProbe, listsNeighbor, probeNeighbor } from '../../src/dvmrp/probe.js';
-import { decodePrune, encodePrune } from '../../src/dvmrp/prune.js';
-import { compareRoutes, decodeReport, isRoutable, ReportEntries, ReportWriter } from '../../src/dvmrp/report.js';
+import { decodeGraft, encodeGraft } from '../../src/dvmrp/wire/graft.js';
+import { CODE, decodeHeader } from '../../src/dvmrp/wire/header.js';
+import { encodeNeighbors2, type InterfaceBlock, walkNeighbors2 } from '../../src/dvmrp/wire/neighbors2.js';
+import { decodeProbe, encodeProbe, listsNeighbor, probeNeighbor } from '../../src/dvmrp/wire/probe.js';
+import { decodePrune, encodePrune } from '../../src/dvmrp/wire/prune.js';
+import { compareRoutes, decodeReport, isRoutable, ReportEntries, ReportWriter } from '../../src/dvmrp/wire/report.js';
 import { runs } from '../support/runs.js';
 
 const unicast = fc.integer({ min: 0x0a000001, max: 0x7effffff }).map(ipv4);

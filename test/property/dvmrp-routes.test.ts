@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ip, ipv4, maskOf, toU32 } from '../../src/base/ip.js';
-import { ReportEntries } from '../../src/dvmrp/report.js';
-import { RouteTable, type RouteTableOutput } from '../../src/dvmrp/route-table.js';
+import { ReportEntries } from '../../src/dvmrp/wire/report.js';
+import { RouteTable, type RouteTableOutput } from '../../src/dvmrp/routes/route-table.js';
 import type { Ifindex } from '../../src/port/kernel.js';
 import { copies, type LinkPlan, Network, type SimRouter } from '../support/dvmrp-network.js';
 import { runs } from '../support/runs.js';

@@ -16,7 +16,7 @@ import {
   readSource,
   TYPE,
   walkGroupRecords,
-} from '../../src/igmp/packet.js';
+} from '../../src/igmp/wire/packet.js';
 import { reportV3, toIn, withChecksum } from '../support/packet-builder.js';
 import { Bed, src } from '../unit/igmp/bed.js';
 import { FUZZ_TIMEOUT_MS, runs } from '../support/runs.js';

@@ -3,9 +3,9 @@
  * Neighbours of a link hear each other at once; a link that is cut, or a router that is killed, is noticed after 35 s.
  */
 import { formatIp, formatPrefix, type IpAddress, ipv4, type Prefix } from '../../src/base/ip.js';
-import { decodeReport, ReportEntries } from '../../src/dvmrp/report.js';
-import type { Route } from '../../src/dvmrp/route.js';
-import { RouteTable } from '../../src/dvmrp/route-table.js';
+import { decodeReport, ReportEntries } from '../../src/dvmrp/wire/report.js';
+import type { Route } from '../../src/dvmrp/routes/route.js';
+import { RouteTable } from '../../src/dvmrp/routes/route-table.js';
 import type { Ifindex } from '../../src/port/kernel.js';
 
 export const NEIGHBOR_TIMEOUT_MS = 35_000;

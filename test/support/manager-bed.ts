@@ -4,7 +4,7 @@
  */
 import type { Answer } from '../../src/base/answer.js';
 import { ANY4, formatIp, type IpAddress, ip, isAny, type Prefix, parsePrefix } from '../../src/base/ip.js';
-import type { AdoptionResult } from '../../src/mgm/adoption.js';
+import type { AdoptionResult } from '../../src/mgm/entries/adoption.js';
 import type { MembershipKey, Mfe, MgmStatus } from '../../src/mgm/client.js';
 import { Manager } from '../../src/mgm/manager.js';
 import type { InterfaceView } from '../../src/mgm/snapshot.js';

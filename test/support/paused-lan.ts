@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { formatIp } from '../../src/base/ip.js';
 import { loadAddon } from '../../src/kernel/addon.js';
-import { filterOf, HostMembershipReader } from '../../src/kernel/host-memberships.js';
+import { filterOf, HostMembershipReader } from '../../src/kernel/membership/host-memberships.js';
 import type { KernelOptions } from '../../src/kernel/system.js';
 import { ForeignMember } from './foreign-member.js';
 import { Reports } from './igmp-reports.js';

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/commands.js';
 import { fileSchema } from '../../src/config/schema.js';
-import { EXIT } from '../../src/daemon/exit-codes.js';
+import { EXIT } from '../../src/daemon/process/exit-codes.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const read = (...names: string[]) => readFileSync(join(root, ...names), 'utf8');

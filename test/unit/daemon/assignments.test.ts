@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { defaultIgmpConfig } from '../../../src/config/check.js';
 import type { InterfaceConfig } from '../../../src/config/types.js';
 import { Assignments } from '../../../src/daemon/assignments.js';
-import type { SavedAssignment } from '../../../src/daemon/state-file.js';
+import type { SavedAssignment } from '../../../src/daemon/state/state-file.js';
 import type { MgmStatus, Protocol } from '../../../src/mgm/client.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import { settle } from '../../support/fake-clock.js';

@@ -1,8 +1,8 @@
 /** Sockets passed on by number and name: which are taken, which are closed, and what they are called for their whole life. */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { DescriptorNames, discard, passedByParent, predecessorOf } from '../../../src/daemon/descriptors.js';
-import { isStopJob, unitOf } from '../../../src/daemon/service-job.js';
+import { DescriptorNames, discard, passedByParent, predecessorOf } from '../../../src/daemon/state/descriptors.js';
+import { isStopJob, unitOf } from '../../../src/daemon/process/service-job.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
 const open = () => openSync('/dev/null', 'r');

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { formatTable } from '../../../src/cli/columns.js';
 import type { Row } from '../../../src/control/messages.js';
 import { ip } from '../../../src/base/ip.js';
-import { type IgmpTold, type IgmpViewsParts, igmpViews } from '../../../src/daemon/igmp-views.js';
+import { type IgmpTold, type IgmpViewsParts, igmpViews } from '../../../src/daemon/views/igmp-views.js';
 import type { BridgeState, Ifindex } from '../../../src/port/kernel.js';
 import { FakeKernel } from '../../support/fake-kernel.js';
 

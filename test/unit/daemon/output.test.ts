@@ -1,6 +1,6 @@
 /** The log's way out: it never waits for a reader, and what is lost is counted and told. */
 import { expect, test } from 'vitest';
-import { Output } from '../../../src/daemon/output.js';
+import { Output } from '../../../src/daemon/process/output.js';
 
 const EAGAIN = -11;
 const EPIPE = -32;

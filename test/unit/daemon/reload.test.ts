@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
 import { formatComplaint, parseConfig } from '../../../src/config/parse.js';
 import { LogThreshold } from '../../../src/daemon/pino-log.js';
-import type { LoadedState } from '../../../src/daemon/state-file.js';
+import type { LoadedState } from '../../../src/daemon/state/state-file.js';
 import { Daemon } from '../../../src/daemon/wiring.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import { settle } from '../../support/fake-clock.js';

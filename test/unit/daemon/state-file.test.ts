@@ -15,7 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type SavedState, StateFile } from '../../../src/daemon/state-file.js';
+import { type SavedState, StateFile } from '../../../src/daemon/state/state-file.js';
 import { RecordingLog } from '../../support/recording-log.js';
 
 const STATE: SavedState = {

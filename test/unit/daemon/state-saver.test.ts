@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { StateSaver } from '../../../src/daemon/state-saver.js';
+import { StateSaver } from '../../../src/daemon/state/state-saver.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 function given(tookMs = 0) {

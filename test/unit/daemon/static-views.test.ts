@@ -1,6 +1,6 @@
 /** What `mgmctl show static` shows, row by row. */
 import { expect, test } from 'vitest';
-import { staticViews } from '../../../src/daemon/static-views.js';
+import { staticViews } from '../../../src/daemon/views/static-views.js';
 import type { StaticModule } from '../../../src/static/module.js';
 
 test('rows of static routes and inputs are made one at a time, when they are asked for (A4)', async () => {

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test, vi } from 'vitest';
-import { SystemClock } from '../../../src/daemon/system-clock.js';
+import { SystemClock } from '../../../src/daemon/process/system-clock.js';
 import { eventually } from '../../support/eventually.js';
 
 const SRC = fileURLToPath(new URL('../../../src', import.meta.url));

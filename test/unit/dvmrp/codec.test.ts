@@ -1,12 +1,12 @@
 /** The codecs against the byte vectors of the specification (dvmrp.md section 20) and against bytes built by other code. */
 import { expect, test } from 'vitest';
 import { formatIp, formatPrefix, ip, ipv4, type Prefix } from '../../../src/base/ip.js';
-import { decodeGraft, encodeGraft } from '../../../src/dvmrp/graft.js';
-import { CODE, decodeHeader, encodeAskNeighbors2, OWN_CAPABILITIES } from '../../../src/dvmrp/header.js';
-import { encodeNeighbors2, type InterfaceBlock, walkNeighbors2 } from '../../../src/dvmrp/neighbors2.js';
-import { decodeProbe, encodeProbe, listsNeighbor, probeNeighbor } from '../../../src/dvmrp/probe.js';
-import { acceptedLifetimeMs, decodePrune, encodePrune } from '../../../src/dvmrp/prune.js';
-import { compareRoutes, decodeReport, ReportEntries, ReportWriter } from '../../../src/dvmrp/report.js';
+import { decodeGraft, encodeGraft } from '../../../src/dvmrp/wire/graft.js';
+import { CODE, decodeHeader, encodeAskNeighbors2, OWN_CAPABILITIES } from '../../../src/dvmrp/wire/header.js';
+import { encodeNeighbors2, type InterfaceBlock, walkNeighbors2 } from '../../../src/dvmrp/wire/neighbors2.js';
+import { decodeProbe, encodeProbe, listsNeighbor, probeNeighbor } from '../../../src/dvmrp/wire/probe.js';
+import { acceptedLifetimeMs, decodePrune, encodePrune } from '../../../src/dvmrp/wire/prune.js';
+import { compareRoutes, decodeReport, ReportEntries, ReportWriter } from '../../../src/dvmrp/wire/report.js';
 import * as built from '../../support/dvmrp-builder.js';
 import { hex, toHex, withChecksum } from '../../support/packet-builder.js';
 

@@ -11,8 +11,8 @@ import {
   type Prefix,
   prefixContains,
 } from '../../../src/base/ip.js';
-import { Forwarding } from '../../../src/dvmrp/forwarding.js';
-import type { Upstream } from '../../../src/dvmrp/graft-state.js';
+import { Forwarding } from '../../../src/dvmrp/trees/forwarding.js';
+import type { Upstream } from '../../../src/dvmrp/trees/graft-state.js';
 import type {
   DeliveryRoute,
   ForwardingConfig,

@@ -1,7 +1,7 @@
 /** Tens of thousands of routes: what one turn of the event loop does with them, counted in routes and not in time. */
 import { expect, test } from 'vitest';
 import { ip, ipv4 } from '../../../src/base/ip.js';
-import { decodeReport, ReportEntries } from '../../../src/dvmrp/report.js';
+import { decodeReport, ReportEntries } from '../../../src/dvmrp/wire/report.js';
 import * as built from '../../support/dvmrp-builder.js';
 import { chain } from '../../support/dvmrp-routers.js';
 import { A, B, TableBed } from './table-bed.js';

@@ -1,9 +1,9 @@
 /** Much of everything: what one message or one turn of the event loop costs, counted in work and not in time. */
 import { expect, test, vi } from 'vitest';
 import { type IpAddress, ip, ipv4 } from '../../../src/base/ip.js';
-import { compareRoutes } from '../../../src/dvmrp/report.js';
-import { RouteStore } from '../../../src/dvmrp/route-store.js';
-import { Wishes } from '../../../src/dvmrp/wishes.js';
+import { compareRoutes } from '../../../src/dvmrp/wire/report.js';
+import { RouteStore } from '../../../src/dvmrp/routes/route-store.js';
+import { Wishes } from '../../../src/dvmrp/trees/wishes.js';
 import * as built from '../../support/dvmrp-builder.js';
 import { chain } from '../../support/dvmrp-routers.js';
 import { D1, D2, ForwardingBed, G, LAN, S, UP, UPLINK } from './forwarding-bed.js';

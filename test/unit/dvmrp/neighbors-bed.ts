@@ -1,10 +1,10 @@
 /** The neighbours of one interface, with everything they have done written down as words. */
 import { expect } from 'vitest';
 import { formatIp, ip } from '../../../src/base/ip.js';
-import { decodeHeader } from '../../../src/dvmrp/header.js';
-import type { Neighbor } from '../../../src/dvmrp/neighbor.js';
-import { type NeighborConfig, type NeighborOutput, Neighbors } from '../../../src/dvmrp/neighbors.js';
-import { decodeProbe, probeNeighbor } from '../../../src/dvmrp/probe.js';
+import { decodeHeader } from '../../../src/dvmrp/wire/header.js';
+import type { Neighbor } from '../../../src/dvmrp/neighbors/neighbor.js';
+import { type NeighborConfig, type NeighborOutput, Neighbors } from '../../../src/dvmrp/neighbors/neighbors.js';
+import { decodeProbe, probeNeighbor } from '../../../src/dvmrp/wire/probe.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import * as built from '../../support/dvmrp-builder.js';
 

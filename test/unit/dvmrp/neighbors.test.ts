@@ -1,10 +1,10 @@
 /** Neighbours of one interface: the table of dvmrp.md section 5.1, versions, limits, Probes, loss in six steps. */
 import { describe, expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
-import { decodeHeader } from '../../../src/dvmrp/header.js';
-import { NEIGHBOR } from '../../../src/dvmrp/neighbor-fsm.js';
-import { nextGenerationId } from '../../../src/dvmrp/neighbors.js';
-import { decodeProbe } from '../../../src/dvmrp/probe.js';
+import { decodeHeader } from '../../../src/dvmrp/wire/header.js';
+import { NEIGHBOR } from '../../../src/dvmrp/neighbors/neighbor-fsm.js';
+import { nextGenerationId } from '../../../src/dvmrp/neighbors/neighbors.js';
+import { decodeProbe } from '../../../src/dvmrp/wire/probe.js';
 import * as built from '../../support/dvmrp-builder.js';
 import { Bed, LOSS, N, OWN, twoWay } from './neighbors-bed.js';
 

@@ -1,7 +1,7 @@
 /** What the configuration has to say about routes: filters, limits, the default route, networks that are told as ours. */
 import { describe, expect, test } from 'vitest';
 import { ip } from '../../../src/base/ip.js';
-import { admitsRoute, type RouteRule } from '../../../src/dvmrp/route-filter.js';
+import { admitsRoute, type RouteRule } from '../../../src/dvmrp/routes/route-filter.js';
 import { A, B, C, learned, N, prefix, TableBed } from './table-bed.js';
 
 describe('filters and limits', () => {

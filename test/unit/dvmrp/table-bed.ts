@@ -1,11 +1,11 @@
 /** A route table with three interfaces and their neighbours; Reports and events are written down as text. */
 import { expect } from 'vitest';
 import { formatIp, formatPrefix, ip, parsePrefix, type Prefix } from '../../../src/base/ip.js';
-import { decodeHeader } from '../../../src/dvmrp/header.js';
-import { decodeReport, ReportEntries } from '../../../src/dvmrp/report.js';
-import type { Route } from '../../../src/dvmrp/route.js';
-import type { RouteInterfaceConfig } from '../../../src/dvmrp/route-interface.js';
-import { type Originated, RouteTable, type RouteTableConfig } from '../../../src/dvmrp/route-table.js';
+import { decodeHeader } from '../../../src/dvmrp/wire/header.js';
+import { decodeReport, ReportEntries } from '../../../src/dvmrp/wire/report.js';
+import type { Route } from '../../../src/dvmrp/routes/route.js';
+import type { RouteInterfaceConfig } from '../../../src/dvmrp/routes/route-interface.js';
+import { type Originated, RouteTable, type RouteTableConfig } from '../../../src/dvmrp/routes/route-table.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import * as built from '../../support/dvmrp-builder.js';
 

@@ -1,7 +1,7 @@
 /** Older hosts and configured versions (igmp.md section 11), fast leave (12.1), limits (17.2). */
 import { expect, test } from 'vitest';
 import { ipv4 } from '../../../src/base/ip.js';
-import { LaterHosts } from '../../../src/igmp/later-hosts.js';
+import { LaterHosts } from '../../../src/igmp/queries/later-hosts.js';
 import {
   allow,
   block,

@@ -1,7 +1,7 @@
 /** The codec against the byte vectors of the specification (igmp.md section 19) and against bytes built by other code. */
 import { expect, test } from 'vitest';
 import { formatIp, ip, ipv4 } from '../../../src/base/ip.js';
-import { decodeFloat, encodeFloat } from '../../../src/igmp/float-code.js';
+import { decodeFloat, encodeFloat } from '../../../src/igmp/wire/float-code.js';
 import {
   checkMessage,
   decodeGroupMessage,
@@ -14,7 +14,7 @@ import {
   sourcesPerQuery,
   TYPE,
   walkGroupRecords,
-} from '../../../src/igmp/packet.js';
+} from '../../../src/igmp/wire/packet.js';
 import * as built from '../../support/packet-builder.js';
 import { hex, toHex } from '../../support/packet-builder.js';
 

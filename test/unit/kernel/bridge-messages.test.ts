@@ -8,8 +8,8 @@ import {
   linkRequest,
   mdbDumpRequest,
   type StackedLink,
-} from '../../../src/kernel/bridge-messages.js';
-import { type NetlinkMessage, viewOf, walkMessages } from '../../../src/kernel/netlink.js';
+} from '../../../src/kernel/netlink/bridge-messages.js';
+import { type NetlinkMessage, viewOf, walkMessages } from '../../../src/kernel/netlink/netlink.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import { runs } from '../../support/runs.js';
 

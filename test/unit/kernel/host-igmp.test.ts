@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { HostIgmp, sourceLimit } from '../../../src/kernel/host-igmp.js';
+import { HostIgmp, sourceLimit } from '../../../src/kernel/host/host-igmp.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 import { link } from '../igmp/bed.js';
 

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatIp, type IpAddress, ip, ipv4 } from '../../../src/base/ip.js';
-import { filterOf, hostMemberships, type SourceUse, without } from '../../../src/kernel/host-memberships.js';
-import { merged } from '../../../src/kernel/membership-plan.js';
+import { filterOf, hostMemberships, type SourceUse, without } from '../../../src/kernel/membership/host-memberships.js';
+import { merged } from '../../../src/kernel/membership/membership-plan.js';
 import type { Ifindex, MembershipFilter } from '../../../src/port/kernel.js';
 
 const ETH1 = 3 as Ifindex;

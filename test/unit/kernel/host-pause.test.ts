@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest';
 import { formatIp, ip, ipv4, toU32 } from '../../../src/base/ip.js';
 import type { NativePauseGate } from '../../../src/kernel/addon.js';
-import { HostPause } from '../../../src/kernel/host-pause.js';
-import { MembershipGate } from '../../../src/kernel/membership.js';
+import { HostPause } from '../../../src/kernel/membership/host-pause.js';
+import { MembershipGate } from '../../../src/kernel/membership/membership.js';
 import { ANY_SOURCE_FILTER, type Ifindex, type Link } from '../../../src/port/kernel.js';
 import { RecordingLog } from '../../support/recording-log.js';
 import { FakeMembershipPool } from './fake-membership-pool.js';

@@ -1,8 +1,8 @@
 /** A resume with very many due calls makes them in several turns of the event loop, in the order it always has (A5). */
 import { expect, test } from 'vitest';
 import { type IpAddress, ipv4, toU32 } from '../../../src/base/ip.js';
-import type { HostPause } from '../../../src/kernel/host-pause.js';
-import { CALLS_PER_TURN, MembershipGate } from '../../../src/kernel/membership.js';
+import type { HostPause } from '../../../src/kernel/membership/host-pause.js';
+import { CALLS_PER_TURN, MembershipGate } from '../../../src/kernel/membership/membership.js';
 import { ANY_SOURCE_FILTER, type Ifindex } from '../../../src/port/kernel.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeMembershipPool } from './fake-membership-pool.js';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type IpAddress, ip, ipv4, toU32 } from '../../../src/base/ip.js';
-import { MembershipGate } from '../../../src/kernel/membership.js';
+import { MembershipGate } from '../../../src/kernel/membership/membership.js';
 import { ANY_SOURCE_FILTER, type Ifindex, type MembershipFilter } from '../../../src/port/kernel.js';
-import { plan } from '../../../src/kernel/membership-plan.js';
+import { plan } from '../../../src/kernel/membership/membership-plan.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { FakeMembershipPool } from './fake-membership-pool.js';
 import { runs } from '../../support/runs.js';

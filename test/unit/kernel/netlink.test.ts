@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatIp, formatPrefix, ip } from '../../../src/base/ip.js';
-import { ADDRESS_ATTRIBUTES, decodeAddress, decodeLink, LINK_ATTRIBUTES } from '../../../src/kernel/link-messages.js';
-import { decodeMfc, decodeVifs, MFC_ATTRIBUTES } from '../../../src/kernel/mroute-messages.js';
+import {
+  ADDRESS_ATTRIBUTES,
+  decodeAddress,
+  decodeLink,
+  LINK_ATTRIBUTES,
+} from '../../../src/kernel/netlink/link-messages.js';
+import { decodeMfc, decodeVifs, MFC_ATTRIBUTES } from '../../../src/kernel/netlink/mroute-messages.js';
 import {
   Attributes,
   encodeRequest,
@@ -14,9 +19,14 @@ import {
   walkAnswer,
   walkAttributes,
   walkMessages,
-} from '../../../src/kernel/netlink.js';
-import { decodeNextHop } from '../../../src/kernel/nexthop-messages.js';
-import { decodeRoute, lookupRequest, pointLookupAt, ROUTE_ATTRIBUTES } from '../../../src/kernel/route-messages.js';
+} from '../../../src/kernel/netlink/netlink.js';
+import { decodeNextHop } from '../../../src/kernel/netlink/nexthop-messages.js';
+import {
+  decodeRoute,
+  lookupRequest,
+  pointLookupAt,
+  ROUTE_ATTRIBUTES,
+} from '../../../src/kernel/netlink/route-messages.js';
 import { runs } from '../../support/runs.js';
 
 /** Bytes as a little-endian machine has them; blanks and line ends are for the reader. */

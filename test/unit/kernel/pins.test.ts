@@ -1,8 +1,8 @@
 /** The pins of a pause, over pools that remember: which groups get which, and what is corrected. */
 import { expect, test } from 'vitest';
 import { type IpAddress, ip, ipv4, toU32 } from '../../../src/base/ip.js';
-import type { HostMembership, SourceUse } from '../../../src/kernel/host-memberships.js';
-import { pinFor, Pins } from '../../../src/kernel/pins.js';
+import type { HostMembership, SourceUse } from '../../../src/kernel/membership/host-memberships.js';
+import { pinFor, Pins } from '../../../src/kernel/membership/pins.js';
 import { ANY_SOURCE_FILTER, type Ifindex, type MembershipFilter } from '../../../src/port/kernel.js';
 import { FakeMembershipPool } from './fake-membership-pool.js';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { formatIp, ip, parsePrefix } from '../../../src/base/ip.js';
-import type { KernelRoute, NextHop } from '../../../src/kernel/route-messages.js';
-import { RouteMirror } from '../../../src/kernel/route-mirror.js';
+import type { KernelRoute, NextHop } from '../../../src/kernel/netlink/route-messages.js';
+import { RouteMirror } from '../../../src/kernel/host/route-mirror.js';
 import type { Ifindex } from '../../../src/port/kernel.js';
 
 function route(prefixText: string, gateway: string, more: Partial<KernelRoute> = {}): KernelRoute {

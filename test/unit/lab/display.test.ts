@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { eventLine, ownerLine, picture, Screen, verdictLines } from '../../../src/lab/display.js';
-import type { Outcome } from '../../../src/lab/verdict.js';
+import { eventLine, ownerLine, picture, Screen, verdictLines } from '../../../src/lab/tour/display.js';
+import type { Outcome } from '../../../src/lab/tour/verdict.js';
 import type { InterfaceView } from '../../../src/mgm/snapshot.js';
 
 const RECV: InterfaceView = {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { FromHost } from '../../../src/lab/messages.js';
-import { Observations } from '../../../src/lab/observations.js';
-import type { StreamCounts } from '../../../src/lab/sequence.js';
+import type { FromHost } from '../../../src/lab/traffic/messages.js';
+import { Observations } from '../../../src/lab/tour/observations.js';
+import type { StreamCounts } from '../../../src/lab/traffic/sequence.js';
 
 const COUNTS: StreamCounts = { base: 10, next: 30, received: 19, duplicated: 0, reordered: 0 };
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { encodePacket, sequenceOf } from '../../../src/lab/packet.js';
-import { otherGroup, ownGroup, PAYLOAD_BYTES, routerConfig } from '../../../src/lab/plan.js';
-import { udpReceiveBufferErrors } from '../../../src/lab/snmp.js';
+import { encodePacket, sequenceOf } from '../../../src/lab/traffic/packet.js';
+import { otherGroup, ownGroup, PAYLOAD_BYTES, routerConfig } from '../../../src/lab/machines/plan.js';
+import { udpReceiveBufferErrors } from '../../../src/lab/traffic/snmp.js';
 import { parseConfig } from '../../../src/config/parse.js';
 
 test('a packet carries its stream and its number, and only for its own stream', () => {

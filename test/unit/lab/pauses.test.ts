@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { PauseLedger } from '../../../src/lab/pauses.js';
-import type { ReportChange } from '../../../src/lab/messages.js';
+import { PauseLedger } from '../../../src/lab/tour/pauses.js';
+import type { ReportChange } from '../../../src/lab/traffic/messages.js';
 import type { ManagerEvent } from '../../../src/mgm/snapshot.js';
 
 /** The daemon's clock started 1,000 ms after the machine's; an event takes 1 ms or more to arrive. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { announced } from '../../../src/lab/reports.js';
+import { announced } from '../../../src/lab/traffic/reports.js';
 
 const GROUP = [239, 9, 0, 1];
 const NAME = '239.9.0.1';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { lostOf, SequenceTracker } from '../../../src/lab/sequence.js';
+import { lostOf, SequenceTracker } from '../../../src/lab/traffic/sequence.js';
 
 function counted(sequences: readonly number[], tracker = new SequenceTracker()) {
   for (const sequence of sequences) tracker.accept(sequence);

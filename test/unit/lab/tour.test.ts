@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { PauseLedger } from '../../../src/lab/pauses.js';
-import { ownGroup, ROUTER_ADDRESS, type RouterInterface } from '../../../src/lab/plan.js';
-import { type RouterControl, Tour, type TourParts } from '../../../src/lab/tour.js';
+import { PauseLedger } from '../../../src/lab/tour/pauses.js';
+import { ownGroup, ROUTER_ADDRESS, type RouterInterface } from '../../../src/lab/machines/plan.js';
+import { type RouterControl, Tour, type TourParts } from '../../../src/lab/tour/tour.js';
 
 /** A router that pauses, holds and makes good as it should, or with one fault. */
 class PlayedRouter implements RouterControl {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judge, type Outcome, streamResult } from '../../../src/lab/verdict.js';
+import { judge, type Outcome, streamResult } from '../../../src/lab/tour/verdict.js';
 
 const GOOD: Outcome = {
   streams: [{ host: 'host3', stream: 'asm', sent: 100, received: 100, lost: 0, duplicated: 0, reordered: 3 }],

@@ -1,7 +1,7 @@
 /** A manager that begins with the table of a dead predecessor (D-RST-1), on the fake kernel. */
 import { expect, test } from 'vitest';
 import { ipv4 } from '../../../src/base/ip.js';
-import type { AdoptionResult } from '../../../src/mgm/adoption.js';
+import type { AdoptionResult } from '../../../src/mgm/entries/adoption.js';
 import { FORWARD } from '../../../src/mgm/client.js';
 import { type Vif, VIFS } from '../../../src/port/kernel.js';
 import { settle } from '../../support/fake-clock.js';

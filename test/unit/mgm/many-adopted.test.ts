@@ -1,7 +1,7 @@
 /** A predecessor left many entries: beginning with them, taking them up and a late owner take slices (A2, D-RST-1). */
 import { expect, test } from 'vitest';
 import { type IpAddress, ipv4 } from '../../../src/base/ip.js';
-import type { AdoptionResult } from '../../../src/mgm/adoption.js';
+import type { AdoptionResult } from '../../../src/mgm/entries/adoption.js';
 import { STEPS_PER_SLICE } from '../../../src/mgm/slices.js';
 import { settle } from '../../support/fake-clock.js';
 import { any, Bed, G1, S0, S2 } from '../../support/manager-bed.js';

@@ -12,7 +12,7 @@ import {
   REQUESTS,
   type RequestStep,
   stateOf,
-} from '../../../src/mgm/ownership.js';
+} from '../../../src/mgm/ownership/ownership.js';
 
 type Cell = readonly [OwnershipState, OwnershipRequest, RequestStep];
 
