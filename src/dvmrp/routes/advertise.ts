@@ -20,6 +20,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 const ROUTES_PER_TURN = 1024;
 /** And of what is told on one interface. */
 const TOLD_PER_TURN = 2048;
+/** Changed routes put in order per turn; a flash update of more begins anew with the next of them. */
+const SORTED_PER_TURN = 8192;
 
 export interface ReportOutput {
   /** `message` is good until the call returns. */
@@ -62,6 +64,8 @@ export class Advertiser {
   #changed: Route[] = [];
   /** What the running flash update still has to tell. */
   #telling: Route[] = [];
+  /** So many of `#changed` are of the running flash update, and not in `#telling` yet. */
+  #uncollected = 0;
   /** Of the round, per interface. */
   #parts: Telling[] = [];
   /** Farewells by interface. */
@@ -219,20 +223,26 @@ export class Advertiser {
       on.withdrawn.clear();
     }
     // The rest in the next turn; what changed meanwhile is for the next flash update.
-    this.flashDueMs = isDone ? NEVER : nowMs;
-    if (isDone && this.#changed.length > 0) this.flashSoon(nowMs);
+    this.flashDueMs = isDone && this.#uncollected === 0 ? NEVER : nowMs;
+    if (this.flashDueMs === NEVER && this.#changed.length > 0) this.flashSoon(nowMs);
   }
 
   #collect(nowMs: number): void {
-    this.#lastFlashMs = nowMs;
+    if (this.#uncollected === 0) {
+      this.#lastFlashMs = nowMs;
+      this.#uncollected = this.#changed.length;
+    }
+    const some = this.#changed.splice(0, Math.min(this.#uncollected, SORTED_PER_TURN));
+    this.#uncollected -= some.length;
     // Those that are gone have told their end for long enough.
-    this.#telling = this.#store.inOrder(this.#changed.filter((route) => route.changed));
-    this.#clearChanged();
+    this.#telling = this.#store.inOrder(some.filter((route) => route.changed));
+    for (const route of some) route.changed = false;
   }
 
   #clearChanged(): void {
     for (const route of this.#changed) route.changed = false;
     this.#changed = [];
+    this.#uncollected = 0;
   }
 
   /** What a filter has come to forbid. */

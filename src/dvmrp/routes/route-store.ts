@@ -6,6 +6,8 @@ import { Route } from './route.js';
 
 /** What a mask length counts in the order of routes. */
 const LENGTH = 2 ** 32;
+/** So many new routes are put in order with the others at once, so that nobody ever waits for fifty thousand. */
+const LATELY = 8192;
 
 export class RouteStore {
   /** By length, then network: an address is a small integer and a good key. */
@@ -57,6 +59,7 @@ export class RouteStore {
     this.#size++;
     this.#added.push(route);
     this.#isSorted = false;
+    if (this.#added.length >= LATELY) this.sorted();
     return route;
   }
 

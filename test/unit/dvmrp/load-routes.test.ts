@@ -1,6 +1,7 @@
 /** Tens of thousands of routes: what one turn of the event loop does with them, counted in routes and not in time. */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { ip, ipv4 } from '../../../src/base/ip.js';
+import { RouteStore } from '../../../src/dvmrp/routes/route-store.js';
 import { decodeReport, ReportEntries } from '../../../src/dvmrp/wire/report.js';
 import * as built from '../../support/dvmrp-builder.js';
 import { chain } from '../../support/dvmrp-routers.js';
@@ -42,6 +43,35 @@ function full(): TableBed {
   bed.forget();
   return bed;
 }
+
+test('fifty thousand routes that changed are put in order and told in parts, each once (A3)', () => {
+  const bed = new TableBed({ table: LIMITS });
+  bed.advance(7000);
+  const inOrder = vi.spyOn(RouteStore.prototype, 'inOrder');
+  tells(bed, A, 3, 3, 0, 50_000);
+  const seen: string[] = [];
+  const note = () => seen.push(...Object.keys(bed.reports(B)));
+  bed.forget();
+  bed.table.timeout(bed.nowMs);
+  note();
+  // when some change again while the flash update goes on
+  tells(bed, A, 3, 4, 0, 3);
+  turns(bed, note);
+  const sizes = inOrder.mock.calls.map(([routes]) => routes.length);
+  inOrder.mockRestore();
+  // then no turn sorts more than a part, and each is told once
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(8192);
+  expect(seen).toHaveLength(50_000);
+  expect(new Set(seen).size).toBe(50_000);
+  // and what changed meanwhile is told again in the flash update after this one
+  bed.forget();
+  bed.advance(4999);
+  expect(bed.sent.filter(({ atMs }) => atMs % 5000 !== 0)).toEqual([]);
+  bed.nowMs += 1;
+  bed.table.timeout(bed.nowMs);
+  const last = bed.sent.filter(({ atMs, ifindex }) => atMs === 12_000 && ifindex === B);
+  expect(last.map(({ routes }) => routes)).toEqual([{ [network(0)]: 5, [network(1)]: 5, [network(2)]: 5 }]);
+});
 
 test('a lost neighbour loses ten thousand routes in slices, the first at once, each once (A3)', () => {
   const bed = full();
