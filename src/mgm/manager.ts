@@ -1,11 +1,10 @@
 /**
  * The multicast group manager: every function of its specification, each check in one place, and the wiring of the parts
- * that do the work. manager.md sections 2 (functions) and 8 (Linux) of the specification; the parts name theirs.
+ * that do the work. Follows manager.md sections 2 (functions) and 8 (Linux); the parts name theirs.
  *
- * ownership.ts, ownership-runner.ts, vifs.ts  who is on an interface, and how that changes without a gap
- * members.ts, alerts.ts                    who wants what, and who hears of it
- * creation.ts, forwarding.ts, lifetimes.ts the entries: decided, written, ended
- * reconciler.ts                            the kernel's truth against ours
+ * ownership/   who is on an interface, and how that changes without a gap
+ * clients/     who is registered, who wants what, and who hears of it
+ * entries/     the forwarding entries: decided, written, ended, and compared with the kernel's
  */
 import type { Answer } from '../base/answer.js';
 import { type IpAddress, isAny } from '../base/ip.js';

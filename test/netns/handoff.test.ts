@@ -10,33 +10,14 @@ import { Daemon } from '../support/daemon.js';
 import { eventually } from '../support/eventually.js';
 import { type Namespace, type Net, netnsTest } from '../support/topology.js';
 import type { Receiver } from '../support/traffic.js';
+import { config, FIRST, GROUPS } from '../support/twenty-groups.js';
 
 const SUCCESSOR = fileURLToPath(new URL('../support/helpers/successor.py', import.meta.url));
-const FIRST = '239.1.1.1';
-const GROUPS = 20;
-const QUICK =
-  'queryInterval: 10s, queryResponseInterval: 1s, lastMemberQueryInterval: 200ms, startupQueryInterval: 500ms';
-
 interface Scene {
   readonly router: Namespace;
   readonly receiver: Receiver;
   readonly path: string;
   readonly first: Daemon;
-}
-
-function config(socket: string): string {
-  return `
-control: { socket: ${socket} }
-restart: { window: 4s }
-interfaces:
-  wan: { owner: proxy }
-  lan: { owner: proxy, igmp: { ${QUICK} } }
-  spare: { igmp: { ${QUICK} } }
-proxy:
-  upstreams: [{ interface: wan }]
-static:
-  other: {}
-`;
 }
 
 /** isp - wan router lan - host, and a third network; twenty groups flow. */

@@ -12,31 +12,12 @@ import { eventually } from '../support/eventually.js';
 import { Service } from '../support/service.js';
 import { type Net, netnsTest } from '../support/topology.js';
 import type { Receiver } from '../support/traffic.js';
-
-const FIRST = '239.1.1.1';
-const GROUPS = 20;
-const QUICK =
-  'queryInterval: 10s, queryResponseInterval: 1s, lastMemberQueryInterval: 200ms, startupQueryInterval: 500ms';
+import { config, FIRST, GROUPS } from '../support/twenty-groups.js';
 
 interface Scene {
   readonly upstream: Capture;
   readonly service: Service;
   readonly receiver: Receiver;
-}
-
-function config(socket: string): string {
-  return `
-control: { socket: ${socket} }
-restart: { window: 4s }
-interfaces:
-  wan: { owner: proxy }
-  lan: { owner: proxy, igmp: { ${QUICK} } }
-  spare: { igmp: { ${QUICK} } }
-proxy:
-  upstreams: [{ interface: wan }]
-static:
-  other: {}
-`;
 }
 
 /** isp - wan router lan - host, and a third network; twenty groups flow. */
