@@ -22,11 +22,6 @@ export class Work {
     return this.#jobs.size === 0 ? Number.POSITIVE_INFINITY : this.#windowMs + WINDOW_MS;
   }
 
-  /** How many subjects wait. */
-  get size(): number {
-    return this.#jobs.size;
-  }
-
   /** Begins at once where there is time. `subject` names what the work is about. */
   add(nowMs: number, subject: unknown, make: () => Iterator<void>): void {
     if (this.#jobs.has(subject)) {
